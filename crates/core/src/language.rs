@@ -1,0 +1,179 @@
+//! Languages Fontes can tell apart, and telling them apart.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+macro_rules! languages {
+    ($($variant:ident $code:literal $lang:ident),+ $(,)?) => {
+        /// A language with its own stemmer (Snowball) or `Undetermined`; written as its ISO 639-1 code.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Language {
+            $(#[doc = concat!("ISO 639-1 `", $code, "`.")] #[serde(rename = $code)] $variant,)+
+            /// Not known, mixed, or without its own analysis; ISO 639-2 `und`.
+            #[default]
+            #[serde(rename = "und")]
+            Undetermined,
+        }
+
+        impl Language {
+            /// Every language but `Undetermined`.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The code that JSON and the command line use.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ Self::Undetermined => "und" }
+            }
+
+            /// Guesses the language of `text` from its script and character trigrams.
+            ///
+            /// Short or mixed text gives `Undetermined` rather than a coin toss; the four working languages
+            /// win ties, because that is what the archives hold.
+            pub fn detect(text: &str) -> Self {
+                let sample: String = text.chars().filter(|c| !c.is_ascii_digit()).take(SAMPLE_CHARS).collect();
+                let Some(info) = whatlang::detect(&sample) else { return Self::Undetermined };
+                if !info.is_reliable() {
+                    return Self::detect_working(&sample);
+                }
+                match info.lang() { $(whatlang::Lang::$lang => Self::$variant,)+ _ => Self::detect_working(&sample) }
+            }
+        }
+    };
+}
+
+/// Detection looks at this many characters: trigram statistics settle long before.
+const SAMPLE_CHARS: usize = 2_000;
+
+languages! {
+    German "de" Deu, French "fr" Fra, Italian "it" Ita, English "en" Eng,
+    Arabic "ar" Ara, Danish "da" Dan, Dutch "nl" Nld, Finnish "fi" Fin, Greek "el" Ell, Hungarian "hu" Hun,
+    Norwegian "no" Nob, Portuguese "pt" Por, Romanian "ro" Ron, Russian "ru" Rus, Spanish "es" Spa,
+    Swedish "sv" Swe, Tamil "ta" Tam, Turkish "tr" Tur,
+}
+
+impl Language {
+    /// The four languages Fontes is made for first.
+    pub const WORKING: [Self; 4] = [Self::German, Self::French, Self::Italian, Self::English];
+
+    /// Decides among the working languages by their most frequent short words; for questions and headings,
+    /// where trigrams are unreliable.
+    fn detect_working(text: &str) -> Self {
+        let lower = text.to_lowercase();
+        let words: Vec<&str> = lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).collect();
+        let score = |list: &[&str]| words.iter().filter(|word| list.contains(word)).count();
+        let scores = [
+            (Self::German, score(GERMAN)),
+            (Self::French, score(FRENCH)),
+            (Self::Italian, score(ITALIAN)),
+            (Self::English, score(ENGLISH)),
+        ];
+        let best = scores.iter().map(|(_, count)| *count).max().unwrap_or(0);
+        let mut winners = scores.iter().filter(|(_, count)| *count == best && best > 0);
+        match (winners.next(), winners.next()) {
+            (Some((language, _)), None) => *language,
+            _ => Self::Undetermined,
+        }
+    }
+}
+
+// Function words that do not occur in the other three languages; the usual closed classes.
+const GERMAN: &[&str] = &[
+    "der", "das", "und", "ist", "nicht", "wie", "wer", "wo", "wann", "warum", "welche", "welcher", "welches", "ein",
+    "eine", "einer", "eines", "mit", "für", "auf", "von", "zu", "den", "dem", "des", "wird", "werden", "sind", "kann",
+    "muss", "nach", "bei", "über", "gilt", "hat", "im", "zum", "zur", "viele", "lange", "wieviel",
+];
+const FRENCH: &[&str] = &[
+    "le", "les", "une", "est", "et", "qui", "que", "quel", "quelle", "quels", "quelles", "où", "quand", "comment",
+    "pourquoi", "combien", "dans", "pour", "avec", "sur", "des", "du", "au", "aux", "sont", "pas", "peut", "doit",
+    "cette", "ces", "ont",
+];
+const ITALIAN: &[&str] = &[
+    "il", "lo", "gli", "è", "e", "che", "chi", "quale", "quali", "dove", "quando", "perché", "quanto", "quanti",
+    "quante", "di", "del", "della", "dei", "delle", "nel", "nella", "per", "con", "sono", "può", "deve", "una", "come",
+    "cosa", "ha", "al", "alla",
+];
+const ENGLISH: &[&str] = &[
+    "the", "is", "are", "and", "of", "what", "who", "where", "when", "why", "how", "which", "in", "for", "with", "on",
+    "does", "do", "did", "was", "were", "to", "by", "from", "an", "must", "can", "many", "long", "much",
+];
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl FromStr for Language {
+    type Err = Error;
+
+    fn from_str(code: &str) -> Result<Self, Error> {
+        Self::ALL
+            .iter()
+            .chain([&Self::Undetermined])
+            .find(|language| language.code() == code)
+            .copied()
+            .ok_or_else(|| Error::invalid(format!("language code {code:?} is not known")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_are_told_apart() {
+        let cases = [
+            (
+                Language::German,
+                "Die Bundesversammlung wählt die Mitglieder des Bundesrates für die Dauer von vier Jahren.",
+            ),
+            (
+                Language::French,
+                "Les membres du Conseil fédéral sont élus par l'Assemblée fédérale pour une durée de quatre ans.",
+            ),
+            (
+                Language::Italian,
+                "I membri del Consiglio federale sono eletti dall'Assemblea federale per un quadriennio.",
+            ),
+            (
+                Language::English,
+                "The members of the Federal Council are elected by the Federal Assembly for four years.",
+            ),
+        ];
+        for (language, text) in cases {
+            assert_eq!(Language::detect(text), language, "{text}");
+        }
+    }
+
+    #[test]
+    fn short_questions_are_told_apart() {
+        let cases = [
+            (Language::German, "Wie viele Mitglieder hat der Bundesrat?"),
+            (Language::German, "Wie lange ist die Kündigungsfrist?"),
+            (Language::French, "Combien de membres compte le Conseil fédéral ?"),
+            (Language::Italian, "Quanti membri ha il Consiglio federale?"),
+            (Language::English, "How many members does the Federal Council have?"),
+        ];
+        for (language, text) in cases {
+            assert_eq!(Language::detect(text), language, "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_go_by_is_undetermined() {
+        for text in ["", "12345", "???"] {
+            assert_eq!(Language::detect(text), Language::Undetermined, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn codes_round_trip() {
+        for language in Language::ALL {
+            assert_eq!(language.code().parse::<Language>().unwrap(), *language);
+            assert_eq!(serde_json::to_value(language).unwrap(), language.code());
+        }
+        assert!("xx".parse::<Language>().is_err());
+    }
+}

@@ -1,0 +1,207 @@
+//! The seams: traits with contracts. Each has two real implementations, or one and a stricter fake.
+//!
+//! All seams are synchronous. The work behind them is CPU-bound or local disk; callers on an async runtime
+//! move it off their threads.
+
+use std::{
+    collections::BTreeSet,
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
+
+use crate::{
+    AccessScope, Chunk, ChunkId, ChunkRecord, Document, DocumentId, DocumentSummary, Error, ErrorKind, Filter,
+    Generation, GenerationRequest, IndexSnapshot, Labels, LedgerPosition, ModelIdentity, Result,
+};
+
+/// A flag that asks long work to stop at the next safe point. Clones share the flag.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks to stop. Idempotent.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Says whether someone asked.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// The present moment; may go backwards when the system clock is set.
+    fn now(&self) -> SystemTime;
+}
+
+/// What a text is to an embedder: models of the e5 family prefix the two differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmbedAs {
+    /// Something asked.
+    Query,
+    /// Something stored.
+    Passage,
+}
+
+/// Turns text into vectors.
+pub trait Embedder: Send + Sync {
+    /// Name and weight digest. An index remembers it and opens with no other.
+    fn identity(&self) -> &ModelIdentity;
+
+    /// Length of every vector.
+    fn dimensions(&self) -> usize;
+
+    /// Longest input in tokens, special tokens and prefix included; longer input is cut.
+    fn max_tokens(&self) -> usize;
+
+    /// Embeds each text. The result has the order of the input, each vector `dimensions()` long and of unit
+    /// Euclidean length, and does not depend on how texts are grouped into calls beyond rounding.
+    fn embed(&self, texts: &[&str], role: EmbedAs) -> Result<Vec<Vec<f32>>>;
+
+    /// Byte offset at which each token of `text` begins, ascending, without special tokens or prefix. What
+    /// chunk sizes are measured with.
+    fn token_offsets(&self, text: &str) -> Result<Vec<usize>>;
+}
+
+/// Scores how well a passage answers a query.
+pub trait Reranker: Send + Sync {
+    /// Name and weight digest.
+    fn identity(&self) -> &ModelIdentity;
+
+    /// One score per passage, in order; higher is better, comparable only within a call.
+    fn score(&self, query: &str, passages: &[&str]) -> Result<Vec<f32>>;
+}
+
+/// Continues a conversation.
+pub trait Generator: Send + Sync {
+    /// Name and weight digest (for a server: its name and the digest of the model name it states).
+    fn identity(&self) -> &ModelIdentity;
+
+    /// Longest prompt plus answer, in tokens.
+    fn context_length(&self) -> usize;
+
+    /// Number of tokens of `text` in this model's vocabulary; an upper estimate where that is unknown.
+    fn count_tokens(&self, text: &str) -> usize;
+
+    /// Generates text, handing each complete piece to `on_text` as it comes. A `Break` from `on_text` or a
+    /// set `cancel` ends generation within one token; what was generated is returned either way.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when the prompt does not fit the context; [`ErrorKind::Unavailable`] and
+    /// [`ErrorKind::Timeout`] from remote generators; [`ErrorKind::Corrupt`] for weights that give no numbers.
+    fn generate(
+        &self,
+        request: GenerationRequest<'_>,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+        cancel: &Cancel,
+    ) -> Result<Generation>;
+}
+
+/// One chunk as handed to both indexes.
+#[derive(Clone, Copy, Debug)]
+pub struct IndexEntry<'a> {
+    /// The chunk.
+    pub chunk: &'a Chunk,
+    /// Its document.
+    pub document: &'a DocumentSummary,
+    /// Its embedding, of unit length. The lexical index ignores it.
+    pub vector: &'a [f32],
+}
+
+/// A chunk that an index found, with that index's score (higher is better).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The score.
+    pub score: f32,
+}
+
+/// Vectors with an access filter inside.
+///
+/// Writes become durable at [`VectorIndex::flush`]; a reader may see them earlier. Upserting an id twice
+/// leaves the later entry; removing an unknown id is no error.
+pub trait VectorIndex: Send + Sync {
+    /// Adds or replaces entries.
+    fn upsert(&self, entries: &[IndexEntry<'_>]) -> Result<()>;
+
+    /// Removes chunks.
+    fn remove(&self, chunks: &[ChunkId]) -> Result<()>;
+
+    /// Makes everything written so far survive power loss.
+    fn flush(&self) -> Result<()>;
+
+    /// The `k` nearest allowed chunks by cosine similarity, best first. Never more than `k`, never a chunk
+    /// outside `scope` or `filter`; an empty scope finds nothing.
+    fn search(&self, vector: &[f32], scope: &AccessScope, filter: &Filter, k: usize) -> Result<Vec<Candidate>>;
+
+    /// Every chunk id present.
+    fn ids(&self) -> Result<BTreeSet<ChunkId>>;
+
+    /// Builds what makes searches fast. Blocking, idempotent, safe to interrupt.
+    fn optimize(&self) -> Result<()>;
+}
+
+/// Postings with an access filter inside.
+///
+/// Writes are staged and become visible and durable together at [`LexicalIndex::commit`]; a crash before it
+/// loses them all. Staging an id twice leaves the later entry.
+pub trait LexicalIndex: Send + Sync {
+    /// Stages additions or replacements.
+    fn upsert(&self, entries: &[IndexEntry<'_>]) -> Result<()>;
+
+    /// Stages removals.
+    fn remove(&self, chunks: &[ChunkId]) -> Result<()>;
+
+    /// Commits what is staged, and `position` with it, atomically.
+    fn commit(&self, position: LedgerPosition) -> Result<()>;
+
+    /// The position of the last commit; zero for a new index.
+    fn committed(&self) -> Result<LedgerPosition>;
+
+    /// The `k` best allowed chunks by BM25, best first. `text` is plain words, never query syntax.
+    fn search(&self, text: &str, scope: &AccessScope, filter: &Filter, k: usize) -> Result<Vec<Candidate>>;
+
+    /// Every chunk id committed.
+    fn ids(&self) -> Result<BTreeSet<ChunkId>>;
+}
+
+/// The read side of the only truth about what is searchable.
+///
+/// Every method that gives out content takes the scope and treats "not active", "not allowed" and "does not
+/// exist" alike.
+pub trait Ledger: Send + Sync {
+    /// The active, allowed chunks among `ids`, in the order of `ids`; the others are left out.
+    fn chunks(&self, ids: &[ChunkId], scope: &AccessScope) -> Result<Vec<ChunkRecord>>;
+
+    /// An active, allowed document with its stored text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], the same for "not there" and "not yours".
+    fn document(&self, id: DocumentId, scope: &AccessScope) -> Result<(DocumentSummary, Document)>;
+
+    /// The present snapshot number.
+    fn snapshot(&self) -> Result<IndexSnapshot>;
+}
+
+/// The one "not found" every store gives for a document, whether it is absent or out of scope.
+pub fn document_not_found(id: DocumentId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("document {id} is not there")).advise("run `fontes search` to find its id")
+}
+
+/// Checks that `labels` name at least one group, before a document is stored.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] for labels nobody could ever be allowed to see: unknown access is not indexed.
+pub fn require_labels(labels: &Labels) -> Result<()> {
+    if labels.groups.is_empty() {
+        return Err(Error::invalid("document has no access group").advise("name groups for its source or folder"));
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Decoder-only transformers: one configuration, two runners behind one small seam.
+//!
+//! A [`Network`] is immutable weights, shared by every request; a [`Session`] is one conversation's key/value
+//! cache and scratch space. Two runners implement the pair: the candle runner (any dtype, the exact
+//! reference, the way to a GPU) and the CPU runner over our own kernels (quantised weights, fast). The
+//! generation loop sees only this seam.
+
+use std::ops::Range;
+
+use fontes_core::{Result, TokenId};
+
+/// Which positions of a forward pass should yield logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logits {
+    /// None: the tokens only fill the cache.
+    None,
+    /// The last position.
+    Last,
+    /// Every position of this pass.
+    All,
+}
+
+/// Immutable weights of a decoder.
+pub trait Network: Send + Sync {
+    /// Number of ids the network can generate (rows of the output projection).
+    fn output_size(&self) -> usize;
+
+    /// Number of ids the network can read (rows of the input embedding); at least `output_size`.
+    fn input_size(&self) -> usize;
+
+    /// Longest sequence in tokens.
+    fn context_length(&self) -> usize;
+
+    /// Number of transformer layers.
+    fn layers(&self) -> usize;
+
+    /// Starts an empty session with room for `capacity` tokens.
+    ///
+    /// # Errors
+    /// [`fontes_core::ErrorKind::Invalid`] when `capacity` is past the context, naming both;
+    /// [`fontes_core::ErrorKind::Unavailable`] when memory does not suffice.
+    fn session(&self, capacity: usize) -> Result<Box<dyn Session + '_>>;
+}
+
+/// One sequence under way.
+pub trait Session {
+    /// Tokens in the cache.
+    fn len(&self) -> usize;
+
+    /// Says whether the cache holds nothing.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads `tokens` after what the cache holds and returns logits row-major, `[positions, output_size]`,
+    /// as chosen by `logits`. Feeding a prompt in pieces gives the same result as feeding it whole.
+    ///
+    /// # Errors
+    /// [`fontes_core::ErrorKind::Invalid`] for an id outside the input vocabulary or a sequence past the
+    /// capacity; [`fontes_core::ErrorKind::Corrupt`] when the logits are not numbers.
+    fn forward(&mut self, tokens: &[TokenId], logits: Logits) -> Result<Vec<f32>>;
+
+    /// Forgets everything from position `len` on. Used to drop rejected drafts.
+    fn truncate(&mut self, len: usize);
+
+    /// From now on, records the attention mass that the last position of each pass puts on these position
+    /// ranges. An empty slice turns recording off.
+    fn observe(&mut self, ranges: &[Range<usize>]);
+
+    /// `[layer_group][range]` attention mass of the last position of the last pass, mean over the heads and
+    /// layers of the group; empty when nothing is observed. Layers are split into at most four even groups.
+    fn attention(&self) -> Vec<Vec<f32>>;
+}

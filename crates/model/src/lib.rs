@@ -1,0 +1,3 @@
+//! Placeholder header; replaced as the modules arrive.
+
+pub mod decoder;
