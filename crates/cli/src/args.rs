@@ -1,0 +1,404 @@
+//! The command line as typed. What it means is decided in `config` and `command`; here are only words.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use fontes_core::{DocumentId, SearchMode};
+
+/// Asks your own document archive and answers with sources, on machines you control.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fontes",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  fontes demo                                  try it on the bundled samples
+  fontes ingest ~/documents                    index a folder (resumable, repeatable)
+  fontes ask \"Wie lange gilt die Bewilligung?\"  a cited answer
+
+Exit codes: 0 done · 1 nothing found / the sources do not say · 2 error · 3 done, some files quarantined · 130 interrupted"
+)]
+pub struct Cli {
+    /// Flags every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags every command takes.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Configuration file (TOML); see config/reference.toml
+    #[arg(long, global = true, env = "FONTES_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where indexes and ledger live
+    #[arg(long, global = true, env = "FONTES_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print one JSON object (or JSON Lines) on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress, no remarks
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// More remarks on stderr
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Installs the small models if missing, ingests the samples, asks in German and English
+    #[command(after_help = "Examples:\n  fontes demo\n  fontes demo --no-generator      quotes only, no language model\n  fontes demo --json")]
+    Demo(Demo),
+    /// Manages model files: list, install, add, verify, remove, probe, quantize
+    Models {
+        /// What to do with models.
+        #[command(subcommand)]
+        command: Models,
+    },
+    /// Indexes files, folders and archives; repeat it any time, only changes are processed
+    #[command(after_help = "Examples:\n  fontes ingest ~/documents\n  fontes ingest contract.pdf mails/ --report report.jsonl\n  fontes ingest ~/documents --dry-run --json")]
+    Ingest(Ingest),
+    /// Shows what is indexed, by which models, and what is pending or quarantined
+    #[command(after_help = "Examples:\n  fontes status\n  fontes status --json")]
+    Status,
+    /// Finds passages, no generation
+    #[command(after_help = "Examples:\n  fontes search \"Kündigungsfrist\"\n  fontes search \"Art. 5 Abs. 2\" --mode lexical -k 20\n  fontes search \"délai de recours\" --filter language=fr --explain")]
+    Search(Search),
+    /// Answers a question with citations
+    #[command(after_help = "Examples:\n  fontes ask \"Wer bewilligt Telearbeit?\"\n  fontes ask \"How long are files kept?\" --json\n  fontes ask \"Quanto costa?\" --model none      quotes only")]
+    Ask(Ask),
+    /// Shows a document's stored text and metadata
+    #[command(after_help = "Examples:\n  fontes show 0b9c2f0e-…\n  fontes show 0b9c2f0e-… --page 3 --json")]
+    Show(Show),
+    /// Erases documents everywhere and proves it
+    #[command(after_help = "Examples:\n  fontes forget 0b9c2f0e-…\n  fontes forget 0b9c2f0e-… 77aa01d2-… --json")]
+    Forget {
+        /// Documents to erase
+        #[arg(required = true, value_name = "DOCUMENT_ID")]
+        documents: Vec<DocumentId>,
+    },
+    /// Proves that ledger and both indexes hold the same, and that models match their digests
+    #[command(after_help = "Examples:\n  fontes check\n  fontes check --repair --json")]
+    Check {
+        /// Bring the indexes back to what the ledger says
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Measures retrieval or answers on an evaluation set
+    Eval {
+        /// What to measure.
+        #[command(subcommand)]
+        command: Eval,
+    },
+    /// Measures speed on this machine
+    Bench {
+        /// What to measure.
+        #[command(subcommand)]
+        command: Bench,
+    },
+    /// Serves the page and the HTTP interface
+    #[command(after_help = "Examples:\n  fontes serve\n  fontes serve --listen 127.0.0.1:9000")]
+    Serve {
+        /// Address to listen on; only loopback addresses are accepted
+        #[arg(long, env = "FONTES_LISTEN", value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+    },
+    /// Looks at this machine: what will run well here and what will not
+    #[command(after_help = "Examples:\n  fontes doctor\n  fontes doctor --json")]
+    Doctor,
+    /// Prints shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Writes man pages into a folder
+    Man {
+        /// The folder
+        dir: PathBuf,
+    },
+    /// Parses one document after another for the parent process (internal)
+    #[command(hide = true)]
+    ExtractWorker,
+}
+
+/// Arguments of `demo`.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Folder with the samples; found beside the program's source by default
+    #[arg(long, value_name = "DIR")]
+    pub samples: Option<PathBuf>,
+    /// Quote the sources instead of installing and running a language model
+    #[arg(long)]
+    pub no_generator: bool,
+}
+
+/// Commands on models.
+#[derive(Debug, Subcommand)]
+pub enum Models {
+    /// Lists known and installed models
+    List,
+    /// Downloads a model, checks its digest, installs it
+    #[command(after_help = "Examples:\n  fontes models install multilingual-e5-small\n  fontes models install apertus-v1.1-1.5b-instruct")]
+    Install {
+        /// Name in the manifest
+        name: String,
+    },
+    /// Installs a model from a file or folder at hand
+    #[command(after_help = "Examples:\n  fontes models add ./Apertus-8B-Instruct-2509\n  fontes models add model.Q4_K_M.gguf --name my-model")]
+    Add {
+        /// A GGUF file or a checkpoint folder
+        path: PathBuf,
+        /// Name to install it under; the file name by default
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Recomputes digests of installed models
+    Verify {
+        /// One model; all by default
+        name: Option<String>,
+    },
+    /// Removes an installed model
+    Remove {
+        /// Name of the model
+        name: String,
+    },
+    /// Prints raw logits and a greedy continuation for given token ids
+    #[command(after_help = "Examples:\n  fontes models probe ./tiny --ids 1,17,300 --greedy 16 --json")]
+    Probe(Probe),
+    /// Writes a quantised GGUF from a safetensors checkpoint
+    #[command(after_help = "Examples:\n  fontes models quantize ./Apertus-8B-Instruct-2509 --type q4_k_m -o apertus-8b-q4_k_m.gguf")]
+    Quantize {
+        /// Checkpoint folder
+        dir: PathBuf,
+        /// q8_0, q6_k, q5_k_m, q4_k_m or q4_0
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: String,
+        /// GGUF file to write
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+/// Arguments of `models probe`.
+#[derive(Args, Debug)]
+pub struct Probe {
+    /// A GGUF file or a checkpoint folder
+    pub path: PathBuf,
+    /// Token ids of the prompt
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub ids: Vec<u32>,
+    /// Continue greedily for this many tokens
+    #[arg(long, default_value_t = 0)]
+    pub greedy: usize,
+    /// f32, bf16 or f16; quantised files keep their own types
+    #[arg(long, default_value = "f32")]
+    pub dtype: String,
+    /// Which runner computes
+    #[arg(long, value_enum, default_value_t = RunnerChoice::Auto)]
+    pub runner: RunnerChoice,
+}
+
+/// Which implementation runs a decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RunnerChoice {
+    /// The fast one where it applies.
+    Auto,
+    /// The candle reference.
+    Candle,
+    /// Our own CPU kernels.
+    Cpu,
+}
+
+/// Arguments of `ingest`.
+#[derive(Args, Debug)]
+pub struct Ingest {
+    /// Files, folders or archives
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// How documents are cut: default, law, report, mail, clinical, spreadsheet, or a file
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Groups that may see these documents; the configured default otherwise
+    #[arg(long = "group", value_name = "GROUP")]
+    pub groups: Vec<String>,
+    /// How closely they are held: public, internal, confidential, secret
+    #[arg(long, value_name = "LEVEL")]
+    pub classification: Option<String>,
+    /// Keep running and pick up changes
+    #[arg(long)]
+    pub watch: bool,
+    /// Documents parsed at once
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Say what would happen, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Try quarantined files again although they have not changed
+    #[arg(long)]
+    pub retry: bool,
+    /// Write one JSON line per file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// Arguments of `search`.
+#[derive(Args, Debug)]
+pub struct Search {
+    /// What to look for
+    pub query: String,
+    /// How many passages
+    #[arg(short, default_value_t = 10)]
+    pub k: usize,
+    /// Which legs run
+    #[arg(long, value_enum, default_value_t = ModeChoice::Hybrid)]
+    pub mode: ModeChoice,
+    /// Narrow: language=de, source=…, media_type=…, document_id=…
+    #[arg(long = "filter", value_name = "K=V")]
+    pub filters: Vec<String>,
+    /// Who is asking
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    pub principal: Option<String>,
+    /// Say why each passage is there
+    #[arg(long)]
+    pub explain: bool,
+}
+
+/// Which legs of the search run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModeChoice {
+    /// Words and vectors.
+    Hybrid,
+    /// Vectors only.
+    Dense,
+    /// Words only.
+    Lexical,
+}
+
+impl From<ModeChoice> for SearchMode {
+    fn from(choice: ModeChoice) -> Self {
+        match choice {
+            ModeChoice::Hybrid => Self::Hybrid,
+            ModeChoice::Dense => Self::Dense,
+            ModeChoice::Lexical => Self::Lexical,
+        }
+    }
+}
+
+/// Arguments of `ask`.
+#[derive(Args, Debug)]
+pub struct Ask {
+    /// The question
+    pub question: String,
+    /// How many passages are considered
+    #[arg(short, default_value_t = 8)]
+    pub k: usize,
+    /// Model to answer with: an installed name, a path, or `none` to quote only
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Longest answer in tokens
+    #[arg(long, default_value_t = 320)]
+    pub max_tokens: usize,
+    /// Seed of sampling
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// 0 is greedy
+    #[arg(long, default_value_t = 0.0)]
+    pub temperature: f32,
+    /// Who is asking
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    pub principal: Option<String>,
+    /// Narrow: language=de, source=…, media_type=…, document_id=…
+    #[arg(long = "filter", value_name = "K=V")]
+    pub filters: Vec<String>,
+}
+
+/// Arguments of `show`.
+#[derive(Args, Debug)]
+pub struct Show {
+    /// The document
+    pub document: DocumentId,
+    /// One page only
+    #[arg(long)]
+    pub page: Option<u32>,
+    /// Who is asking
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    pub principal: Option<String>,
+}
+
+/// What `eval` measures.
+#[derive(Debug, Subcommand)]
+pub enum Eval {
+    /// nDCG, recall, MRR, MAP per search mode on a BEIR-layout folder
+    #[command(after_help = "Examples:\n  fontes eval retrieval ./scifact --json\n  fontes eval retrieval ./scifact --baseline scifact.json")]
+    Retrieval(EvalRun),
+    /// Citation precision and recall, answer F1, abstention on questions with gold answers
+    #[command(after_help = "Examples:\n  fontes eval answers ./xquad-de --limit 200 --model none --json")]
+    Answers(EvalRun),
+}
+
+/// Arguments of both evaluations.
+#[derive(Args, Debug)]
+pub struct EvalRun {
+    /// Folder with corpus.jsonl, queries.jsonl and qrels/
+    pub dir: PathBuf,
+    /// Fail when a metric falls below this file's
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Only the first N queries
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Model to answer with (answers only); `none` quotes
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+}
+
+/// What `bench` measures.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Tokens per second of the embedder
+    Embed {
+        /// Texts to embed
+        #[arg(long, default_value_t = 64)]
+        texts: usize,
+    },
+    /// Search latency over the present index
+    Search {
+        /// File with one query a line
+        queries: PathBuf,
+    },
+    /// Prefill and decode speed of a model
+    Generate {
+        /// An installed name or a path; the configured generator by default
+        #[arg(long)]
+        model: Option<String>,
+        /// Prompt length in tokens
+        #[arg(long, default_value_t = 512)]
+        prompt: usize,
+        /// Tokens to generate
+        #[arg(long, default_value_t = 64)]
+        generate: usize,
+        /// Which runner computes
+        #[arg(long, value_enum, default_value_t = RunnerChoice::Auto)]
+        runner: RunnerChoice,
+    },
+    /// Pages and chunks per second of ingesting a folder into a temporary index
+    Ingest {
+        /// The folder
+        dir: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

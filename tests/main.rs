@@ -1,0 +1,7 @@
+//! Proof across crates: one test binary, one file per topic.
+//!
+//! Everything here runs the real `fontes` binary or reads the repository itself. What a single crate can
+//! prove is proved in that crate.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod layout;
