@@ -1,0 +1,195 @@
+// The page: sends a question, shows the streamed answer, opens citations. Text only ever enters the page as
+// text nodes, so nothing a document or a model says can become markup.
+"use strict";
+
+const TEXTS = {
+  en: { tagline: "Ask your documents. Every sentence names its source.", question: "Question", ask: "Ask", stop: "Stop",
+        answer: "Answer", sources: "Sources", close: "Close", page: "page", pages: "pages", searching: "Searching …",
+        writing: "Writing …", abstained: "The sources do not say. The closest passages are below.",
+        extractive: "Quoted from the sources; no language model is installed.", stopped: "Stopped.",
+        failed: "That did not work", open: "Open source", unsupported: "not supported by the sources" },
+  de: { tagline: "Fragen Sie Ihre Dokumente. Jeder Satz nennt seine Quelle.", question: "Frage", ask: "Fragen", stop: "Anhalten",
+        answer: "Antwort", sources: "Quellen", close: "Schliessen", page: "Seite", pages: "Seiten", searching: "Suche …",
+        writing: "Antwort entsteht …", abstained: "Die Quellen sagen dazu nichts. Die nächstliegenden Stellen stehen unten.",
+        extractive: "Wörtlich aus den Quellen; kein Sprachmodell ist installiert.", stopped: "Angehalten.",
+        failed: "Das hat nicht geklappt", open: "Quelle öffnen", unsupported: "durch die Quellen nicht gestützt" },
+  fr: { tagline: "Interrogez vos documents. Chaque phrase cite sa source.", question: "Question", ask: "Demander", stop: "Arrêter",
+        answer: "Réponse", sources: "Sources", close: "Fermer", page: "page", pages: "pages", searching: "Recherche …",
+        writing: "Rédaction …", abstained: "Les sources n’en disent rien. Les passages les plus proches suivent.",
+        extractive: "Cité mot pour mot ; aucun modèle de langue n’est installé.", stopped: "Arrêté.",
+        failed: "Cela n’a pas fonctionné", open: "Ouvrir la source", unsupported: "non étayé par les sources" },
+  it: { tagline: "Interroghi i Suoi documenti. Ogni frase indica la fonte.", question: "Domanda", ask: "Chiedere", stop: "Fermare",
+        answer: "Risposta", sources: "Fonti", close: "Chiudere", page: "pagina", pages: "pagine", searching: "Ricerca …",
+        writing: "Risposta in corso …", abstained: "Le fonti non lo dicono. Seguono i passaggi più vicini.",
+        extractive: "Citato testualmente; nessun modello linguistico è installato.", stopped: "Fermato.",
+        failed: "Non ha funzionato", open: "Aprire la fonte", unsupported: "non sostenuto dalle fonti" },
+};
+const language = (navigator.languages || ["en"]).map((tag) => tag.slice(0, 2)).find((tag) => TEXTS[tag]) || "en";
+const say = (key) => TEXTS[language][key];
+const byId = (id) => document.getElementById(id);
+const element = (tag, properties = {}, ...children) => {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+};
+
+document.documentElement.lang = language;
+for (const node of document.querySelectorAll("[data-text]")) node.textContent = say(node.dataset.text);
+
+let running = null;
+
+byId("ask").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const question = byId("question").value.trim();
+  if (question === "" || running) return;
+  running = new AbortController();
+  begin();
+  try {
+    await stream(question, running.signal);
+  } catch (error) {
+    if (error.name === "AbortError") state(say("stopped"));
+    else state(`${say("failed")}: ${error.message}`, true);
+  } finally {
+    running = null;
+    byId("send").disabled = false;
+    byId("stop").hidden = true;
+    byId("sentences").setAttribute("aria-busy", "false");
+  }
+});
+byId("stop").addEventListener("click", () => running && running.abort());
+byId("close").addEventListener("click", () => byId("reader").close());
+
+function begin() {
+  byId("send").disabled = true;
+  byId("stop").hidden = false;
+  byId("answer").hidden = true;
+  byId("sources").hidden = true;
+  byId("sentences").replaceChildren();
+  byId("sentences").setAttribute("aria-busy", "true");
+  byId("passages").replaceChildren();
+  byId("record").textContent = "";
+  state(say("searching"));
+}
+
+function state(text, failed = false) {
+  byId("state").textContent = text;
+  byId("state").classList.toggle("error", failed);
+}
+
+// Server-sent events over POST (EventSource can only GET).
+async function stream(question, signal) {
+  const reply = await fetch("/v1/ask", {
+    method: "POST", signal,
+    headers: { "content-type": "application/json", accept: "text/event-stream" },
+    body: JSON.stringify({ question }),
+  });
+  if (!reply.ok) {
+    const problem = await reply.json().catch(() => ({}));
+    throw new Error(problem.error ? problem.error.message : reply.statusText);
+  }
+  const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    buffer += value;
+    const blocks = buffer.split("\n\n");
+    buffer = blocks.pop();
+    for (const block of blocks) receive(block);
+  }
+}
+
+function receive(block) {
+  let name = "message";
+  const data = [];
+  for (const line of block.split("\n")) {
+    if (line.startsWith("event:")) name = line.slice(6).trim();
+    else if (line.startsWith("data:")) data.push(line.slice(5).trimStart());
+  }
+  if (data.length === 0) return;
+  const content = JSON.parse(data.join("\n"));
+  if (name === "passages") showPassages(content.passages);
+  else if (name === "delta") showDelta(content.text);
+  else if (name === "answer") showAnswer(content);
+  else if (name === "error") throw new Error(content.error.message);
+}
+
+function showDelta(text) {
+  byId("answer").hidden = false;
+  state(say("writing"));
+  byId("sentences").append(text);
+}
+
+function showAnswer(answer) {
+  byId("answer").hidden = false;
+  const sentences = byId("sentences");
+  sentences.replaceChildren();
+  if (answer.abstained) sentences.append(answer.answer || say("abstained"));
+  else for (const sentence of answer.sentences) {
+    const text = element("span", {}, sentence.text);
+    if (sentence.support === "unsupported") { text.className = "unsupported"; text.title = say("unsupported"); }
+    sentences.append(text);
+    for (const citation of sentence.citations) sentences.append(citeButton(citation));
+    sentences.append(" ");
+  }
+  showPassages(answer.passages, answer.sentences.flatMap((sentence) => sentence.citations));
+  state(answer.abstained ? say("abstained") : answer.extractive ? say("extractive") : "");
+  const seconds = (answer.timings_ms.total / 1000).toFixed(1);
+  byId("record").textContent = `${answer.model.name} · ${seconds} s · index ${answer.index_snapshot}`;
+}
+
+function citeButton(citation) {
+  const place = pagesText(citation.pages);
+  const button = element("button", { type: "button", className: "cite", title: `${citation.title}, ${place}` }, `[${citation.marker}]`);
+  button.setAttribute("aria-label", `${say("open")} ${citation.marker}: ${citation.title}, ${place}`);
+  button.addEventListener("click", () => openDocument(citation.document_id, citation.span, citation.title, citation.pages));
+  return button;
+}
+
+function showPassages(passages, citations = []) {
+  byId("sources").hidden = passages.length === 0;
+  byId("passages").replaceChildren(...passages.map((passage) => {
+    const cited = citations.filter((citation) => citation.marker === passage.marker);
+    const title = element("button", { type: "button", className: "title" }, `[${passage.marker}] ${passage.title}`);
+    title.addEventListener("click", () => openDocument(passage.document_id, cited[0] ? cited[0].span : passage.span, passage.title, passage.pages));
+    const place = [pagesText(passage.pages), ...passage.heading].join(" · ");
+    const quote = element("blockquote");
+    quote.append(...marked(passage.text, passage.span.start, cited.map((citation) => citation.span)));
+    return element("li", { className: cited.length ? "cited" : "" }, title, element("div", { className: "record" }, place), quote);
+  }));
+}
+
+function pagesText(pages) {
+  if (pages.length < 2) return `${say("page")} ${pages[0] || 1}`;
+  return `${say("pages")} ${pages[0]}–${pages[pages.length - 1]}`;
+}
+
+async function openDocument(id, span, title, pages) {
+  const reply = await fetch(`/v1/documents/${encodeURIComponent(id)}?page=${pages[0] || 1}`);
+  if (!reply.ok) return state(`${say("failed")}: ${reply.status}`, true);
+  const shown = await reply.json();
+  const page = shown.pages[0];
+  byId("reader-title").textContent = title;
+  byId("reader-place").textContent = `${shown.document.path} · ${pagesText([page.number])}`;
+  byId("reader-text").replaceChildren(...marked(page.text, page.span.start, [span]));
+  byId("reader").showModal();
+  const first = byId("reader-text").querySelector("mark");
+  if (first) first.scrollIntoView({ block: "center" });
+}
+
+// Splits `text`, which starts at byte `offset` of the stored text, so that the byte spans are marked.
+function marked(text, offset, spans) {
+  const bytes = new TextEncoder().encode(text);
+  const decode = (from, to) => new TextDecoder().decode(bytes.slice(from, to));
+  const nodes = [];
+  let at = 0;
+  for (const span of [...spans].sort((a, b) => a.start - b.start)) {
+    const start = Math.max(span.start - offset, at);
+    const end = Math.min(span.end - offset, bytes.length);
+    if (end <= start) continue;
+    nodes.push(decode(at, start), element("mark", {}, decode(start, end)));
+    at = end;
+  }
+  nodes.push(decode(at, bytes.length));
+  return nodes;
+}
