@@ -1,0 +1,24 @@
+//! Ctrl-C: the first asks to stop at the next safe point, the second stops at once.
+
+use anyhow::Context as _;
+use fontes_core::Cancel;
+
+use crate::output::EXIT_INTERRUPTED;
+
+/// Installs the handler for SIGINT and SIGTERM and returns the flag it sets.
+///
+/// # Errors
+/// When the system refuses a handler.
+pub fn install() -> anyhow::Result<Cancel> {
+    let cancel = Cancel::default();
+    let flag = cancel.clone();
+    ctrlc::set_handler(move || {
+        if flag.is_cancelled() {
+            // Every write is crash-safe, so stopping at once loses time, not data.
+            std::process::exit(i32::from(EXIT_INTERRUPTED));
+        }
+        flag.cancel();
+    })
+    .context("install the Ctrl-C handler")?;
+    Ok(cancel)
+}

@@ -1,0 +1,125 @@
+//! What a person or a script sees: results on stdout, remarks and progress on stderr, exit codes.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use fontes_core::{Error, ErrorKind};
+use serde::Serialize;
+
+/// How a command that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All done.
+    Done,
+    /// Done, and the honest answer is "nothing found" or "the sources do not say".
+    Nothing,
+    /// Done, with quarantined files named.
+    Quarantined,
+    /// Interrupted by the user, state consistent.
+    Interrupted,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Nothing => 1,
+            Outcome::Quarantined => 3,
+            Outcome::Interrupted => EXIT_INTERRUPTED,
+        })
+    }
+}
+
+/// Exit code of an interrupted run (128 + SIGINT), state consistent.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// Exit code of every error.
+pub const EXIT_ERROR: u8 = 2;
+
+/// How this run talks.
+#[derive(Clone, Copy, Debug)]
+pub struct Voice {
+    /// Results as JSON.
+    pub json: bool,
+    /// No progress and no remarks.
+    pub quiet: bool,
+    /// More remarks.
+    pub verbose: bool,
+}
+
+impl Voice {
+    /// Prints one JSON object on a line of its own.
+    ///
+    /// # Errors
+    /// When stdout is gone; a closed pipe is no error.
+    pub fn object<T: Serialize>(self, value: &T) -> anyhow::Result<()> {
+        self.line(&serde_json::to_string(value)?)
+    }
+
+    /// Prints a line of the result.
+    ///
+    /// # Errors
+    /// When stdout is gone; a closed pipe is no error.
+    pub fn line(self, text: &str) -> anyhow::Result<()> {
+        self.text(&format!("{text}\n"))
+    }
+
+    /// Prints a piece of the result, at once.
+    ///
+    /// # Errors
+    /// When stdout is gone; a closed pipe is no error.
+    pub fn text(self, text: &str) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// Remarks on stderr, unless quiet.
+    pub fn remark(self, text: &str) {
+        if !self.quiet {
+            let _closed_stderr_is_no_reason_to_stop = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// Says whether progress bars make sense.
+    pub fn shows_progress(self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
+    /// Says whether the result goes to a person.
+    pub fn is_interactive(self) -> bool {
+        !self.json && io::stdout().is_terminal()
+    }
+
+    /// Wraps `text` in an ANSI style (SGR parameter `code`) when a person reads it.
+    pub fn style(self, code: &str, text: &str) -> String {
+        if self.is_interactive() && std::env::var_os("NO_COLOR").is_none() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Tells what went wrong, why, and what to do about it, on stderr.
+pub fn explain(error: &anyhow::Error) {
+    let known = error.downcast_ref::<Error>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<Error>()));
+    let kind = known.map_or(ErrorKind::Internal, Error::kind);
+    let mut text = format!("error ({kind}): {error}");
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    if let Some(advice) = known.and_then(Error::advice) {
+        text.push_str("\n  try: ");
+        text.push_str(advice);
+    }
+    let _closed_stderr_is_no_reason_to_stop = writeln!(io::stderr(), "{text}");
+}
