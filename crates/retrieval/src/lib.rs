@@ -1,1 +1,28 @@
-//! Placeholder header; replaced as the modules arrive.
+//! Finding: a question goes in, the passages that may answer it come out.
+//!
+//! The nouns are [`Searcher`], which runs both legs and puts their candidates into one order, [`Fusion`], the
+//! rule by which it does so, and the passages that [`passages`] makes of hits: neighbours joined, near
+//! duplicates dropped, numbered for citation.
+//!
+//! **Why two legs.** Words find identifiers, names and rare terms exactly; vectors find paraphrases and other
+//! languages. On legal German words win, on encyclopaedic questions vectors do, and nobody knows beforehand
+//! which one a question needs. Ranks and normalised scores are comparable where raw scores are not, so the
+//! two lists are fused by rank or by normalised score, with weights that a site can tune.
+//!
+//! **Why a gate after filters.** Both indexes filter by access scope inside. The ledger is asked once more for
+//! every candidate, because it alone knows what is active at this moment: an index may lag behind by one
+//! commit, and a lagging index must never show what was withdrawn.
+//!
+//! **Out of scope:** analysis of words (the lexical index does it), embedding, storage, prompts and answers.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
+
+mod analysis;
+mod fusion;
+mod passage;
+mod search;
+
+pub use analysis::QueryAnalysis;
+pub use fusion::{Fused, Fusion, FusionMethod};
+pub use passage::{PassageOptions, passages};
+pub use search::{MAX_HITS, SearchResult, SearchTimings, Searcher};

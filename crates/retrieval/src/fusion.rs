@@ -1,0 +1,234 @@
+//! Fusion: two ranked lists of candidates become one.
+
+use std::{cmp::Ordering, collections::HashMap};
+
+use fontes_core::{Candidate, ChunkId, Scores};
+use serde::{Deserialize, Serialize};
+
+/// How two lists become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FusionMethod {
+    /// Reciprocal rank: `Σ weight / (rank_constant + rank)` (Cormack, Clarke and Büttcher, SIGIR 2009). Needs no
+    /// scale, forgives outliers, forgets how much better the first one was.
+    ReciprocalRank,
+    /// Weighted sum of scores scaled to 0..=1 per list (min–max); keeps distances (Bruch et al.,
+    /// arXiv 2210.11934).
+    #[default]
+    WeightedSum,
+}
+
+/// Method and weights; what an index recipe carries.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fusion {
+    /// The method.
+    pub method: FusionMethod,
+    /// Weight of the dense leg, not negative.
+    pub dense_weight: f32,
+    /// Weight of the lexical leg, not negative.
+    pub lexical_weight: f32,
+    /// The constant of reciprocal rank fusion: 60 in the paper, larger flattens.
+    pub rank_constant: f32,
+    /// Factor on the lexical weight when the question names something exactly (identifier, quoted phrase).
+    pub exact_boost: f32,
+}
+
+impl Default for Fusion {
+    fn default() -> Self {
+        Self {
+            method: FusionMethod::WeightedSum,
+            dense_weight: 1.0,
+            lexical_weight: 1.0,
+            rank_constant: 60.0,
+            exact_boost: 2.0,
+        }
+    }
+}
+
+/// A candidate after fusion.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fused {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Scores of the legs that found it, and the fused score.
+    pub scores: Scores,
+    /// What the order goes by.
+    pub score: f32,
+}
+
+impl Fusion {
+    /// Checks the numbers of a recipe.
+    ///
+    /// # Errors
+    /// [`fontes_core::ErrorKind::Invalid`] for weights that are negative, not finite or all zero.
+    pub fn validate(&self) -> fontes_core::Result<()> {
+        let weights = [self.dense_weight, self.lexical_weight, self.exact_boost, self.rank_constant];
+        if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0)
+            || self.dense_weight + self.lexical_weight <= 0.0
+        {
+            return Err(fontes_core::Error::invalid("fusion weights are negative, not finite or all zero")
+                .advise("give both legs a weight of 0 or more, and one of them more than 0"));
+        }
+        Ok(())
+    }
+
+    /// Fuses the lists of both legs, each best first. The order is total: score, then the other leg's scores,
+    /// then chunk id, so the same lists give the same order on every machine. A leg with an empty list does
+    /// not count; a list alone keeps its own scores.
+    pub fn fuse(&self, dense: &[Candidate], lexical: &[Candidate], exact: bool) -> Vec<Fused> {
+        let both = !dense.is_empty() && !lexical.is_empty();
+        let lexical_weight = self.lexical_weight * if exact { self.exact_boost } else { 1.0 };
+        let mut fused: HashMap<ChunkId, Fused> = HashMap::with_capacity(dense.len() + lexical.len());
+        let legs = [(dense, self.dense_weight, true), (lexical, lexical_weight, false)];
+        for (list, weight, is_dense) in legs {
+            let scale = Scale::of(list);
+            for (rank, candidate) in list.iter().enumerate() {
+                let share = match self.method {
+                    FusionMethod::ReciprocalRank => 1.0 / (self.rank_constant + 1.0 + rank as f32),
+                    FusionMethod::WeightedSum => scale.apply(candidate.score),
+                };
+                let entry = fused.entry(candidate.chunk).or_insert(Fused {
+                    chunk: candidate.chunk,
+                    scores: Scores::default(),
+                    score: 0.0,
+                });
+                let own = if is_dense { &mut entry.scores.dense } else { &mut entry.scores.lexical };
+                if own.is_none() {
+                    *own = Some(candidate.score);
+                    entry.score += if both { weight * share } else { finite(candidate.score) };
+                }
+            }
+        }
+        let mut fused: Vec<Fused> = fused.into_values().collect();
+        if both {
+            let total = match self.method {
+                FusionMethod::ReciprocalRank => 1.0,
+                FusionMethod::WeightedSum => self.dense_weight + lexical_weight,
+            };
+            for one in &mut fused {
+                one.score /= total;
+                one.scores.fused = Some(one.score);
+            }
+        }
+        fused.sort_by(Fused::better_first);
+        fused
+    }
+}
+
+impl Fused {
+    fn better_first(&self, other: &Self) -> Ordering {
+        let key =
+            |one: &Self| [one.score, one.scores.dense.unwrap_or(f32::MIN), one.scores.lexical.unwrap_or(f32::MIN)];
+        key(other)
+            .iter()
+            .zip(key(self))
+            .map(|(theirs, ours)| finite(*theirs).total_cmp(&finite(ours)))
+            .find(|order| order.is_ne())
+            .unwrap_or_else(|| self.chunk.cmp(&other.chunk))
+    }
+}
+
+/// Puts a score that is no number below every other, so that a broken leg cannot come out on top.
+fn finite(score: f32) -> f32 {
+    if score.is_nan() { f32::MIN } else { score.clamp(f32::MIN, f32::MAX) }
+}
+
+/// Min–max scaling of one list. The worst candidate keeps a little, because being found at all is worth more
+/// than not being found.
+struct Scale {
+    low: f32,
+    range: f32,
+}
+
+/// What the last candidate of a list keeps.
+const FLOOR: f32 = 0.02;
+
+impl Scale {
+    fn of(list: &[Candidate]) -> Self {
+        let scores = || list.iter().map(|candidate| candidate.score).filter(|score| score.is_finite());
+        let low = scores().fold(f32::INFINITY, f32::min);
+        let high = scores().fold(f32::NEG_INFINITY, f32::max);
+        Self { low, range: high - low }
+    }
+
+    fn apply(&self, score: f32) -> f32 {
+        if !score.is_finite() {
+            return 0.0;
+        }
+        if self.range <= f32::EPSILON { 1.0 } else { FLOOR + (1.0 - FLOOR) * (score - self.low) / self.range }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(n: u8) -> ChunkId {
+        ChunkId::from_bytes([n; 16])
+    }
+
+    fn list(entries: &[(u8, f32)]) -> Vec<Candidate> {
+        entries.iter().map(|&(n, score)| Candidate { chunk: chunk(n), score }).collect()
+    }
+
+    fn order(fused: &[Fused]) -> Vec<u8> {
+        fused.iter().map(|one| one.chunk.as_bytes()[0]).collect()
+    }
+
+    #[test]
+    fn reciprocal_rank_by_hand() {
+        let fusion = Fusion { method: FusionMethod::ReciprocalRank, ..Fusion::default() };
+        let fused = fusion.fuse(&list(&[(1, 0.9), (2, 0.8)]), &list(&[(2, 7.0), (3, 5.0)]), false);
+        assert_eq!(order(&fused), [2, 1, 3]);
+        let expected = 1.0 / 62.0 + 1.0 / 61.0;
+        assert!((fused[0].score - expected).abs() < 1e-6);
+        assert_eq!(fused[0].scores.dense, Some(0.8));
+        assert_eq!(fused[0].scores.lexical, Some(7.0));
+    }
+
+    #[test]
+    fn a_weighted_sum_keeps_distances() {
+        let fused = Fusion::default().fuse(
+            &list(&[(1, 0.90), (2, 0.89), (3, 0.70)]),
+            &list(&[(2, 20.0), (3, 3.0), (4, 2.0)]),
+            false,
+        );
+        assert_eq!(order(&fused), [2, 1, 3, 4]);
+        assert!(fused.iter().all(|one| (0.0..=1.0).contains(&one.score)));
+    }
+
+    #[test]
+    fn exact_questions_lean_lexical() {
+        let (dense, lexical) = (list(&[(1, 0.9), (2, 0.5)]), list(&[(2, 9.0), (1, 1.0)]));
+        let fusion = Fusion { dense_weight: 1.5, ..Fusion::default() };
+        assert_eq!(order(&fusion.fuse(&dense, &lexical, false)), [1, 2]);
+        assert_eq!(order(&fusion.fuse(&dense, &lexical, true)), [2, 1]);
+    }
+
+    #[test]
+    fn one_leg_keeps_its_own_scores() {
+        let fused = Fusion::default().fuse(&[], &list(&[(1, 9.0), (2, 3.0)]), false);
+        assert_eq!(fused[1].score, 3.0);
+        assert_eq!(fused[1].scores, Scores { lexical: Some(3.0), ..Scores::default() });
+    }
+
+    #[test]
+    fn ties_and_broken_scores_have_one_order() {
+        let fusion = Fusion::default();
+        let fused = fusion.fuse(&list(&[(9, 0.5), (3, 0.5), (7, 0.5)]), &[], false);
+        assert_eq!(order(&fused), [3, 7, 9]);
+        let broken = fusion.fuse(&list(&[(1, f32::NAN), (2, 0.1)]), &list(&[(3, 1.0), (1, f32::INFINITY)]), false);
+        assert_eq!(broken.len(), 3);
+        assert_eq!(order(&broken)[2], 1);
+        assert!(broken.iter().all(|one| one.score.is_finite()));
+    }
+
+    #[test]
+    fn bad_weights_are_refused() {
+        assert!(Fusion { dense_weight: -1.0, ..Fusion::default() }.validate().is_err());
+        assert!(Fusion { dense_weight: 0.0, lexical_weight: 0.0, ..Fusion::default() }.validate().is_err());
+        assert!(Fusion { exact_boost: f32::NAN, ..Fusion::default() }.validate().is_err());
+        Fusion::default().validate().unwrap();
+    }
+}

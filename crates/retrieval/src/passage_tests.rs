@@ -1,0 +1,109 @@
+//! Tests of passages on a ledger in memory.
+
+use fontes_core::{
+    ChunkId, Classification, Digest, DocumentSummary, ExtractionMethod, Language, Metadata, Page, Scores, Span,
+};
+use fontes_testkit::{MemoryLedger, Specimen, scope};
+
+use super::*;
+
+const LAW: &str = "Erster Satz.\n\nZweiter Satz.\n\nDritter Satz.\n\nGanz am Ende steht ein anderer, vierter Satz.";
+
+/// A ledger with the documents at `paths`, all saying [`LAW`], each of two pages.
+fn ledger(paths: &[&str]) -> MemoryLedger {
+    let ledger = MemoryLedger::new();
+    for path in paths {
+        let summary: DocumentSummary = Specimen::new(path, 0, LAW).document;
+        let page = |number, start, end| Page {
+            number,
+            span: Span::new(start, end),
+            size: None,
+            method: ExtractionMethod::Text,
+        };
+        let document = Document {
+            media_type: "text/plain".into(),
+            metadata: Metadata::default(),
+            language: Language::German,
+            text: LAW.into(),
+            pages: vec![page(1, 0, 14), page(2, 14, LAW.len())],
+            blocks: Vec::new(),
+        };
+        ledger.insert(summary, document, Vec::new());
+    }
+    ledger
+}
+
+fn hit(path: &str, rank: usize, part: &str) -> Hit {
+    let start = LAW.find(part).unwrap();
+    let specimen = Specimen::new(path, 0, LAW);
+    Hit {
+        rank,
+        score: 1.0 / rank as f32,
+        document_id: specimen.document.id,
+        chunk_id: ChunkId::derive(specimen.document.id, Digest::of(b""), "t", 0, Span::new(start, 0)),
+        title: path.into(),
+        path: path.into(),
+        pages: vec![1],
+        span: Span::new(start, start + part.len()),
+        headings: Vec::new(),
+        language: Language::German,
+        text: part.into(),
+        scores: Scores::default(),
+    }
+}
+
+fn of(hits: &[Hit], ledger: &MemoryLedger, options: PassageOptions) -> Vec<Passage> {
+    passages(hits, ledger, &scope(&["staff"], Classification::Internal), &options).unwrap()
+}
+
+#[test]
+fn neighbours_become_one_exact_span_with_its_pages() {
+    let hits = [hit("a", 1, "Dritter Satz."), hit("a", 2, "Erster Satz."), hit("a", 3, "Zweiter Satz.")];
+    let passages = of(&hits, &ledger(&["a"]), PassageOptions::default());
+    assert_eq!(passages.len(), 1);
+    let passage = &passages[0];
+    assert_eq!((passage.marker, passage.hit.rank), (1, 1));
+    assert_eq!(passage.hit.text, "Erster Satz.\n\nZweiter Satz.\n\nDritter Satz.");
+    assert_eq!(passage.hit.span.of(LAW), Some(passage.hit.text.as_str()));
+    assert_eq!(passage.hit.pages, [1, 2]);
+}
+
+#[test]
+fn overlaps_are_joined_and_distance_is_not() {
+    let hits = [hit("a", 1, "Erster Satz.\n\nZweiter"), hit("a", 2, "Zweiter Satz."), hit("a", 3, "vierter Satz.")];
+    let texts: Vec<String> =
+        of(&hits, &ledger(&["a"]), PassageOptions::default()).into_iter().map(|passage| passage.hit.text).collect();
+    assert_eq!(texts, ["Erster Satz.\n\nZweiter Satz.", "vierter Satz."]);
+}
+
+#[test]
+fn a_union_does_not_outgrow_its_limit() {
+    let hits = [hit("a", 1, "Erster Satz."), hit("a", 2, "Zweiter Satz.")];
+    let options = PassageOptions { max_bytes: 20, ..PassageOptions::default() };
+    assert_eq!(of(&hits, &ledger(&["a"]), options).len(), 2);
+}
+
+#[test]
+fn copies_of_a_better_passage_are_dropped_and_markers_stay_dense() {
+    let end = "Ganz am Ende steht ein anderer, vierter Satz.";
+    let hits = [hit("a", 1, end), hit("b", 2, end), hit("b", 3, "Erster Satz.")];
+    let passages = of(&hits, &ledger(&["a", "b"]), PassageOptions::default());
+    let seen: Vec<(u32, &str)> = passages.iter().map(|passage| (passage.marker, passage.hit.path.as_str())).collect();
+    assert_eq!(seen, [(1, "a"), (2, "b")]);
+    assert_eq!(passages[1].hit.text, "Erster Satz.");
+}
+
+#[test]
+fn no_more_than_the_limit() {
+    let hits = [hit("a", 1, "Erster Satz."), hit("a", 2, "vierter Satz.")];
+    assert_eq!(of(&hits, &ledger(&["a"]), PassageOptions { limit: 1, ..PassageOptions::default() }).len(), 1);
+    assert!(of(&[], &ledger(&[]), PassageOptions::default()).is_empty());
+}
+
+#[test]
+fn a_vanished_document_is_not_joined() {
+    let hits = [hit("a", 1, "Erster Satz."), hit("a", 2, "Zweiter Satz.")];
+    let passages = of(&hits, &ledger(&[]), PassageOptions::default());
+    assert_eq!(passages.len(), 1);
+    assert_eq!(passages[0].hit.text, "Erster Satz.");
+}

@@ -1,0 +1,262 @@
+//! The searcher: legs, fusion, the ledger gate, the rerank slot.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use fontes_core::{
+    AccessScope, Candidate, ChunkRecord, Embedder, Error, Hit, IndexSnapshot, Ledger, LexicalIndex, Query, Reranker,
+    Result, SearchMode, VectorIndex, seam::EmbedAs,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Fused, Fusion, QueryAnalysis};
+
+/// Most hits one search returns; a larger `k` is cut to it. Nobody reads more, and a page of a million hits
+/// would hold the archive in memory.
+pub const MAX_HITS: usize = 1_000;
+
+/// Fewest candidates per leg. Fusion needs depth: a chunk that both legs rank 30th should still be seen.
+const MIN_CANDIDATES: usize = 100;
+
+/// Most candidates per leg.
+const MAX_CANDIDATES: usize = 8 * MAX_HITS;
+
+/// How many fused candidates a reranker reads: cross-encoders cost tens of milliseconds each on a CPU.
+const RERANK_DEPTH: usize = 50;
+
+/// Where the time of a search went, in milliseconds. Legs run side by side, so parts do not add up to `total`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SearchTimings {
+    /// Embedding the query.
+    pub embed: f64,
+    /// The dense leg without embedding.
+    pub dense: f64,
+    /// The lexical leg.
+    pub lexical: f64,
+    /// Fusion.
+    pub fusion: f64,
+    /// The ledger gate.
+    pub ledger: f64,
+    /// Reranking.
+    pub rerank: f64,
+    /// From the call to the result.
+    pub total: f64,
+}
+
+/// Hits and how they came about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchResult {
+    /// Best first, ranked from 1.
+    pub hits: Vec<Hit>,
+    /// Where the time went.
+    pub timings: SearchTimings,
+    /// The state of the index at the beginning of the search.
+    pub snapshot: IndexSnapshot,
+}
+
+/// Searches both indexes and shows only what the ledger confirms. Shared by any number of threads.
+pub struct Searcher {
+    embedder: Arc<dyn Embedder>,
+    vectors: Arc<dyn VectorIndex>,
+    lexical: Arc<dyn LexicalIndex>,
+    ledger: Arc<dyn Ledger>,
+    reranker: Option<Arc<dyn Reranker>>,
+    fusion: Fusion,
+}
+
+impl Searcher {
+    /// Joins the parts of a search. The embedder must be the one that built `vectors`.
+    ///
+    /// # Errors
+    /// [`fontes_core::ErrorKind::Invalid`] for unusable fusion weights.
+    pub fn new(
+        embedder: Arc<dyn Embedder>,
+        vectors: Arc<dyn VectorIndex>,
+        lexical: Arc<dyn LexicalIndex>,
+        ledger: Arc<dyn Ledger>,
+        reranker: Option<Arc<dyn Reranker>>,
+        fusion: Fusion,
+    ) -> Result<Self> {
+        fusion.validate()?;
+        Ok(Self { embedder, vectors, lexical, ledger, reranker, fusion })
+    }
+
+    /// Finds the best allowed, active chunks for `query`: at most `query.k` and [`MAX_HITS`], best first, in an
+    /// order that depends on nothing but index state and query. A query without a letter or digit, or `k` of
+    /// 0, finds nothing; very long queries are cut.
+    ///
+    /// # Errors
+    /// [`fontes_core::ErrorKind::Invalid`] for an empty query; whatever the indexes, embedder and ledger give.
+    pub fn search(&self, query: &Query, scope: &AccessScope) -> Result<SearchResult> {
+        let begin = Instant::now();
+        if query.text.trim().is_empty() {
+            return Err(Error::invalid("query is empty").advise("type at least one word"));
+        }
+        let snapshot = self.ledger.snapshot()?;
+        let mut timings = SearchTimings::default();
+        let k = query.k.min(MAX_HITS);
+        let hits = match QueryAnalysis::of(&query.text) {
+            Some(analysis) if k > 0 => self.hits(query, &analysis, scope, k, &mut timings)?,
+            _ => Vec::new(),
+        };
+        timings.total = milliseconds(begin.elapsed());
+        Ok(SearchResult { hits, timings, snapshot })
+    }
+
+    /// Fetches ever deeper until `k` candidates pass the gate or the indexes have no more.
+    fn hits(
+        &self,
+        query: &Query,
+        analysis: &QueryAnalysis,
+        scope: &AccessScope,
+        k: usize,
+        timings: &mut SearchTimings,
+    ) -> Result<Vec<Hit>> {
+        let wanted = if self.reranker.is_some() { k.max(RERANK_DEPTH) } else { k };
+        let vector = match query.mode {
+            SearchMode::Lexical => None,
+            SearchMode::Dense | SearchMode::Hybrid => {
+                let begin = Instant::now();
+                let vector = self.embed(&analysis.dense)?;
+                timings.embed = milliseconds(begin.elapsed());
+                Some(vector)
+            }
+        };
+        let mut depth = (4 * wanted).clamp(MIN_CANDIDATES, MAX_CANDIDATES);
+        loop {
+            let (dense, lexical) = self.legs(query, analysis, vector.as_deref(), scope, depth, timings)?;
+            let exhausted = dense.len() < depth && lexical.len() < depth;
+            let begin = Instant::now();
+            let fused = self.fusion.fuse(&dense, &lexical, analysis.exact);
+            timings.fusion += milliseconds(begin.elapsed());
+            let begin = Instant::now();
+            let confirmed = self.confirm(&fused, scope, wanted)?;
+            timings.ledger += milliseconds(begin.elapsed());
+            if confirmed.len() >= wanted || exhausted || depth >= MAX_CANDIDATES {
+                return self.rank(analysis, confirmed, k, timings);
+            }
+            depth = (4 * depth).min(MAX_CANDIDATES);
+        }
+    }
+
+    fn embed(&self, text: &str) -> Result<Vec<f32>> {
+        self.embedder
+            .embed(&[text], EmbedAs::Query)?
+            .pop()
+            .ok_or_else(|| Error::internal("embedder gave no vector for the query"))
+    }
+
+    /// Runs the legs that the mode asks for, the lexical one on its own thread beside the dense one.
+    fn legs(
+        &self,
+        query: &Query,
+        analysis: &QueryAnalysis,
+        vector: Option<&[f32]>,
+        scope: &AccessScope,
+        depth: usize,
+        timings: &mut SearchTimings,
+    ) -> Result<(Vec<Candidate>, Vec<Candidate>)> {
+        let words = || timed(|| self.lexical.search(&analysis.lexical, scope, &query.filter, depth));
+        let near = |vector| timed(|| self.vectors.search(vector, scope, &query.filter, depth));
+        let idle = || (Ok(Vec::new()), 0.0);
+        let ((dense, dense_ms), (lexical, lexical_ms)) = match (query.mode, vector) {
+            (SearchMode::Hybrid, Some(vector)) => std::thread::scope(|threads| {
+                let lexical = threads.spawn(words);
+                let dense = near(vector);
+                let lexical =
+                    lexical.join().unwrap_or_else(|_| (Err(Error::internal("lexical leg of a search panicked")), 0.0));
+                (dense, lexical)
+            }),
+            (SearchMode::Dense, Some(vector)) => (near(vector), idle()),
+            (_, _) => (idle(), words()),
+        };
+        timings.dense += dense_ms;
+        timings.lexical += lexical_ms;
+        Ok((dense?, lexical?))
+    }
+
+    /// Asks the ledger about candidates, best first, until `wanted` are confirmed.
+    fn confirm(&self, fused: &[Fused], scope: &AccessScope, wanted: usize) -> Result<Vec<(Fused, ChunkRecord)>> {
+        let mut confirmed = Vec::with_capacity(wanted.min(fused.len()));
+        let mut rest = fused;
+        while confirmed.len() < wanted && !rest.is_empty() {
+            let (batch, later) = rest.split_at((wanted - confirmed.len()).max(16).min(rest.len()));
+            rest = later;
+            let ids: Vec<_> = batch.iter().map(|one| one.chunk).collect();
+            let mut records = self.ledger.chunks(&ids, scope)?.into_iter().peekable();
+            for one in batch {
+                // The ledger keeps the order of the ids and leaves out what may not be shown.
+                if let Some(record) = records.next_if(|record| record.chunk.id == one.chunk)
+                    && scope.allows(&record.document.labels)
+                {
+                    confirmed.push((*one, record));
+                }
+            }
+        }
+        confirmed.truncate(wanted);
+        Ok(confirmed)
+    }
+
+    /// Reranks when there is a reranker, cuts to `k` and numbers the hits.
+    fn rank(
+        &self,
+        analysis: &QueryAnalysis,
+        mut confirmed: Vec<(Fused, ChunkRecord)>,
+        k: usize,
+        timings: &mut SearchTimings,
+    ) -> Result<Vec<Hit>> {
+        if let Some(reranker) = &self.reranker {
+            let begin = Instant::now();
+            let head = confirmed.len().min(RERANK_DEPTH);
+            let texts: Vec<&str> = confirmed[..head].iter().map(|(_, record)| record.chunk.text.as_str()).collect();
+            let scores = reranker.score(&analysis.dense, &texts)?;
+            if scores.len() != head {
+                return Err(Error::internal(format!("reranker gave {} scores for {head} passages", scores.len())));
+            }
+            for ((fused, _), score) in confirmed.iter_mut().zip(&scores) {
+                fused.scores.rerank = Some(*score);
+            }
+            // Stable: equal scores keep the order of fusion; what was not reranked stays behind what was.
+            confirmed[..head].sort_by(|(a, _), (b, _)| {
+                let key = |fused: &Fused| fused.scores.rerank.filter(|score| !score.is_nan()).unwrap_or(f32::MIN);
+                key(b).total_cmp(&key(a))
+            });
+            timings.rerank = milliseconds(begin.elapsed());
+        }
+        confirmed.truncate(k);
+        Ok(confirmed.into_iter().zip(1..).map(|((fused, record), rank)| hit(rank, fused, record)).collect())
+    }
+}
+
+fn hit(rank: usize, fused: Fused, ChunkRecord { chunk, document }: ChunkRecord) -> Hit {
+    Hit {
+        rank,
+        score: fused.scores.rerank.unwrap_or(fused.score),
+        document_id: chunk.document,
+        chunk_id: chunk.id,
+        title: document.title,
+        path: document.path,
+        pages: chunk.pages.to_vec(),
+        span: chunk.span,
+        headings: chunk.headings,
+        language: chunk.language,
+        text: chunk.text,
+        scores: fused.scores,
+    }
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let begin = Instant::now();
+    let result = work();
+    (result, milliseconds(begin.elapsed()))
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

@@ -1,0 +1,179 @@
+//! Tests of the searcher on the strict fakes.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use fontes_core::{ChunkId, Classification, ErrorKind, Filter, LedgerPosition, ModelIdentity};
+use fontes_testkit::{HashEmbedder, MemoryLedger, MemoryLexicalIndex, MemoryVectorIndex, Specimen, scope};
+
+use super::*;
+
+const DIMENSIONS: usize = 256;
+
+/// Both indexes and the ledger, filled with the same specimens.
+struct Archive {
+    embedder: Arc<HashEmbedder>,
+    vectors: Arc<MemoryVectorIndex>,
+    lexical: Arc<MemoryLexicalIndex>,
+    ledger: Arc<MemoryLedger>,
+}
+
+impl Archive {
+    fn of(specimens: Vec<Specimen>) -> Self {
+        let embedder = Arc::new(HashEmbedder::new(DIMENSIONS));
+        let vectors = Arc::new(MemoryVectorIndex::new(DIMENSIONS));
+        let lexical = Arc::new(MemoryLexicalIndex::new());
+        let ledger = Arc::new(MemoryLedger::new());
+        for specimen in specimens {
+            let vector = embedder.embed(&[&specimen.chunk.text], EmbedAs::Passage).unwrap().remove(0);
+            let specimen = specimen.vector(vector);
+            vectors.upsert(&[specimen.entry()]).unwrap();
+            lexical.upsert(&[specimen.entry()]).unwrap();
+            ledger.insert_records([specimen.record()]);
+        }
+        vectors.flush().unwrap();
+        lexical.commit(LedgerPosition(1)).unwrap();
+        Self { embedder, vectors, lexical, ledger }
+    }
+
+    fn searcher(&self, reranker: Option<Arc<dyn Reranker>>) -> Searcher {
+        Searcher::new(
+            self.embedder.clone(),
+            self.vectors.clone(),
+            self.lexical.clone(),
+            self.ledger.clone(),
+            reranker,
+            Fusion::default(),
+        )
+        .unwrap()
+    }
+}
+
+fn laws() -> Archive {
+    Archive::of(vec![
+        Specimen::new("a", 0, "Die Frist beträgt dreissig Tage nach der Eröffnung"),
+        Specimen::new("b", 0, "Der Bundesrat hat sieben Mitglieder"),
+        Specimen::new("c", 0, "Die Frist für geheime Akten").groups(&["board"]),
+        Specimen::new("d", 0, "Die Frist für streng geheime Akten").classification(Classification::Secret),
+    ])
+}
+
+fn query(text: &str, k: usize) -> Query {
+    Query { text: text.into(), k, mode: SearchMode::Hybrid, filter: Filter::default() }
+}
+
+fn staff() -> AccessScope {
+    scope(&["staff"], Classification::Internal)
+}
+
+fn paths(result: &SearchResult) -> Vec<&str> {
+    result.hits.iter().map(|hit| hit.path.as_str()).collect()
+}
+
+#[test]
+fn both_legs_agree_on_the_best_and_leave_their_scores() {
+    let result = laws().searcher(None).search(&query("Welche Frist gilt nach der Eröffnung?", 5), &staff()).unwrap();
+    assert_eq!(paths(&result)[0], "a");
+    let best = &result.hits[0];
+    assert_eq!(best.rank, 1);
+    assert!(best.scores.dense.is_some() && best.scores.lexical.is_some());
+    assert_eq!(best.scores.fused, Some(best.score));
+    assert_eq!(result.snapshot, IndexSnapshot(4));
+    assert!(result.timings.total > 0.0);
+}
+
+#[test]
+fn each_mode_runs_only_its_leg() {
+    let archive = laws();
+    for (mode, dense, lexical) in [(SearchMode::Dense, true, false), (SearchMode::Lexical, false, true)] {
+        let result = archive.searcher(None).search(&Query { mode, ..query("Frist", 2) }, &staff()).unwrap();
+        assert_eq!(paths(&result)[0], "a");
+        let scores = result.hits[0].scores;
+        assert_eq!((scores.dense.is_some(), scores.lexical.is_some(), scores.fused), (dense, lexical, None));
+    }
+}
+
+#[test]
+fn what_may_not_be_seen_is_not_found() {
+    for k in [1, 2, 10] {
+        let result = laws().searcher(None).search(&query("Frist geheime Akten", k), &staff()).unwrap();
+        assert!(paths(&result).iter().all(|path| ["a", "b"].contains(path)), "{:?}", paths(&result));
+    }
+    let nobody = scope(&[], Classification::Secret);
+    assert!(laws().searcher(None).search(&query("Frist", 9), &nobody).unwrap().hits.is_empty());
+}
+
+#[test]
+fn withdrawn_chunks_are_skipped_and_k_is_still_filled() {
+    let specimens = (0..300).map(|n| Specimen::new(&format!("p{n:03}"), 0, &format!("Frist und Wort{n}")));
+    let archive = Archive::of(specimens.collect());
+    // The ledger withdraws the first 290; the indexes lag behind.
+    for n in 0..290 {
+        archive.ledger.remove(Specimen::new(&format!("p{n:03}"), 0, "").document.id);
+    }
+    for mode in SearchMode::ALL {
+        let result = archive.searcher(None).search(&Query { mode, ..query("Frist", 8) }, &staff()).unwrap();
+        assert_eq!(result.hits.len(), 8, "{mode}");
+        assert!(paths(&result).iter().all(|path| *path >= "p290"));
+    }
+}
+
+#[test]
+fn odd_queries_are_answered_sensibly() {
+    let archive = laws();
+    let searcher = archive.searcher(None);
+    let search = |text: &str, k| searcher.search(&query(text, k), &staff());
+    assert_eq!(search("  ", 5).unwrap_err().kind(), ErrorKind::Invalid);
+    assert!(search("?!…", 5).unwrap().hits.is_empty());
+    assert!(search("Frist", 0).unwrap().hits.is_empty());
+    assert_eq!(search("Frist", 1_000_000).unwrap().hits.len(), 2);
+    assert!(!search(&"Frist Tage ".repeat(5_000), 5).unwrap().hits.is_empty());
+    for text in ["der die das", "a AND (b OR", "\"", "title:x^2 [* TO *]", "期限", "\u{202e}Frist"] {
+        search(text, 5).unwrap();
+    }
+}
+
+#[test]
+fn the_order_is_always_the_same() {
+    let specimens = (0..50).map(|n| Specimen::new(&format!("p{n}"), 0, "gleicher Text"));
+    let archive = Archive::of(specimens.collect());
+    let ids = |result: SearchResult| result.hits.iter().map(|hit| hit.chunk_id).collect::<Vec<ChunkId>>();
+    let first = ids(archive.searcher(None).search(&query("gleicher Text", 20), &staff()).unwrap());
+    assert!(first.is_sorted(), "ties go by chunk id");
+    for _ in 0..5 {
+        assert_eq!(ids(archive.searcher(None).search(&query("gleicher Text", 20), &staff()).unwrap()), first);
+    }
+}
+
+/// Prefers short passages; counts what it reads.
+struct Brevity {
+    identity: ModelIdentity,
+    read: AtomicUsize,
+    seen: Mutex<Vec<usize>>,
+}
+
+impl Reranker for Brevity {
+    fn identity(&self) -> &ModelIdentity {
+        &self.identity
+    }
+
+    fn score(&self, _: &str, passages: &[&str]) -> Result<Vec<f32>> {
+        self.read.fetch_add(passages.len(), Ordering::Relaxed);
+        self.seen.lock().unwrap().push(passages.len());
+        Ok(passages.iter().map(|passage| -(passage.len() as f32)).collect())
+    }
+}
+
+#[test]
+fn a_reranker_decides_among_the_best() {
+    let archive = laws();
+    let identity = archive.embedder.identity().clone();
+    let reranker = Arc::new(Brevity { identity, read: AtomicUsize::new(0), seen: Mutex::default() });
+    let searcher = archive.searcher(Some(reranker.clone()));
+    let result = searcher.search(&query("Frist nach der Eröffnung", 1), &staff()).unwrap();
+    assert_eq!(paths(&result), ["b"], "the shorter one");
+    assert_eq!(result.hits[0].score, result.hits[0].scores.rerank.unwrap());
+    assert_eq!(reranker.read.load(Ordering::Relaxed), 2, "and only allowed passages were read");
+}
