@@ -4,4 +4,10 @@
 //! prove is proved in that crate.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod access;
+mod ask;
+mod bad_input;
+mod ingest;
 mod layout;
+mod recovery;
+mod site;

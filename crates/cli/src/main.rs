@@ -1,3 +1,30 @@
-//! Placeholder.
+//! The `fontes` binary: parses the command line, composes the system, maps outcomes to exit codes.
 
-fn main() {}
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
+
+mod args;
+mod command;
+mod config;
+mod interrupt;
+mod output;
+mod progress;
+mod render;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{args::Cli, output::Voice};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let voice = Voice { json: cli.global.json, quiet: cli.global.quiet, verbose: cli.global.verbose };
+    match command::run(cli, voice) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            output::explain(&error);
+            ExitCode::from(output::EXIT_ERROR)
+        }
+    }
+}
