@@ -1,1 +1,96 @@
-//! Placeholder header; replaced as the modules arrive.
+//! Bytes to [`Document`]s: pages, blocks and exact spans, parsed in a sandboxed worker process.
+//!
+//! Two nouns. An [`Extraction`] is what came out of one file: the document, the files found inside it
+//! ([`Child`]: mail attachments, archive entries) and warnings. A [`WorkerPool`] runs [`parse`] in child
+//! processes that own nothing: no network, no files, no new processes, bounded memory and time.
+//!
+//! **Why a process.** Every parser measured on hostile files hung, crashed or ran out of memory on one of
+//! them; `catch_unwind` stops neither an abort, nor a stack overflow, nor a loop. In a worker each of these
+//! costs one file, and the next file gets a fresh worker. Parsers are a `match` on [`MediaType`], not a
+//! trait: a format is added by adding an arm.
+//!
+//! **Contract.** What a file is gets decided from its content first, its name second. Stored text is what a
+//! reader sees: line endings are `\n`, invisible and direction-changing characters are removed and counted
+//! in a warning, hyphenation at line ends is undone. Every document passes [`Document::validate`]. Limits
+//! ([`ParseLimits`]) are checked before memory is spent.
+//!
+//! **Out of scope:** chunking, storing, reading files from disk, optical character recognition (a page
+//! without a text layer stays empty, a document without one is [`ExtractError::NoText`]).
+//!
+//! ```
+//! use fontes_extract::{ParseLimits, parse};
+//!
+//! let extraction = parse(b"# Title\n\nHello.\n", "note.md", &ParseLimits::default())?;
+//! assert_eq!(extraction.document.metadata.title.as_deref(), Some("Title"));
+//! # Ok::<(), fontes_extract::ExtractError>(())
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
+
+mod builder;
+mod clean;
+mod encoding;
+mod error;
+mod limits;
+mod markdown;
+mod media;
+mod plain;
+mod time;
+pub mod worker;
+
+use serde::{Deserialize, Serialize};
+
+use fontes_core::Document;
+
+pub use error::ExtractError;
+pub use limits::ParseLimits;
+pub use media::MediaType;
+pub use worker::{WorkerCommand, WorkerLimits, WorkerPool};
+
+/// What came out of one file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Extraction {
+    /// Its text and structure.
+    pub document: Document,
+    /// Files inside it, in their order; each becomes a document of its own.
+    pub children: Vec<Child>,
+    /// What a careful reader should know: pages that could not be read, hidden text that was removed.
+    pub warnings: Vec<String>,
+}
+
+/// A file found inside another: a mail attachment, an archive entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Child {
+    /// Its path inside the parent, `/` as separator, unique within the parent. Written after `!/` behind the
+    /// parent's own path: `mail.eml!/report.pdf`.
+    pub path_inside: String,
+    /// Its file name.
+    pub name: String,
+    /// Its content.
+    #[serde(skip)]
+    pub bytes: Vec<u8>,
+}
+
+/// Parses one file. Runs in the worker; callers elsewhere use [`WorkerPool::extract`].
+///
+/// `file_name` breaks ties where the content does not tell (Markdown or plain text, CSV or plain text).
+///
+/// # Errors
+/// An [`ExtractError`] saying what is wrong with the file. A panic of a parser is not caught here except
+/// where a single page can be given up.
+pub fn parse(bytes: &[u8], file_name: &str, limits: &ParseLimits) -> Result<Extraction, ExtractError> {
+    if bytes.is_empty() {
+        return Err(ExtractError::Empty);
+    }
+    if bytes.len() as u64 > limits.file_bytes {
+        return Err(ExtractError::TooLarge { bytes: bytes.len() as u64, limit: limits.file_bytes });
+    }
+    let media = MediaType::detect(bytes, file_name)?;
+    let extraction = match media {
+        MediaType::Markdown => markdown::parse(bytes, limits),
+        MediaType::Text => plain::parse(bytes, limits),
+        other => Err(ExtractError::Unsupported { media_type: other.name().to_owned() }),
+    }?;
+    extraction.document.validate().map_err(|error| ExtractError::Internal { what: error.to_string() })?;
+    Ok(extraction)
+}

@@ -1,0 +1,104 @@
+//! The worker's side: gives up its rights, then parses file after file until its input closes.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write as _},
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
+
+use super::{
+    protocol::{self, PREAMBLE, Ready, Request, Setup},
+    sandbox,
+};
+use crate::{ExtractError, Extraction, ParseLimits, parse};
+
+/// Stack of the parsing thread. Some parsers recurse as deep as their input nests; this holds the depths
+/// that the limits allow. It is address space, not memory, until used.
+const STACK_BYTES: usize = 128 << 20;
+
+/// Serves a [`super::WorkerPool`] over standard input and output until the input closes; what the binary
+/// runs as its hidden command `extract-worker`.
+///
+/// Standard output is taken over at once: a parser that prints reaches nobody. When the parent dies, its end
+/// of the input closes and the process ends, even in the middle of a file. (A parent-death signal would be
+/// bound to the *thread* that started the worker, and pools start workers from threads that come and go.)
+pub fn serve() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn run() -> io::Result<()> {
+    let out = File::from(rustix::io::dup(io::stdout())?);
+    rustix::stdio::dup2_stdout(File::options().write(true).open("/dev/null")?)?;
+    let mut out = BufWriter::new(out);
+    out.write_all(PREAMBLE)?;
+    let (setup, _): (Setup, _) = protocol::read(&mut io::stdin().lock(), 0)?;
+    let mut mechanisms = sandbox::limit_process(&setup);
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|location| format!("{}:{}", short(location.file()), location.line()));
+        *PANIC_PLACE.lock().unwrap_or_else(PoisonError::into_inner) = place.unwrap_or_default();
+    }));
+    thread::Builder::new().name("parse".into()).stack_size(STACK_BYTES).spawn(move || {
+        mechanisms.push(sandbox::filter_system_calls());
+        let served = serve_files(&mut out, &setup, mechanisms);
+        std::process::exit(i32::from(served.is_err()));
+    })?;
+    wait_for_hangup()
+}
+
+/// Returns when the writing end of standard input is closed. The process then ends with whatever it does.
+fn wait_for_hangup() -> io::Result<()> {
+    let stdin = io::stdin();
+    loop {
+        let mut input = [PollFd::new(&stdin, PollFlags::empty())];
+        match poll(&mut input, None) {
+            Ok(_) if input[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) => return Ok(()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn serve_files(out: &mut BufWriter<File>, setup: &Setup, sandbox: Vec<sandbox::Mechanism>) -> io::Result<()> {
+    let missing: Vec<&str> = sandbox.iter().filter(|held| !held.active).map(|held| held.name.as_str()).collect();
+    let refuses = setup.require_sandbox && !missing.is_empty();
+    let refusal = refuses.then(|| format!("this platform lacks: {}", missing.join(", ")));
+    protocol::write(out, &Ready { sandbox, refusal }, &[])?;
+    let mut input = io::stdin().lock();
+    loop {
+        let (request, mut blobs): (Request, _) = match protocol::read(&mut input, setup.parse.file_bytes) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            frame => frame?,
+        };
+        sandbox::grant_cpu(setup.cpu_seconds);
+        let bytes = blobs.pop().unwrap_or_default();
+        protocol::write_result(out, contained(&bytes, &request.name, &setup.parse))?;
+    }
+}
+
+/// Where the last panic happened: source file and line, never the message, which may hold document text.
+static PANIC_PLACE: Mutex<String> = Mutex::new(String::new());
+
+/// Parses with panics turned into errors.
+fn contained(bytes: &[u8], name: &str, limits: &ParseLimits) -> Result<Extraction, ExtractError> {
+    catch_unwind(AssertUnwindSafe(|| parse(bytes, name, limits))).unwrap_or_else(|_| {
+        let place = PANIC_PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+        Err(ExtractError::Crashed { how: format!("panic at {place}") })
+    })
+}
+
+/// The last three parts of a source path: `pdf-extract-0.12.1/src/lib.rs`.
+fn short(path: &str) -> String {
+    let parts: Vec<&str> = path.split(['/', '\\']).collect();
+    parts[parts.len().saturating_sub(3)..].join("/")
+}
