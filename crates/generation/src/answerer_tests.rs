@@ -1,0 +1,307 @@
+//! Tests of answers on the strict fakes: citations, repair, abstention, packing, streaming.
+
+use fontes_core::{
+    Block, BlockKind, Chunk, Classification, Document, DocumentSummary, ExtractionMethod, Hit, Metadata, Page, Scores,
+    Span,
+};
+use fontes_testkit::{HashEmbedder, MemoryLedger, ScriptedGenerator, Specimen, scope};
+
+use super::*;
+use crate::Unsupported;
+
+pub(super) const FRIST: &str = "Die Beschwerde ist innert 30 Tagen nach der Eröffnung einzureichen. Die Frist steht \
+    vom 15. Juli bis zum 15. August still. Für Einsprachen gilt eine Frist von 10 Tagen.";
+pub(super) const RAT: &str = "Der Bundesrat besteht aus sieben Mitgliedern. Sie werden von der Bundesversammlung \
+    gewählt. Karin Keller-Sutter ist Vorsteherin des Finanzdepartements.";
+
+/// A ledger with one document per text, and the passages that show each in full.
+pub(super) fn archive(texts: &[&str]) -> (Arc<MemoryLedger>, Vec<Passage>) {
+    let ledger = Arc::new(MemoryLedger::new());
+    let mut passages = Vec::new();
+    for (marker, text) in (1..).zip(texts) {
+        let specimen = Specimen::new(&format!("{marker}.txt"), 0, text).title(&format!("Dokument {marker}"));
+        let language = Language::detect(text);
+        let half = text.floor_char_boundary(text.len() / 2);
+        let page = |number, start, end| Page {
+            number,
+            span: Span::new(start, end),
+            size: None,
+            method: ExtractionMethod::Text,
+        };
+        let document = Document {
+            media_type: "text/plain".into(),
+            metadata: Metadata::default(),
+            language,
+            text: (*text).to_owned(),
+            pages: vec![page(1, 0, half), page(2, half, text.len())],
+            blocks: vec![Block {
+                kind: BlockKind::Paragraph,
+                span: Span::new(0, text.len()),
+                page: 1,
+                bbox: Some(fontes_core::BBox { page: 1, x0: 1.0, y0: 2.0, x1: 3.0, y1: 4.0 }),
+            }],
+        };
+        let summary: DocumentSummary = specimen.document.clone();
+        let chunk: Chunk = specimen.chunk.clone();
+        ledger.insert(summary.clone(), document, vec![chunk.clone()]);
+        let hit = Hit {
+            rank: marker as usize,
+            score: 1.0,
+            document_id: summary.id,
+            chunk_id: chunk.id,
+            title: summary.title,
+            path: summary.path,
+            pages: vec![1, 2],
+            span: chunk.span,
+            headings: Vec::new(),
+            language,
+            text: chunk.text,
+            scores: Scores::default(),
+        };
+        passages.push(Passage { marker, hit });
+    }
+    (ledger, passages)
+}
+
+pub(super) fn staff() -> AccessScope {
+    scope(&["staff"], Classification::Internal)
+}
+
+pub(super) fn request<'a>(question: &'a str, passages: Vec<Passage>, scope: &'a AccessScope) -> AskRequest<'a> {
+    AskRequest {
+        question,
+        passages,
+        snapshot: IndexSnapshot(7),
+        scope,
+        sampling: Sampling { seed: 5, ..Sampling::default() },
+        max_tokens: 200,
+        language: None,
+        extractive: false,
+        preview: false,
+        retrieval_ms: 1.0,
+        rerank_ms: 0.0,
+    }
+}
+
+pub(super) fn answerer(
+    generator: Option<Arc<dyn Generator>>,
+    ledger: Arc<MemoryLedger>,
+    policy: AnswerPolicy,
+) -> Answerer {
+    Answerer::new(generator, Arc::new(HashEmbedder::new(512)), ledger, Prompts::default(), policy)
+}
+
+/// What a model that writes `text` makes of `question` over the two documents.
+fn generated(question: &str, text: &str, policy: AnswerPolicy) -> Answer {
+    let (ledger, passages) = archive(&[FRIST, RAT]);
+    let generator: Arc<dyn Generator> = Arc::new(ScriptedGenerator::new([text]));
+    let scope = staff();
+    answerer(Some(generator), ledger, policy)
+        .answer(request(question, passages, &scope), &mut |_| {}, &Cancel::default())
+        .unwrap()
+}
+
+const ASKED: &str = "Innert welcher Frist ist die Beschwerde einzureichen?";
+
+#[test]
+fn a_supported_sentence_points_at_the_smallest_span() {
+    let answer = generated(ASKED, "Die Beschwerde ist innert 30 Tagen einzureichen [1].", AnswerPolicy::default());
+    assert_eq!(answer.answer, "Die Beschwerde ist innert 30 Tagen einzureichen. [1]");
+    assert!(!answer.abstained && !answer.extractive);
+    let sentence = &answer.sentences[0];
+    assert_eq!(sentence.support, Support::Supported);
+    let citation = &sentence.citations[0];
+    assert_eq!(citation.quote, "Die Beschwerde ist innert 30 Tagen nach der Eröffnung einzureichen.");
+    assert_eq!(citation.span.of(FRIST), Some(citation.quote.as_str()));
+    assert_eq!(citation.pages, [1]);
+    assert_eq!(citation.boxes.len(), 1);
+    assert_eq!((answer.seed, answer.index_snapshot), (5, IndexSnapshot(7)));
+    assert_eq!(answer.model.name, "scripted");
+}
+
+#[test]
+fn pages_are_those_of_the_quote_not_of_the_passage() {
+    let answer = generated(ASKED, "Für Einsprachen gilt eine Frist von 10 Tagen [1].", AnswerPolicy::default());
+    assert_eq!(answer.sentences[0].support, Support::Verbatim);
+    assert_eq!(answer.sentences[0].citations[0].pages, [2]);
+}
+
+#[test]
+fn a_wrong_number_name_or_denial_is_dropped() {
+    for wrong in [
+        "Die Beschwerde ist innert 20 Tagen einzureichen [1].",
+        "Die Beschwerde ist innert 30 Monaten einzureichen [1].",
+        "Die Beschwerde ist nicht innert 30 Tagen einzureichen [1].",
+        "Der Bundesrat besteht aus neun Mitgliedern [2].",
+        "Ueli Maurer ist Vorsteher des Finanzdepartements [2].",
+    ] {
+        let policy = AnswerPolicy { unsupported: Unsupported::Mark, ..AnswerPolicy::default() };
+        let answer = generated(ASKED, wrong, policy);
+        assert_eq!(answer.sentences[0].support, Support::Unsupported, "{wrong}");
+        assert!(answer.sentences[0].citations.is_empty());
+        assert!(answer.abstained);
+        assert!(answer.answer.contains("durch die Quellen nicht belegt"));
+    }
+}
+
+#[test]
+fn a_wrong_or_missing_marker_is_repaired() {
+    for text in [
+        "Der Bundesrat besteht aus sieben Mitgliedern [1].",
+        "Der Bundesrat besteht aus sieben Mitgliedern.",
+        "Der Bundesrat besteht aus sieben Mitgliedern [9].",
+    ] {
+        let answer = generated("Aus wie vielen Mitgliedern besteht der Bundesrat?", text, AnswerPolicy::default());
+        assert_eq!(answer.answer, "Der Bundesrat besteht aus sieben Mitgliedern. [2]", "{text}");
+    }
+}
+
+#[test]
+fn unsupported_sentences_go_and_supported_ones_stay() {
+    let text = "Die Beschwerde ist innert 30 Tagen einzureichen [1]. Sie kostet 500 Franken [1]. Hinweis: Diese \
+                Antwort basiert auf dem Kontext. Die Beschwerde ist innert 30 Tagen einzureichen [1].";
+    let answer = generated(ASKED, text, AnswerPolicy::default());
+    assert_eq!(answer.answer, "Die Beschwerde ist innert 30 Tagen einzureichen. [1]");
+}
+
+#[test]
+fn when_nothing_holds_the_sources_are_quoted() {
+    let answer = generated(ASKED, "Das kostet 900 Franken [1].", AnswerPolicy::default());
+    assert!(answer.extractive);
+    assert_eq!(answer.model.name, EXTRACTIVE);
+    assert!(answer.sentences.iter().all(|sentence| sentence.support == Support::Verbatim));
+}
+
+#[test]
+fn the_model_may_say_that_the_sources_do_not_say() {
+    let answer = generated(ASKED, "Die Quellen sagen dazu nichts.", AnswerPolicy::default());
+    assert!(answer.abstained && answer.sentences.is_empty());
+    assert_eq!(answer.answer, "Die Quellen sagen dazu nichts.");
+    assert_eq!(answer.passages.len(), 2, "the closest passages");
+}
+
+fn extracted(question: &str) -> Answer {
+    let (ledger, passages) = archive(&[FRIST, RAT]);
+    let scope = staff();
+    answerer(None, ledger, AnswerPolicy::default())
+        .answer(request(question, passages, &scope), &mut |_| {}, &Cancel::default())
+        .unwrap()
+}
+
+#[test]
+fn without_a_generator_the_best_sentence_is_quoted() {
+    let answer = extracted("Wie viele Mitglieder hat der Bundesrat?");
+    assert!(answer.extractive && !answer.abstained);
+    let first = &answer.sentences[0];
+    assert_eq!(first.text, "Der Bundesrat besteht aus sieben Mitgliedern.");
+    assert_eq!((first.support, first.citations[0].marker), (Support::Verbatim, 2));
+}
+
+#[test]
+fn what_the_sources_do_not_say_is_not_answered() {
+    for question in ["Wer gewann 1998 das Tennisturnier von Melbourne?", "Quelle est la capitale du Pérou ?", "???"] {
+        let answer = extracted(question);
+        assert!(answer.abstained, "{question}: {}", answer.answer);
+        assert!(answer.sentences.is_empty());
+    }
+    assert_eq!(extracted("Quelle est la capitale du Pérou ?").answer, "Les sources n'en disent rien.");
+}
+
+#[test]
+fn vanished_changed_and_forbidden_passages_are_not_used() {
+    let (ledger, mut passages) = archive(&[FRIST, RAT]);
+    passages[0].hit.text = "Die Beschwerde ist innert 99 Tagen einzureichen.".into();
+    ledger.remove(passages[1].hit.document_id);
+    let scope = staff();
+    let answerer = answerer(None, ledger, AnswerPolicy::default());
+    let answer = answerer.answer(request(ASKED, passages.clone(), &scope), &mut |_| {}, &Cancel::default()).unwrap();
+    assert!(answer.abstained && answer.passages.is_empty());
+    let stranger = fontes_testkit::scope(&["other"], Classification::Secret);
+    let answer = answerer.answer(request(ASKED, passages, &stranger), &mut |_| {}, &Cancel::default()).unwrap();
+    assert!(answer.passages.is_empty());
+}
+
+#[test]
+fn prompts_fit_the_budget_and_name_only_what_they_hold() {
+    let (ledger, passages) = archive(&[FRIST, RAT]);
+    let generator = Arc::new(
+        ScriptedGenerator::new(["Die Beschwerde ist innert 30 Tagen einzureichen [1]."]).with_context_length(400),
+    );
+    let scope = staff();
+    let answer = answerer(Some(generator.clone()), ledger, AnswerPolicy::default())
+        .answer(request(ASKED, passages, &scope), &mut |_| {}, &Cancel::default())
+        .unwrap();
+    let prompt = generator.requests()[0].prompt();
+    assert!(generator.count_tokens(&prompt) + 200 <= 400, "{}", generator.count_tokens(&prompt));
+    for passage in &answer.passages {
+        assert!(prompt.contains(&passage.hit.text), "what is listed was given");
+    }
+    assert!(generator.requests()[0].masked);
+}
+
+#[test]
+fn too_small_a_context_is_an_error() {
+    let (ledger, passages) = archive(&[FRIST]);
+    let generator: Arc<dyn Generator> = Arc::new(ScriptedGenerator::new(["x"]).with_context_length(100));
+    let scope = staff();
+    let error = answerer(Some(generator), ledger, AnswerPolicy::default())
+        .answer(request(ASKED, passages, &scope), &mut |_| {}, &Cancel::default())
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.advice().is_some());
+}
+
+#[test]
+fn events_come_in_order_and_agree_with_the_answer() {
+    let (ledger, passages) = archive(&[FRIST, RAT]);
+    let text = "Die Beschwerde ist innert 30 Tagen einzureichen [1]. Der Bundesrat besteht aus sieben Mitgliedern [2].";
+    let generator: Arc<dyn Generator> = Arc::new(ScriptedGenerator::new([text]));
+    let scope = staff();
+    let mut log = Vec::new();
+    let mut draft = String::new();
+    let answer = answerer(Some(generator), ledger, AnswerPolicy::default())
+        .answer(
+            AskRequest { preview: true, ..request(ASKED, passages, &scope) },
+            &mut |event| match event {
+                AskEvent::Passages(passages) => log.push(format!("passages {}", passages.len())),
+                AskEvent::Preview(sentences) => log.push(format!("preview {}", !sentences.is_empty())),
+                AskEvent::Draft(piece) => draft.push_str(piece),
+                AskEvent::Sentence(sentence) => log.push(sentence.text.clone()),
+                AskEvent::Done(_) => log.push("done".into()),
+            },
+            &Cancel::default(),
+        )
+        .unwrap();
+    let mut expected = vec!["passages 2".to_owned(), "preview true".to_owned()];
+    expected.extend(answer.sentences.iter().map(|sentence| sentence.text.clone()));
+    expected.push("done".into());
+    assert_eq!(log, expected);
+    assert_eq!(draft, "Die Beschwerde ist innert 30 Tagen einzureichen. Der Bundesrat besteht aus sieben Mitgliedern");
+}
+
+#[test]
+fn a_cancelled_answer_is_an_error_and_odd_questions_are_too() {
+    let (ledger, passages) = archive(&[FRIST]);
+    let generator: Arc<dyn Generator> = Arc::new(ScriptedGenerator::new(["Die Beschwerde ist innert"]));
+    let answerer = answerer(Some(generator), ledger, AnswerPolicy::default());
+    let scope = staff();
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let kind = |question: &str, cancel: &Cancel| {
+        answerer.answer(request(question, passages.clone(), &scope), &mut |_| {}, cancel).unwrap_err().kind()
+    };
+    assert_eq!(kind(ASKED, &cancel), ErrorKind::Timeout);
+    assert_eq!(kind(" ", &Cancel::default()), ErrorKind::Invalid);
+    assert_eq!(kind(&"lang ".repeat(10_000), &Cancel::default()), ErrorKind::Invalid);
+}
+
+#[test]
+fn the_same_question_has_the_same_answer() {
+    let one = extracted("Wie viele Mitglieder hat der Bundesrat?");
+    let mut other = extracted("Wie viele Mitglieder hat der Bundesrat?");
+    assert!(crate::changes(&one, &other).is_empty());
+    other.index_snapshot = IndexSnapshot(8);
+    other.answer.push('!');
+    let changes: Vec<String> = crate::changes(&one, &other).iter().map(ToString::to_string).collect();
+    assert_eq!(changes, ["index snapshot was 7, is 8", "the answer reads differently"]);
+}

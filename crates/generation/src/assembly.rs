@@ -1,0 +1,218 @@
+//! Assembly: generated text comes in pieces, checked sentences with citations come out.
+
+use std::collections::HashSet;
+
+use fontes_core::{Citation, Language, Result, Sentence, Span, Support};
+
+use crate::{
+    AnswerPolicy, Unsupported, lexicon,
+    marker::{Marked, Markers, take_markers, write_markers},
+    plain::plain,
+    prompt::Template,
+    sentence::{Lines, sentences},
+    source::Source,
+    verify::{Claim, Evidence, Verifier},
+};
+
+/// A sentence that came this often is a loop, and nothing after it is worth waiting for.
+const REPEATS: usize = 2;
+
+/// The answer so far.
+pub(crate) struct Assembly<'a> {
+    sources: &'a [Source],
+    template: &'a Template,
+    policy: &'a AnswerPolicy,
+    language: Language,
+    verifier: Verifier<'a>,
+    markers: Markers,
+    raw: String,
+    done: usize,
+    drafted: String,
+    seen: HashSet<String>,
+    repeats: usize,
+    /// The sentences so far.
+    pub(crate) sentences: Vec<Sentence>,
+    /// The text so far, markers included.
+    pub(crate) text: String,
+    /// The model said that the sources do not say.
+    pub(crate) gave_up: bool,
+}
+
+impl<'a> Assembly<'a> {
+    /// Begins an answer in `language` from `sources`.
+    pub(crate) fn new(
+        sources: &'a [Source],
+        template: &'a Template,
+        policy: &'a AnswerPolicy,
+        language: Language,
+        verifier: Verifier<'a>,
+    ) -> Self {
+        Self {
+            sources,
+            template,
+            policy,
+            language,
+            verifier,
+            markers: sources.iter().map(Source::marker).collect(),
+            raw: String::new(),
+            done: 0,
+            drafted: String::new(),
+            seen: HashSet::new(),
+            repeats: 0,
+            sentences: Vec::new(),
+            text: String::new(),
+            gave_up: false,
+        }
+    }
+
+    /// Takes a piece of generated text and checks the sentences that it completes.
+    pub(crate) fn push(&mut self, piece: &str) -> Result<()> {
+        self.raw.push_str(piece);
+        let rest = self.raw[self.done..].to_owned();
+        let spans = sentences(&rest, Lines::Meant);
+        // The last one may go on, and a bracket after a full stop may still become its marker.
+        let opening = spans.last().is_some_and(|last| last.of(&rest).is_some_and(|text| text.starts_with('[')));
+        let complete = spans.len().saturating_sub(if opening { 2 } else { 1 });
+        for span in &spans[..complete] {
+            self.sentence(&rest, *span)?;
+        }
+        if let Some(last) = complete.checked_sub(1) {
+            self.done += spans[last].end;
+        }
+        Ok(())
+    }
+
+    /// Checks what is left.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        let rest = self.raw.split_off(self.done);
+        for span in sentences(&rest, Lines::Meant) {
+            self.sentence(&rest, span)?;
+        }
+        Ok(())
+    }
+
+    /// Says whether more text cannot add anything.
+    pub(crate) fn is_over(&self) -> bool {
+        self.gave_up || self.repeats >= REPEATS || self.sentences.len() >= self.policy.sentence_limit
+    }
+
+    /// The next piece of the unchecked text, cleaned, for showing that something happens. Whole words only.
+    pub(crate) fn draft(&mut self) -> Option<String> {
+        let end = self.raw.rfind(char::is_whitespace)?;
+        // A bracket still open may become a marker, which a draft does not show.
+        let open = self.raw[..end].rfind('[').filter(|&open| !self.raw[open..end].contains(']'));
+        let clean = reduce(&self.raw[..open.unwrap_or(end)], &self.markers).text;
+        let piece = clean.strip_prefix(self.drafted.as_str()).filter(|piece| !piece.is_empty())?.to_owned();
+        self.drafted = clean;
+        Some(piece)
+    }
+
+    fn sentence(&mut self, rest: &str, span: Span) -> Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
+        let marked = reduce(span.of(rest).unwrap_or_default(), &self.markers);
+        let bullet = marked.text.starts_with("- ");
+        let text = marked.text.trim_start_matches(['-', '•', ' ']).trim().to_owned();
+        if !text.chars().any(char::is_alphanumeric) || lexicon::is_commentary(&text) {
+            return Ok(());
+        }
+        let key = letters(&text);
+        if key.contains(&letters(self.template.abstention())) {
+            self.gave_up = self.sentences.is_empty();
+            return Ok(());
+        }
+        if !self.seen.insert(key) {
+            self.repeats += 1;
+            return Ok(());
+        }
+        let sentence = self.check(text, &marked.markers)?;
+        let own_line = bullet || rest[..span.start].trim_end_matches(' ').ends_with('\n');
+        self.add(sentence, bullet, own_line);
+        Ok(())
+    }
+
+    /// Finds what carries the sentence: first among the passages it names, then among all.
+    fn check(&mut self, text: String, named: &[u32]) -> Result<Sentence> {
+        let mut claim = Claim::new(&text, self.language);
+        let sources = self.sources;
+        if !self.policy.verify {
+            let cited = sources.iter().filter(|source| named.contains(&source.marker()));
+            let citations = cited.map(|source| source.cite(self.verifier.closest(&claim, source))).collect();
+            return Ok(Sentence { text, citations, support: Support::Unchecked });
+        }
+        let mut citations: Vec<Citation> = Vec::new();
+        for marker in named {
+            if let Some(source) = sources.iter().find(|source| source.marker() == *marker)
+                && let Some(evidence) = self.verifier.evidence(&mut claim, source)?
+            {
+                citations.push(source.cite(evidence.span));
+            }
+        }
+        if citations.is_empty() {
+            let mut best: Option<(&Source, Evidence)> = None;
+            for source in sources {
+                if let Some(evidence) = self.verifier.evidence(&mut claim, source)?
+                    && best.is_none_or(|(_, best)| evidence.score > best.score)
+                {
+                    best = Some((source, evidence));
+                }
+            }
+            citations.extend(best.map(|(source, evidence)| source.cite(evidence.span)));
+        }
+        let support = match citations.first() {
+            None => Support::Unsupported,
+            Some(first) if one_line(&first.quote).contains(&one_line(&text)) => Support::Verbatim,
+            Some(_) => Support::Supported,
+        };
+        Ok(Sentence { text, citations, support })
+    }
+
+    fn add(&mut self, sentence: Sentence, bullet: bool, own_line: bool) {
+        let unsupported = sentence.support == Support::Unsupported;
+        if unsupported && self.policy.unsupported == Unsupported::Drop {
+            return;
+        }
+        if !self.text.is_empty() {
+            self.text.push(if own_line { '\n' } else { ' ' });
+        }
+        if bullet {
+            self.text.push_str("- ");
+        }
+        self.text.push_str(&sentence.text);
+        if unsupported {
+            self.text.push_str(&format!(" ({})", self.template.unsupported()));
+        }
+        let markers = write_markers(sentence.citations.iter().map(|citation| citation.marker));
+        if !markers.is_empty() {
+            self.text.push(' ');
+            self.text.push_str(&markers);
+        }
+        self.sentences.push(sentence);
+    }
+}
+
+/// Reduces text to plain text and takes its markers out, until neither finds anything more: a marker may have
+/// stood between the halves of an address.
+pub(crate) fn reduce(text: &str, known: &Markers) -> Marked {
+    let mut marked = take_markers(&plain(text), known);
+    loop {
+        let again = take_markers(&plain(&marked.text), known);
+        if again.text == marked.text {
+            return marked;
+        }
+        let new: Vec<u32> = again.markers.into_iter().filter(|marker| !marked.markers.contains(marker)).collect();
+        marked.markers.extend(new);
+        marked.text = again.text;
+    }
+}
+
+/// Lowercased letters and digits, for telling whether two sentences are the same.
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// The text with every run of white space as one space.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,327 @@
+//! Hard facts of a sentence: numbers with their units, months, names, denials. A sentence whose facts are not
+//! in the cited span is not carried by it, however similar the words are.
+
+use std::collections::HashSet;
+
+use fontes_core::Language;
+
+use crate::{
+    lexicon,
+    words::{found, words},
+};
+
+/// A number, normalised, and the unit beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Quantity {
+    /// Digits and at most one point: `1'234,50` is `1234.5`.
+    pub(crate) value: String,
+    /// The unit's common name, when a known one stands beside it.
+    pub(crate) unit: Option<&'static str>,
+}
+
+/// The facts of a piece of text.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    quantities: Vec<Quantity>,
+    /// Numbers written as words, and every part of a date.
+    implied: HashSet<String>,
+    months: HashSet<u32>,
+    /// Stems of what are likely names, each possibly of several words.
+    names: Vec<Vec<String>>,
+    stems: HashSet<String>,
+    denials: usize,
+    /// Stems around each denial.
+    denied: Vec<HashSet<String>>,
+}
+
+/// Why a sentence's facts are not carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mismatch {
+    /// A number that the source does not have, or has with another unit.
+    Number,
+    /// A month the source does not name.
+    Month,
+    /// A name the source does not have.
+    Name,
+    /// One denies what the other affirms.
+    Negation,
+}
+
+impl Facts {
+    /// Reads the facts of `text`. The language decides what counts as a name: German capitalises every noun.
+    pub(crate) fn of(text: &str, language: Language) -> Self {
+        let tokens = tokens(text);
+        let mut facts = Self::default();
+        for (at, token) in tokens.iter().enumerate() {
+            if token.starts_with(|c: char| c.is_ascii_digit()) {
+                facts.add_number(token, &tokens, at);
+                continue;
+            }
+            let lower = token.to_lowercase();
+            if let Some(value) = lexicon::numeral(&lower) {
+                facts.implied.insert(value.to_string());
+            }
+            if let Some(month) = lexicon::month(&lower).filter(|_| beside_number(&tokens, at)) {
+                facts.months.insert(month);
+            }
+        }
+        let words = words(text);
+        facts.stems = words.iter().map(|word| word.stem.clone()).collect();
+        for (at, word) in words.iter().enumerate() {
+            let raw = text[word.start..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            if lexicon::is_negation(&raw.to_lowercase()) {
+                facts.denials += 1;
+                let near = words[at.saturating_sub(4)..(at + 5).min(words.len())].iter();
+                facts.denied.push(near.filter(|word| word.content).map(|word| word.stem.clone()).collect());
+            }
+        }
+        facts.names = names(text, language);
+        facts
+    }
+
+    fn add_number(&mut self, token: &str, tokens: &[&str], at: usize) {
+        let (digits, glued) = token.split_at(token.find(|c: char| c.is_alphabetic()).unwrap_or(token.len()));
+        let parts = date_parts(digits);
+        if !parts.is_empty() {
+            self.implied.extend(parts);
+            return;
+        }
+        let beside =
+            |at: Option<usize>| at.and_then(|at| tokens.get(at)).and_then(|token| lexicon::unit(&token.to_lowercase()));
+        let unit = lexicon::unit(&glued.to_lowercase())
+            .or_else(|| beside(Some(at + 1)))
+            .or_else(|| beside(at.checked_sub(1)).filter(|unit| matches!(*unit, "franc" | "euro" | "dollar")));
+        self.quantities.push(Quantity { value: normalised(digits), unit });
+    }
+
+    /// Checks that every fact of `self` is among the facts of `source`. Names may come from `frame` too: the
+    /// title, the headings, the rest of the passage. Numbers may come from the title and headings only,
+    /// which `frame_numbers` holds.
+    pub(crate) fn carried_by(&self, source: &Facts, frame: &Facts, frame_numbers: &Facts) -> Result<(), Mismatch> {
+        let number_found = |quantity: &Quantity| {
+            let same = |other: &&Quantity| other.value == quantity.value;
+            let with_unit: Vec<&Quantity> = source.quantities.iter().filter(same).collect();
+            let units_agree = with_unit.is_empty()
+                || quantity.unit.is_none()
+                || with_unit.iter().any(|other| other.unit.is_none() || other.unit == quantity.unit);
+            let present = !with_unit.is_empty()
+                || source.implied.contains(&quantity.value)
+                || frame_numbers.quantities.iter().any(|other| other.value == quantity.value)
+                || frame_numbers.implied.contains(&quantity.value);
+            present && units_agree
+        };
+        if !self.quantities.iter().all(number_found) {
+            return Err(Mismatch::Number);
+        }
+        let has_value = |facts: &Facts, value: &String| {
+            facts.implied.contains(value) || facts.quantities.iter().any(|quantity| quantity.value == *value)
+        };
+        let month_value = |value: &String| value.parse().is_ok_and(|month| source.months.contains(&month));
+        if !self
+            .implied
+            .iter()
+            .all(|value| has_value(source, value) || month_value(value) || has_value(frame_numbers, value))
+        {
+            return Err(Mismatch::Number);
+        }
+        if !self.months.iter().all(|month| {
+            source.months.contains(month)
+                || source.implied.contains(&month.to_string())
+                || frame_numbers.months.contains(month)
+        }) {
+            return Err(Mismatch::Month);
+        }
+        let named = |name: &Vec<String>| {
+            name.iter().any(|stem| found(stem, &source.stems) > 0.0 || found(stem, &frame.stems) > 0.0)
+        };
+        if !self.names.iter().all(named) {
+            return Err(Mismatch::Name);
+        }
+        self.agrees_in_denial(source).then_some(()).ok_or(Mismatch::Negation)
+    }
+
+    /// A denial needs a denial in the source. A denial in the source that stands around most of what the
+    /// sentence says must not be lost.
+    fn agrees_in_denial(&self, source: &Facts) -> bool {
+        if self.denials > 0 {
+            return source.denials > 0;
+        }
+        !source.denied.iter().any(|around| {
+            let shared = around.iter().filter(|stem| self.stems.contains(*stem)).count();
+            around.len() >= 2 && shared * 3 >= around.len() * 2
+        })
+    }
+}
+
+/// Words and numbers; a number keeps its separators and the letters glued to it. `%`, `€` and `$` stand alone.
+fn tokens(text: &str) -> Vec<&str> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some(begin) = rest.find(|c: char| c.is_alphanumeric() || matches!(c, '%' | '€' | '$')) {
+        rest = &rest[begin..];
+        let first = rest.chars().next().unwrap_or(' ');
+        let length = if first.is_ascii_digit() {
+            number_length(rest)
+        } else if first.is_alphanumeric() {
+            rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len())
+        } else {
+            first.len_utf8()
+        };
+        tokens.push(&rest[..length]);
+        rest = &rest[length..];
+    }
+    tokens
+}
+
+/// Length of the number at the start of `text`: digits, separators between digits, letters glued on. A space
+/// joins only a group of exactly three digits to a group of at most three.
+fn number_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let digits_from = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut end = digits_from(0);
+    let mut group = end;
+    loop {
+        let Some(separator) = text[end..].chars().next() else { return end };
+        let after = end + separator.len_utf8();
+        let digits = if after <= text.len() { digits_from(after) } else { 0 };
+        let joins = match separator {
+            '.' | ',' | '\'' | '’' | '-' | '/' | ':' => digits > 0,
+            ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}' => digits == 3 && group <= 3,
+            _ => false,
+        };
+        if !joins {
+            break;
+        }
+        end = after + digits;
+        group = digits;
+    }
+    end + text[end..].find(|c: char| !c.is_alphabetic()).unwrap_or(text.len() - end)
+}
+
+/// The parts of something like `12.03.2024`, `2024-03-12`, `3/4` or `1999-2004`, without leading zeros; empty
+/// for a plain number.
+fn date_parts(digits: &str) -> Vec<String> {
+    let parts: Vec<&str> = digits.split(['.', '-', '/', ':']).collect();
+    let hyphenated = digits.contains(['-', '/', ':']);
+    let dotted = parts.len() == 3 && parts[..2].iter().all(|part| part.len() <= 2) && !digits.contains(',');
+    if !(dotted || hyphenated && parts.len() >= 2) {
+        return Vec::new();
+    }
+    parts.iter().map(|part| normalised(part)).filter(|part| !part.is_empty()).collect()
+}
+
+/// One spelling per number: no grouping, a point before decimals, no leading zeros, no trailing decimal zeros.
+fn normalised(digits: &str) -> String {
+    let mut plain = String::with_capacity(digits.len());
+    for (at, c) in digits.char_indices() {
+        let rest = &digits[at + c.len_utf8()..];
+        let group = rest.chars().take_while(char::is_ascii_digit).count();
+        match c {
+            '0'..='9' => plain.push(c),
+            '.' | ',' if group == 3 && !digits.starts_with('0') => {}
+            '.' | ',' if !plain.contains('.') => plain.push('.'),
+            _ => {}
+        }
+    }
+    let plain = if plain.contains('.') { plain.trim_end_matches('0').trim_end_matches('.') } else { &plain };
+    let plain = plain.trim_start_matches('0');
+    if plain.is_empty() || plain.starts_with('.') { format!("0{plain}") } else { plain.to_owned() }
+}
+
+fn beside_number(tokens: &[&str], at: usize) -> bool {
+    let number = |at: Option<usize>| {
+        at.and_then(|at| tokens.get(at)).is_some_and(|token| token.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    number(at.checked_sub(1)) || number(Some(at + 1)) || number(at.checked_sub(2))
+}
+
+/// Likely names: runs of capitalised words that do not merely begin the sentence, and acronyms. In German
+/// only runs of two or more and acronyms count, because every noun is capitalised.
+fn names(text: &str, language: Language) -> Vec<Vec<String>> {
+    let words = words(text);
+    let mut names = Vec::new();
+    let mut run: Vec<String> = Vec::new();
+    let shortest = if matches!(language, Language::German | Language::Undetermined) { 2 } else { 1 };
+    for (at, word) in words.iter().enumerate() {
+        let raw = text[word.start..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        let acronym = raw.len() >= 2 && raw.chars().all(char::is_uppercase);
+        if acronym {
+            names.push(vec![word.stem.clone()]);
+        } else if word.capital && word.content && at > 0 && lexicon::month(&raw.to_lowercase()).is_none() {
+            run.push(word.stem.clone());
+            continue;
+        }
+        if run.len() >= shortest {
+            names.push(std::mem::take(&mut run));
+        }
+        run.clear();
+    }
+    if run.len() >= shortest {
+        names.push(run);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sentence: &str, source: &str) -> Result<(), Mismatch> {
+        let language = Language::detect(sentence);
+        let (claim, source) = (Facts::of(sentence, language), Facts::of(source, language));
+        claim.carried_by(&source, &Facts::default(), &Facts::default())
+    }
+
+    #[test]
+    fn numbers_have_one_spelling() {
+        for (written, expected) in [
+            ("1'234", "1234"),
+            ("1.234", "1234"),
+            ("1,234.50", "1234.5"),
+            ("1.234,50", "1234.5"),
+            ("0.125", "0.125"),
+            ("12,5", "12.5"),
+            ("007", "7"),
+            ("3.00", "3"),
+            ("1 234 567", "1234567"),
+            ("0", "0"),
+        ] {
+            assert_eq!(normalised(written), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_number_must_be_in_the_source() {
+        assert_eq!(check("Die Frist beträgt 30 Tage.", "Die Frist beträgt dreissig Tage."), Ok(()));
+        assert_eq!(check("Die Frist beträgt 20 Tage.", "Die Frist beträgt 30 Tage."), Err(Mismatch::Number));
+        assert_eq!(check("Es kostet 1'250 Franken.", "Es kostet CHF 1250.00."), Ok(()));
+        assert_eq!(check("The dose is 40 mg.", "The dose is 40 g."), Err(Mismatch::Number));
+        assert_eq!(check("Il y a sept membres.", "Le conseil compte 7 membres."), Ok(()));
+        assert_eq!(check("Le conseil a neuf membres.", "Le conseil compte 7 membres."), Err(Mismatch::Number));
+    }
+
+    #[test]
+    fn dates_meet_in_every_form() {
+        assert_eq!(check("Am 12. März 2024 in Kraft.", "In Kraft seit 12.03.2024."), Ok(()));
+        assert_eq!(check("In Kraft seit 12.03.2024.", "Am 12. März 2024 in Kraft getreten."), Ok(()));
+        assert_eq!(check("Am 12. April 2024 in Kraft.", "Am 12. März 2024 in Kraft."), Err(Mismatch::Month));
+        assert_eq!(check("In force since 2024-03-12.", "In force since 12 March 2024."), Ok(()));
+    }
+
+    #[test]
+    fn names_must_be_known() {
+        assert_eq!(check("It was written by Jane Austen.", "Jane Austen wrote it."), Ok(()));
+        assert_eq!(check("It was written by Emily Brontë.", "Jane Austen wrote it."), Err(Mismatch::Name));
+        assert_eq!(check("Zuständig ist das EDI.", "Zuständig ist das EJPD."), Err(Mismatch::Name));
+    }
+
+    #[test]
+    fn denial_is_not_lost_and_not_invented() {
+        let yes = "Die Bearbeitung ist erlaubt.";
+        let no = "Die Bearbeitung ist nicht erlaubt.";
+        assert_eq!(check(yes, no), Err(Mismatch::Negation));
+        assert_eq!(check(no, yes), Err(Mismatch::Negation));
+        assert_eq!(check(no, no), Ok(()));
+        assert_eq!(check(yes, yes), Ok(()));
+    }
+}

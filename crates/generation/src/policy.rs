@@ -1,0 +1,62 @@
+//! What a site decides about answers: how strict the checks are and when Fontes stays silent.
+
+use serde::{Deserialize, Serialize};
+
+/// What happens to a sentence that no source carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unsupported {
+    /// It is left out. The default: nothing uncited is presented as fact.
+    #[default]
+    Drop,
+    /// It is shown, marked as not carried by the sources.
+    Mark,
+}
+
+/// Thresholds and choices of the citation contract. Similarities are cosines of the installed embedder; the
+/// defaults are measured with multilingual-e5-small, whose cosines lie close together (unrelated sentences
+/// reach 0.8).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnswerPolicy {
+    /// What happens to unsupported sentences.
+    pub unsupported: Unsupported,
+    /// A sentence is carried when this share of its content words is in the cited span (facts agreeing).
+    pub containment: f32,
+    /// With less than that, but at least this share, similarity may decide.
+    pub containment_floor: f32,
+    /// The similarity that then suffices.
+    pub similarity: f32,
+    /// The similarity that suffices across languages, where words cannot be compared.
+    pub similarity_across: f32,
+    /// The extractive method stays silent when its best sentence scores below this.
+    pub extract_threshold: f32,
+    /// Most sentences the extractive method quotes.
+    pub extract_limit: usize,
+    /// A further sentence is quoted only when it scores at least this share of the best.
+    pub extract_ratio: f32,
+    /// Most sentences of a generated answer; small models do not know when to stop.
+    pub sentence_limit: usize,
+    /// Decode under the marker grammar. Off only to measure what it does.
+    pub constrain: bool,
+    /// Check sentences against their sources. Off only to measure what it does.
+    pub verify: bool,
+}
+
+impl Default for AnswerPolicy {
+    fn default() -> Self {
+        Self {
+            unsupported: Unsupported::Drop,
+            containment: 0.6,
+            containment_floor: 0.3,
+            similarity: 0.90,
+            similarity_across: 0.88,
+            extract_threshold: 0.35,
+            extract_limit: 3,
+            extract_ratio: 0.9,
+            sentence_limit: 12,
+            constrain: true,
+            verify: true,
+        }
+    }
+}

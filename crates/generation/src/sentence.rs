@@ -1,0 +1,254 @@
+//! Sentences: where one ends and the next begins, in German, French, Italian and English.
+//!
+//! Rules instead of a model, because a citation must fall on the same boundary every time. Legal and clinical
+//! text is full of full stops that end nothing: `Art. 5 Abs. 2`, `z.B.`, `S.p.A.`, `am 5. März`, `1.2`.
+
+use fontes_core::Span;
+
+/// How line ends are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// Stored text: lines may be wrapped, so a line end alone ends nothing.
+    Wrapped,
+    /// Generated text: every line end was meant.
+    Meant,
+}
+
+/// Longest piece given out, in bytes. A table or an endless list is cut at a line end or a space, so that a
+/// quote stays readable.
+const MAX_BYTES: usize = 700;
+
+/// A line shorter than this, in bytes, that is followed by a capital is taken for a heading.
+const HEADING_BYTES: usize = 40;
+
+/// Splits `text` into sentences: spans of `text` in order, trimmed, not empty, not overlapping. Citation
+/// markers right after a full stop belong to the sentence before it.
+pub(crate) fn sentences(text: &str, lines: Lines) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let mut start = 0;
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let next = at + c.len_utf8();
+        let end = match c {
+            '.' | '!' | '?' | '…' | '。' | '！' | '？' => after_terminator(text, start, at, next),
+            '\n' => line_ends_sentence(text, start, at, lines).then_some(next),
+            _ => None,
+        };
+        match end {
+            Some(end) => {
+                push(text, start, end, &mut spans);
+                start = end;
+                at = end.max(next);
+            }
+            None => at = next,
+        }
+    }
+    push(text, start, text.len(), &mut spans);
+    spans
+}
+
+/// Says whether `text` ends with a finished sentence rather than with an abbreviation or in mid-sentence.
+pub(crate) fn is_finished(text: &str) -> bool {
+    let trimmed = text.trim_end().trim_end_matches(is_closer);
+    match trimmed.chars().next_back() {
+        Some('!' | '?' | '…') => true,
+        Some('.') => !stop_is_inner(trimmed, 0, trimmed.len() - 1),
+        _ => false,
+    }
+}
+
+/// Where the sentence ends when the terminator at `at` ends one.
+fn after_terminator(text: &str, start: usize, at: usize, next: usize) -> Option<usize> {
+    let mut end = next;
+    while let Some(c) = text[end..].chars().next().filter(|&c| is_closer(c) || matches!(c, '.' | '!' | '?')) {
+        end += c.len_utf8();
+    }
+    end = after_markers(text, end);
+    let rest = &text[end..];
+    let Some(following) = rest.chars().next() else { return Some(end) };
+    let full_width = matches!(text[at..].chars().next(), Some('。' | '！' | '？'));
+    if !following.is_whitespace() && !full_width {
+        return None;
+    }
+    let opens = rest.trim_start().chars().next();
+    if opens.is_some_and(char::is_lowercase) {
+        return None;
+    }
+    let is_stop = text[at..].starts_with('.');
+    (!(is_stop && stop_is_inner(text, start, at))).then_some(end)
+}
+
+/// Moves past citation markers, each with the space before it.
+fn after_markers(text: &str, mut end: usize) -> usize {
+    loop {
+        let rest = &text[end..];
+        let spaces = rest.len() - rest.trim_start_matches(' ').len();
+        let inner = rest[spaces..].strip_prefix('[');
+        let close = inner.and_then(|inner| inner.find(']').map(|close| (inner, close)));
+        match close {
+            Some((inner, close))
+                if close > 0 && inner[..close].chars().all(|c| c.is_ascii_digit() || matches!(c, ',' | ' ' | ';')) =>
+            {
+                end += spaces + close + 2;
+            }
+            _ => return end,
+        }
+    }
+}
+
+fn is_closer(c: char) -> bool {
+    matches!(c, '"' | '\'' | '”' | '“' | '’' | '»' | '«' | '›' | ')')
+}
+
+/// Says whether the full stop at `at` belongs to the word before it: an abbreviation, an initial, an ordinal.
+fn stop_is_inner(text: &str, start: usize, at: usize) -> bool {
+    let before = &text[start.min(at)..at];
+    let word_start = before.rfind(|c: char| c.is_whitespace() || matches!(c, '(' | '[' | '«' | '„' | '"' | '’' | '\''));
+    let word = match word_start {
+        Some(position) => before[position..].trim_start_matches(|c: char| !c.is_alphanumeric()),
+        None => before.trim_start_matches(|c: char| !c.is_alphanumeric()),
+    };
+    if word.is_empty() {
+        return false;
+    }
+    let mut chars = word.chars();
+    let single_letter = chars.next().is_some_and(char::is_alphabetic) && chars.next().is_none();
+    let dotted = word.contains('.') && word.split('.').all(|part| part.chars().count() <= 2 && !part.is_empty());
+    let is_number = word.chars().all(|c| c.is_ascii_digit());
+    let at_end = text[at + 1..].trim().is_empty();
+    single_letter
+        || dotted && word.chars().any(char::is_alphabetic)
+        || is_number && word.len() <= 2 && !at_end
+        || is_abbreviation(word)
+}
+
+fn is_abbreviation(word: &str) -> bool {
+    let word = word.to_lowercase();
+    ABBREVIATIONS.contains(&word.as_str())
+}
+
+/// Abbreviations that are followed by something. Those that may also end a sentence (usw., etc.) are left
+/// out: a sentence too many is better than two facts in one citation.
+const ABBREVIATIONS: &[&str] = &[
+    // law
+    "art", "artt", "abs", "ziff", "bst", "lit", "let", "al", "cpv", "cf", "vgl", "nr", "nrn", "no", "n°", "ch", "par",
+    "kap", "rz", "rn", "fn", "bd", "hrsg", "aufl", "ff", "bzw", "resp", "sog", "gem", "ggf", "evtl", "inkl", "exkl",
+    "insb", "betr", "dgl", "sec", "sect", "seq", "bge", "lett", "segg", // persons
+    "dr", "prof", "hr", "fr", "frl", "dipl", "ing", "med", "jur", "phil", "mr", "mrs", "ms", "mme", "mlle", "mm", "me",
+    "st", "ste", "sig", "sigg", "dott", "avv", "on", "jr", "sr", "rev", "gen", "col", "lt", "capt", "sen", "gov",
+    // quantities and places in a text
+    "ca", "mio", "mia", "mrd", "mind", "max", "min", "approx", "env", "circa", "ed", "eds", "vol", "fig", "tab", "abb",
+    "pag", "pp", "vs", "inc", "ltd", "corp", "tel", "str", "av", "bd", "kt", "jh", "jhdt", "geb", "gest", "ehem",
+    "chr", "zw", "jan", "feb", "febr", "apr", "aug", "sept", "okt", "oct", "nov", "dez", "dec", "déc", "janv", "févr",
+    "avr", "juil",
+];
+
+fn line_ends_sentence(text: &str, start: usize, at: usize, lines: Lines) -> bool {
+    if lines == Lines::Meant {
+        return true;
+    }
+    let following = &text[at + 1..];
+    let line_start = text[start..at].rfind('\n').map_or(start, |position| start + position + 1);
+    let line = text[line_start..at].trim();
+    let next_line = following.trim_start_matches([' ', '\r']);
+    let next = next_line.chars().next();
+    let bullet = matches!(next, Some('-' | '–' | '•' | '*' | '·' | '▪'));
+    let item = next_line.split_once(['.', ')']).is_some_and(|(number, _)| {
+        !number.is_empty() && number.len() <= 2 && number.chars().all(|c| c.is_ascii_alphanumeric())
+    });
+    let heading =
+        line.len() < HEADING_BYTES && !line.ends_with([',', '-', ';']) && next.is_some_and(char::is_uppercase);
+    matches!(next, Some('\n') | None) || bullet || item || heading || line.contains('\t')
+}
+
+/// Adds the trimmed span, cut into readable pieces when it is very long.
+fn push(text: &str, start: usize, end: usize, spans: &mut Vec<Span>) {
+    let slice = &text[start..end];
+    let start = start + (slice.len() - slice.trim_start().len());
+    let end = start + slice.trim().len();
+    if start >= end {
+        return;
+    }
+    if end - start <= MAX_BYTES {
+        spans.push(Span::new(start, end));
+        return;
+    }
+    let limit = text.floor_char_boundary(start + MAX_BYTES);
+    let window = &text[start..limit];
+    let cut = window.rfind('\n').or_else(|| window.rfind("; ").map(|at| at + 1)).or_else(|| window.rfind(' '));
+    let cut = start + cut.filter(|&cut| cut > 0).unwrap_or(window.len());
+    push(text, start, cut, spans);
+    push(text, cut, end, spans);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> Vec<&str> {
+        sentences(text, Lines::Wrapped).iter().map(|span| span.of(text).unwrap()).collect()
+    }
+
+    #[test]
+    fn abbreviations_end_nothing() {
+        for text in [
+            "Gemäss Art. 5 Abs. 2 lit. a DSG gilt dies, z.B. für Dr. Muster.",
+            "Am 5. März 2024 trat der 19. Bundesrat, vgl. Nr. 7, zurück.",
+            "Selon M. Dupont, l'art. 3 al. 2 de la loi s'applique (cf. ch. 4).",
+            "La Rossi S.p.A. paga 1.250,50 euro ai sensi dell'art. 12 cpv. 3.",
+            "J. F. Kennedy and Mr. Smith met at 3.5 km from the U.S. border.",
+            "Es kostet ca. Fr. 12.50 pro Stück.",
+        ] {
+            assert_eq!(split(text), [text]);
+        }
+    }
+
+    #[test]
+    fn sentences_end_where_they_end() {
+        let text = "Die Frist beträgt 30 Tage. Sie beginnt 2024. Gilt das? Ja! «Und jetzt.» Nein …";
+        let expected =
+            ["Die Frist beträgt 30 Tage.", "Sie beginnt 2024.", "Gilt das?", "Ja!", "«Und jetzt.»", "Nein …"];
+        assert_eq!(split(text), expected);
+    }
+
+    #[test]
+    fn markers_belong_to_the_sentence_before() {
+        let text = "Dreissig Tage. [1] [2, 3] Danach verfällt es [4]. Ende.[1]";
+        assert_eq!(split(text), ["Dreissig Tage. [1] [2, 3]", "Danach verfällt es [4].", "Ende.[1]"]);
+    }
+
+    #[test]
+    fn wrapped_lines_are_joined_and_structure_is_not() {
+        let text = "Titel der Sache\nDie Mitglieder des Bundesrates werden auf vier\nJahre gewählt.\n- erstens\n- zweitens\n\nDanach";
+        let expected = [
+            "Titel der Sache",
+            "Die Mitglieder des Bundesrates werden auf vier\nJahre gewählt.",
+            "- erstens",
+            "- zweitens",
+            "Danach",
+        ];
+        assert_eq!(split(text), expected);
+    }
+
+    #[test]
+    fn spans_are_ordered_trimmed_and_short_enough() {
+        let long = "Wort ".repeat(1_000) + "Ende.\t\n äöü. ß";
+        let spans = sentences(&long, Lines::Wrapped);
+        assert!(spans.windows(2).all(|pair| pair[0].end <= pair[1].start));
+        for span in &spans {
+            let piece = span.of(&long).unwrap();
+            assert_eq!(piece, piece.trim());
+            assert!(!piece.is_empty() && piece.len() <= MAX_BYTES);
+        }
+    }
+
+    #[test]
+    fn finished_or_not() {
+        for text in ["Es gilt.", "Wirklich?", "«Ja.»", "Es gilt. "] {
+            assert!(is_finished(text), "{text}");
+        }
+        for text in ["gemäss Art.", "am 5", "z.B.", "Es gilt", "", "Dr."] {
+            assert!(!is_finished(text), "{text}");
+        }
+    }
+}

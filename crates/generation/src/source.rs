@@ -1,0 +1,135 @@
+//! Sources: passages with the stored text they are spans of, and citations made from them.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use fontes_core::{
+    AccessScope, Citation, Document, DocumentId, DocumentSummary, ErrorKind, Language, Ledger, Passage, Result, Span,
+};
+
+use crate::{
+    facts::Facts,
+    sentence::{Lines, sentences},
+};
+
+/// A passage, its document and its sentences.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    /// The passage as given to the model.
+    pub(crate) passage: Passage,
+    /// Its document's record.
+    pub(crate) summary: DocumentSummary,
+    document: Arc<Document>,
+    /// Sentences of the passage as spans of the stored text.
+    pub(crate) sentences: Vec<Span>,
+    /// Facts of title, headings and date.
+    pub(crate) frame: Facts,
+    /// Facts of the whole passage with title and headings.
+    pub(crate) facts: Facts,
+}
+
+impl Source {
+    fn new(passage: Passage, summary: DocumentSummary, document: Arc<Document>) -> Option<Self> {
+        // A document that changed since the search no longer says what the passage says.
+        if passage.hit.span.of(&document.text) != Some(passage.hit.text.as_str()) {
+            return None;
+        }
+        let offset = passage.hit.span.start;
+        let sentences = sentences(&passage.hit.text, Lines::Wrapped)
+            .into_iter()
+            .map(|span| Span::new(span.start + offset, span.end + offset))
+            .collect();
+        let frame = format!(
+            "{}\n{}\n{}",
+            summary.title,
+            passage.hit.headings.join("\n"),
+            summary.created.as_deref().unwrap_or_default().split('T').next().unwrap_or_default()
+        );
+        let language = passage.hit.language;
+        let facts = Facts::of(&format!("{frame}\n{}", passage.hit.text), language);
+        Some(Self { frame: Facts::of(&frame, language), facts, passage, summary, document, sentences })
+    }
+
+    /// The marker by which it is cited.
+    pub(crate) fn marker(&self) -> u32 {
+        self.passage.marker
+    }
+
+    /// The language of the passage.
+    pub(crate) fn language(&self) -> Language {
+        self.passage.hit.language
+    }
+
+    /// The stored text of a span.
+    pub(crate) fn text(&self, span: Span) -> &str {
+        span.of(&self.document.text).unwrap_or_default()
+    }
+
+    /// Says whether a span is running text: not (only) a heading, a running header or footer.
+    pub(crate) fn is_running_text(&self, span: Span) -> bool {
+        use fontes_core::BlockKind::{Furniture, Heading};
+        let mut touching = self.document.blocks.iter().filter(|block| block.span.overlaps(&span)).peekable();
+        touching.peek().is_none() || touching.any(|block| !matches!(block.kind, Heading(_) | Furniture))
+    }
+
+    /// Cites `span` of the stored text, which lies within the passage.
+    pub(crate) fn cite(&self, span: Span) -> Citation {
+        let passage = self.passage.hit.span;
+        let span = Span::new(span.start.max(passage.start), span.end.min(passage.end));
+        let boxes =
+            self.document.blocks.iter().filter(|block| block.span.overlaps(&span)).filter_map(|block| block.bbox);
+        Citation {
+            marker: self.marker(),
+            document_id: self.passage.hit.document_id,
+            title: self.summary.title.clone(),
+            path: self.summary.path.clone(),
+            pages: self.document.pages_of(&span),
+            span,
+            quote: self.text(span).to_owned(),
+            boxes: boxes.collect(),
+        }
+    }
+
+    /// Keeps only the first sentences of the passage, up to `bytes`; false when not even one fits.
+    pub(crate) fn shorten(&mut self, bytes: usize) -> bool {
+        let begin = self.passage.hit.span.start;
+        let kept = self.sentences.iter().take_while(|sentence| sentence.end - begin <= bytes).count();
+        let Some(last) = kept.checked_sub(1).map(|last| self.sentences[last]) else { return false };
+        self.sentences.truncate(kept);
+        let span = Span::new(begin, last.end);
+        self.passage.hit.text = self.text(span).to_owned();
+        self.passage.hit.pages = self.document.pages_of(&span);
+        self.passage.hit.span = span;
+        true
+    }
+}
+
+/// Reads the documents behind `passages` from the ledger, once more under the scope of whoever asks. Passages
+/// whose document is gone or has changed are left out; markers stay as given, and a marker given twice counts
+/// once.
+///
+/// # Errors
+/// Whatever the ledger gives, except "not found".
+pub(crate) fn sources(passages: Vec<Passage>, ledger: &dyn Ledger, scope: &AccessScope) -> Result<Vec<Source>> {
+    let mut documents: HashMap<DocumentId, Option<(DocumentSummary, Arc<Document>)>> = HashMap::new();
+    let mut sources: Vec<Source> = Vec::with_capacity(passages.len());
+    for passage in passages {
+        let id = passage.hit.document_id;
+        if let Entry::Vacant(vacant) = documents.entry(id) {
+            vacant.insert(match ledger.document(id, scope) {
+                Ok((summary, document)) => Some((summary, Arc::new(document))),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            });
+        }
+        let known = sources.iter().any(|source| source.marker() == passage.marker);
+        if let Some(Some((summary, document))) = documents.get(&id)
+            && !known
+        {
+            sources.extend(Source::new(passage, summary.clone(), document.clone()));
+        }
+    }
+    Ok(sources)
+}

@@ -1,0 +1,158 @@
+//! Verification: does the cited span carry the sentence? Cheapest check first, and facts before similarity.
+
+use std::collections::HashMap;
+
+use fontes_core::{Embedder, Language, Result, Span, seam::EmbedAs};
+
+use crate::{
+    AnswerPolicy,
+    facts::Facts,
+    source::Source,
+    words::{containment, content_stems},
+};
+
+/// Widest evidence, in sentences. More is no longer a place that a reader can check at a glance.
+const WIDEST: usize = 4;
+
+/// What a further sentence of evidence must add to be worth reading.
+const WIDTH_COST: f32 = 0.04;
+
+/// The span that carries a sentence best, and how well.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Evidence {
+    /// Span of the stored text.
+    pub(crate) span: Span,
+    /// Goodness, only for comparing evidence for the same sentence.
+    pub(crate) score: f32,
+}
+
+/// Checks sentences of one answer; embeds each sentence of a source at most once.
+pub(crate) struct Verifier<'a> {
+    embedder: &'a dyn Embedder,
+    policy: &'a AnswerPolicy,
+    embedded: HashMap<(u32, Span), Vec<f32>>,
+}
+
+/// A sentence to be checked.
+pub(crate) struct Claim {
+    text: String,
+    facts: Facts,
+    stems: std::collections::HashSet<String>,
+    language: Language,
+    vector: Option<Vec<f32>>,
+}
+
+impl Claim {
+    /// Reads the facts of a sentence without markers, written in the language of the answer.
+    pub(crate) fn new(text: &str, language: Language) -> Self {
+        Self {
+            text: text.to_owned(),
+            facts: Facts::of(text, language),
+            stems: content_stems(text),
+            language,
+            vector: None,
+        }
+    }
+}
+
+impl<'a> Verifier<'a> {
+    /// Makes a verifier for one answer.
+    pub(crate) fn new(embedder: &'a dyn Embedder, policy: &'a AnswerPolicy) -> Self {
+        Self { embedder, policy, embedded: HashMap::new() }
+    }
+
+    /// The smallest span of `source` that carries `claim` best, or `None` when none does.
+    pub(crate) fn evidence(&mut self, claim: &mut Claim, source: &Source) -> Result<Option<Evidence>> {
+        let mut windows = self.windows(claim, source);
+        windows.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.span.start.cmp(&b.span.start)));
+        if let Some(best) = windows.iter().find(|window| window.containment >= self.policy.containment) {
+            return Ok(Some(Evidence { span: best.span, score: best.score }));
+        }
+        let across = claim.language != source.language() && source.language() != Language::Undetermined;
+        let (floor, wanted) = if across {
+            (0.0, self.policy.similarity_across)
+        } else {
+            (self.policy.containment_floor, self.policy.similarity)
+        };
+        let mut best: Option<Evidence> = None;
+        for window in windows.iter().filter(|window| window.containment >= floor) {
+            let similarity = self.similarity(claim, source, window)?;
+            let score = similarity - WIDTH_COST * (window.count - 1) as f32;
+            if similarity >= wanted && best.is_none_or(|best| score > best.score) {
+                best = Some(Evidence { span: window.span, score });
+            }
+        }
+        Ok(best)
+    }
+
+    /// The span to show for a sentence that is not checked: the most similar words.
+    pub(crate) fn closest(&mut self, claim: &Claim, source: &Source) -> Span {
+        let stems = |span: Span| content_stems(source.text(span));
+        let score = |span: &&Span| containment(&claim.stems, &stems(**span)).unwrap_or(0.0);
+        source
+            .sentences
+            .iter()
+            .max_by(|a, b| score(a).total_cmp(&score(b)).then(b.start.cmp(&a.start)))
+            .copied()
+            .unwrap_or(source.passage.hit.span)
+    }
+
+    /// Every run of at most [`WIDEST`] sentences whose facts agree with the claim's.
+    fn windows(&self, claim: &Claim, source: &Source) -> Vec<Window> {
+        let mut windows = Vec::new();
+        for first in 0..source.sentences.len() {
+            for count in 1..=WIDEST.min(source.sentences.len() - first) {
+                let span = source.sentences[first].cover(&source.sentences[first + count - 1]);
+                let text = source.text(span);
+                let facts = Facts::of(text, source.language());
+                if claim.facts.carried_by(&facts, &source.facts, &source.frame).is_err() {
+                    continue;
+                }
+                // A sentence of bare facts ("30.") is carried by the facts alone.
+                let Some(containment) = containment(&claim.stems, &content_stems(text)) else { continue };
+                windows.push(Window {
+                    first,
+                    count,
+                    span,
+                    containment,
+                    score: containment - WIDTH_COST * (count - 1) as f32,
+                });
+            }
+        }
+        windows
+    }
+
+    /// The similarity of the claim to the most similar sentence of the window.
+    fn similarity(&mut self, claim: &mut Claim, source: &Source, window: &Window) -> Result<f32> {
+        if claim.vector.is_none() {
+            claim.vector = self.embedder.embed(&[&claim.text], EmbedAs::Query)?.pop();
+        }
+        let Some(vector) = &claim.vector else { return Ok(0.0) };
+        let spans = &source.sentences[window.first..window.first + window.count];
+        let key = |span: &Span| (source.marker(), *span);
+        let missing: Vec<Span> = spans.iter().filter(|span| !self.embedded.contains_key(&key(span))).copied().collect();
+        if !missing.is_empty() {
+            let texts: Vec<&str> = missing.iter().map(|span| source.text(*span)).collect();
+            let vectors = self.embedder.embed(&texts, EmbedAs::Query)?;
+            self.embedded.extend(missing.iter().map(key).zip(vectors));
+        }
+        Ok(spans
+            .iter()
+            .filter_map(|span| self.embedded.get(&key(span)))
+            .map(|other| cosine(vector, other))
+            .fold(0.0, f32::max))
+    }
+}
+
+struct Window {
+    first: usize,
+    count: usize,
+    span: Span,
+    containment: f32,
+    score: f32,
+}
+
+/// The dot product, which is the cosine of vectors of unit length.
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
