@@ -14,7 +14,7 @@ struct Known {
 }
 
 fn known_questions() -> Vec<Known> {
-    let text = std::fs::read_to_string(repository().join("ingest/samples/questions.jsonl")).unwrap();
+    let text = std::fs::read_to_string(repository().join("ingest/questions.jsonl")).unwrap();
     let known = |line: &str| {
         let value: Value = serde_json::from_str(line).unwrap();
         let string = |key: &str| value[key].as_str().unwrap().to_owned();

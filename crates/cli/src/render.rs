@@ -93,7 +93,7 @@ pub fn sources(voice: Voice, answer: &Answer) -> String {
 }
 
 /// A sentence with its markers, and a remark when the sources do not carry it.
-fn marked(voice: Voice, sentence: &Sentence) -> String {
+pub fn marked(voice: Voice, sentence: &Sentence) -> String {
     let mut text = sentence.text.trim().to_owned();
     let mut markers: Vec<u32> = sentence.citations.iter().map(|citation| citation.marker).collect();
     markers.dedup();

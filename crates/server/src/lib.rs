@@ -33,7 +33,7 @@ use axum::{
 use fontes_core::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 
-pub use site::Site;
+pub use site::{Ask, Site};
 
 /// Largest request body: the longest question with room for filters.
 const MAX_BODY_BYTES: usize = 64 * 1024;

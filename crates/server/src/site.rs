@@ -2,15 +2,35 @@
 
 use std::sync::Arc;
 
-use fontes_core::{AccessPolicy, AccessScope, Error, ErrorKind, Ledger, Result};
-use fontes_generation::Answerer;
-use fontes_retrieval::Searcher;
+use fontes_core::{
+    AccessPolicy, AccessScope, Answer, Cancel, Error, ErrorKind, Filter, Ledger, Query, Result, Sampling, SearchMode,
+};
+use fontes_generation::{Answerer, AskEvent, AskRequest};
+use fontes_retrieval::{PassageOptions, Searcher, passages};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::Metrics;
 
 /// Requests at work at once. A generator uses every core for one answer, so a few more only wait inside.
 const AT_WORK: usize = 8;
+
+/// Hits searched per passage wanted: neighbours merge and near duplicates go.
+const HITS_PER_PASSAGE: usize = 3;
+
+/// A question with everything that decides its answer.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The question.
+    pub question: String,
+    /// Most passages to answer from.
+    pub k: usize,
+    /// Narrowing conditions.
+    pub filter: Filter,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// At most this many tokens of answer.
+    pub max_tokens: usize,
+}
 
 /// A composed Fontes, shared by all requests.
 pub struct Site {
@@ -39,9 +59,39 @@ impl Site {
         &self.searcher
     }
 
-    /// The answerer.
-    pub fn answerer(&self) -> &Answerer {
-        &self.answerer
+    /// Searches, makes passages, answers. The one way from a question to an answer, for page and terminal.
+    ///
+    /// # Errors
+    /// Those of [`Searcher::search`] and [`Answerer::answer`].
+    pub fn answer(
+        &self,
+        ask: &Ask,
+        scope: &AccessScope,
+        on_event: &mut dyn FnMut(AskEvent<'_>),
+        cancel: &Cancel,
+    ) -> Result<Answer> {
+        let query = Query {
+            text: ask.question.clone(),
+            k: ask.k.saturating_mul(HITS_PER_PASSAGE),
+            mode: SearchMode::Hybrid,
+            filter: ask.filter.clone(),
+        };
+        let found = self.searcher.search(&query, scope)?;
+        let options = PassageOptions { limit: ask.k, ..PassageOptions::default() };
+        let request = AskRequest {
+            question: &ask.question,
+            passages: passages(&found.hits, self.ledger.as_ref(), scope, &options)?,
+            snapshot: found.snapshot,
+            scope,
+            sampling: ask.sampling.clone(),
+            max_tokens: ask.max_tokens,
+            language: None,
+            extractive: false,
+            preview: false,
+            retrieval_ms: found.timings.total - found.timings.rerank,
+            rerank_ms: found.timings.rerank,
+        };
+        self.answerer.answer(request, on_event, cancel)
     }
 
     /// The ledger's read side.

@@ -1,0 +1,90 @@
+//! `fontes demo`: the README's main job on the bundled samples.
+
+use std::path::{Path, PathBuf};
+
+use fontes_core::{Error, Filter, Labels, Sampling};
+use fontes_ingestion::IngestRequest;
+use fontes_server::Ask;
+
+use super::{ask, ingest, models};
+use crate::{
+    args, interrupt,
+    config::Config,
+    output::{Outcome, Voice},
+    wiring::{self, Archive},
+};
+
+/// The language model of the demonstration when no other is installed: it fits every machine.
+const GENERATOR: &str = "qwen2.5-coder-0.5b-instruct";
+
+/// One question in German, one in English; their answers are in the samples.
+const QUESTIONS: [&str; 2] = [
+    "Wie hoch ist die Pauschale für Strom und Internet bei Telearbeit?",
+    "Which powers do transport police have in addition to security services?",
+];
+
+/// Runs the demonstration in a data directory of its own, beside the user's.
+pub fn run(mut config: Config, voice: Voice, arguments: &args::Demo) -> anyhow::Result<Outcome> {
+    let cancel = interrupt::install()?;
+    let samples = samples(arguments.samples.as_deref())?;
+    config.data.dir = config.data.dir.join("demo");
+    let store = wiring::model_store(&config)?;
+    if store.resolve(&config.models.embedder).is_err() {
+        voice.remark(&format!("installing {} (pinned, checked)", config.models.embedder));
+        models::install(&store, voice, &config.models.embedder, &cancel)?;
+    }
+    let flag = if arguments.no_generator { Some("none") } else { None };
+    if flag.is_none() && matches!(wiring::generator_choice(&config, None)?, wiring::GeneratorChoice::None) {
+        voice.remark(&format!("installing {GENERATOR} (pinned, checked)"));
+        models::install(&store, voice, GENERATOR, &cancel)?;
+    }
+    let archive = Archive::open(&config)?;
+    let request = IngestRequest {
+        roots: vec![samples],
+        labels: Labels {
+            groups: config.access.default_groups.clone(),
+            classification: config.access.default_classification,
+            source: wiring::FILES.into(),
+        },
+        profile: None,
+        dry_run: false,
+        retry: false,
+        jobs: wiring::jobs(&config),
+    };
+    let summary = ingest::once(&archive.ingestion(&config)?, voice, &request, &mut None, &cancel)?;
+    voice.remark(&format!(
+        "{} documents new, {} unchanged, {} chunks in {:.1} s",
+        summary.documents_new, summary.documents_unchanged, summary.chunks, summary.seconds
+    ));
+    let site = archive.site(&config, wiring::generator(&config, flag)?)?;
+    let scope = config.access.scope(None)?;
+    let mut answered = false;
+    for question in QUESTIONS {
+        if cancel.is_cancelled() {
+            return Ok(Outcome::Interrupted);
+        }
+        if !voice.json {
+            voice.line(&format!("\n{}", voice.style("1", question)))?;
+        }
+        let ask = Ask {
+            question: question.into(),
+            k: 6,
+            filter: Filter::default(),
+            sampling: Sampling::default(),
+            max_tokens: 160,
+        };
+        answered |= !ask::answer(&site, voice, &ask, &scope, &cancel)?.abstained;
+    }
+    Ok(if answered { Outcome::Done } else { Outcome::Nothing })
+}
+
+/// The samples: as given, beside the working directory, or where the container keeps them.
+fn samples(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let places = [Path::new("ingest/samples"), Path::new("/usr/share/fontes/samples")];
+    let found = given.into_iter().chain(places).find(|place| place.is_dir());
+    found.map(Path::to_owned).ok_or_else(|| {
+        Error::not_found("the sample documents are not here")
+            .advise("run this in the repository, or pass --samples DIR")
+            .into()
+    })
+}

@@ -1,0 +1,199 @@
+//! `fontes doctor`: what this machine is, and what will run well on it.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::{
+    config::Config,
+    output::{Outcome, Voice},
+    wiring,
+};
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    /// As it should be.
+    Ok,
+    /// Works, with a limit worth knowing.
+    Warn,
+    /// Something will not work.
+    Fail,
+}
+
+/// One check.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    status: Status,
+    detail: String,
+    advice: String,
+}
+
+impl Check {
+    fn new(name: &'static str, status: Status, detail: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { name, status, detail: detail.into(), advice: advice.into() }
+    }
+}
+
+/// Runs every check.
+pub fn run(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
+    let memory = memory_bytes();
+    let mut checks = vec![processor(), instructions(), memory_check(memory), huge_pages(), disk(&config.data.dir)];
+    checks.extend(sandbox());
+    checks.push(embedder(config));
+    checks.push(generator(config, memory));
+    checks.push(port(config));
+    if voice.json {
+        voice.object(&serde_json::json!({ "checks": checks }))?;
+    } else {
+        for check in &checks {
+            let (mark, colour) = match check.status {
+                Status::Ok => ("ok  ", "32"),
+                Status::Warn => ("warn", "33"),
+                Status::Fail => ("fail", "31"),
+            };
+            voice.line(&format!("{}  {:<12} {}", voice.style(colour, mark), check.name, check.detail))?;
+            if !check.advice.is_empty() {
+                voice.line(&format!("{:18} {}", "", check.advice))?;
+            }
+        }
+    }
+    Ok(if checks.iter().any(|check| check.status == Status::Fail) { Outcome::Nothing } else { Outcome::Done })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn processor() -> Check {
+    let cores = cores();
+    let detail = format!("{cores} cores, {}", std::env::consts::ARCH);
+    if cores < 2 {
+        return Check::new("processor", Status::Warn, detail, "searches wait while an answer is generated");
+    }
+    Check::new("processor", Status::Ok, detail, "")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn instructions() -> Check {
+    if std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512bw") {
+        return Check::new("instructions", Status::Ok, "AVX-512 VNNI", "");
+    }
+    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+        return Check::new("instructions", Status::Ok, "AVX2", "prefill is two to four times slower than with AVX-512 VNNI");
+    }
+    Check::new("instructions", Status::Warn, "no AVX2", "models run on the portable path; prefer quoting or a remote generator")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn instructions() -> Check {
+    Check::new("instructions", Status::Warn, "portable path", "kernels are tuned for x86-64; generation is slower here")
+}
+
+/// Available memory in bytes, where the system tells (Linux: `MemAvailable`).
+fn memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// Gibibytes with one decimal.
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1u32 << 30)
+}
+
+/// Models by the memory they need at 4 bits (weights, 3,000 tokens of cache, working space), best first.
+/// Weights at 4.85 bits each plus 10 %; measured for 1.5B, computed for the rest.
+const NEEDS: [(&str, u64); 5] = [
+    ("Apertus 70B", 46 << 30),
+    ("Apertus 8B", 6 << 30),
+    ("Apertus 4B", 3 << 30),
+    ("Apertus 1.5B", 3 << 29),
+    ("Apertus 0.5B", 3 << 28),
+];
+
+fn memory_check(memory: Option<u64>) -> Check {
+    let Some(memory) = memory else {
+        return Check::new("memory", Status::Warn, "not known on this system", "leave 2 GiB beside the model's weights");
+    };
+    let detail = format!("{:.1} GiB available", gib(memory));
+    // Half for the model leaves room for indexes, workers and the page cache.
+    match NEEDS.iter().find(|(_, need)| *need <= memory / 2) {
+        Some((name, _)) => Check::new("memory", Status::Ok, detail, format!("fits up to {name} at 4 bits{}", pace(name))),
+        None => Check::new("memory", Status::Warn, detail, "too little for a language model; Fontes will quote instead"),
+    }
+}
+
+/// A remark on speed where memory is not the limit.
+fn pace(name: &str) -> &'static str {
+    if cores() <= 4 && (name.contains("70B") || name.contains("8B")) {
+        "; with so few cores the 1.5B answers in seconds, the larger ones in minutes"
+    } else {
+        ""
+    }
+}
+
+fn huge_pages() -> Check {
+    let setting = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
+    if setting.contains("[always]") || setting.contains("[madvise]") {
+        Check::new("huge pages", Status::Ok, "available", "")
+    } else {
+        let advice = "set /sys/kernel/mm/transparent_hugepage/enabled to madvise: weights are read up to twice as fast";
+        Check::new("huge pages", Status::Warn, "not available", advice)
+    }
+}
+
+fn disk(dir: &Path) -> Check {
+    let existing = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
+    let shown = dir.display();
+    let Ok(stat) = rustix::fs::statvfs(existing) else {
+        return Check::new("disk", Status::Warn, format!("{shown}: size not known"), "");
+    };
+    let free = stat.f_bavail * stat.f_frsize;
+    let detail = format!("{shown}: {:.1} GiB free", gib(free));
+    // 100,000 chunks take about half a gibibyte over ledger and both indexes.
+    if free < 1 << 30 {
+        return Check::new("disk", Status::Warn, detail, "an index of 100,000 chunks takes about 0.5 GiB, models 0.1 to 5 GiB");
+    }
+    Check::new("disk", Status::Ok, detail, "")
+}
+
+fn port(config: &Config) -> Check {
+    let address = config.server.listen;
+    match std::net::TcpListener::bind(address) {
+        Ok(_) => Check::new("port", Status::Ok, format!("{address} is free"), ""),
+        Err(error) => Check::new("port", Status::Warn, format!("{address}: {error}"), "a server may be running; else set server.listen"),
+    }
+}
+
+fn embedder(config: &Config) -> Check {
+    let name = &config.models.embedder;
+    match wiring::model_store(config).and_then(|store| Ok(store.resolve(name)?)) {
+        Ok(_) => Check::new("embedder", Status::Ok, name.clone(), ""),
+        Err(error) => Check::new("embedder", Status::Fail, error.to_string(), format!("fontes models install {name}")),
+    }
+}
+
+fn generator(config: &Config, memory: Option<u64>) -> Check {
+    match wiring::generator_choice(config, None) {
+        Ok(wiring::GeneratorChoice::None) => {
+            let name = if memory.is_some_and(|memory| memory > 6 << 30) { "apertus-v1.1-1.5b-instruct" } else { "apertus-v1.1-0.5b-instruct" };
+            Check::new("generator", Status::Warn, "none installed; answers quote the sources", format!("fontes models install {name}"))
+        }
+        Ok(choice) => Check::new("generator", Status::Ok, choice.to_string(), ""),
+        Err(error) => Check::new("generator", Status::Fail, error.to_string(), "fontes models list"),
+    }
+}
+
+fn sandbox() -> Vec<Check> {
+    fontes_extract::worker::sandbox_report()
+        .into_iter()
+        .map(|mechanism| {
+            let status = if mechanism.available { Status::Ok } else { Status::Warn };
+            let advice = if mechanism.available { "" } else { "documents are still parsed in a process of their own, under the limits that remain" };
+            Check::new("sandbox", status, format!("{}: {}", mechanism.name, mechanism.detail), advice)
+        })
+        .collect()
+}

@@ -1,0 +1,108 @@
+//! `fontes status`, `forget` and `check`: what is there, take it out, prove it.
+
+use fontes_core::{Cancel, DocumentId, Error};
+use serde_json::json;
+
+use crate::{
+    config::Config,
+    output::{Outcome, Voice},
+    wiring::{self, Archive},
+};
+
+/// What is indexed, pending, quarantined.
+pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
+    let archive = Archive::open(config)?;
+    let status = archive.ingestion(config)?.status()?;
+    let quarantined = archive.ledger.quarantine()?;
+    let disk = disk_bytes(&config.data.dir);
+    let generator = wiring::generator_choice(config, None).map_or_else(|error| error.to_string(), |choice| choice.to_string());
+    if voice.json {
+        let mut object = serde_json::to_value(&status)?;
+        object["quarantined_files"] = quarantined
+            .iter()
+            .map(|entry| json!({ "path": entry.path, "kind": entry.kind, "code": entry.code, "message": entry.message }))
+            .collect();
+        object["disk_bytes"] = disk.into();
+        object["generator"] = generator.into();
+        object["data_dir"] = config.data.dir.display().to_string().into();
+        voice.object(&object)?;
+        return Ok(Outcome::Done);
+    }
+    voice.line(&format!("data       {} ({:.1} MiB)", config.data.dir.display(), disk as f64 / f64::from(1 << 20)))?;
+    voice.line(&format!("documents  {} ({} chunks, snapshot {})", status.documents, status.chunks, status.index_snapshot.0))?;
+    voice.line(&format!("embedder   {} ({:.12}…)", status.embedder.name, status.embedder.sha256.to_string()))?;
+    voice.line(&format!("generator  {generator}"))?;
+    voice.line(&format!("pending    {}", status.pending))?;
+    voice.line(&format!("consistent {}", if status.consistent { "yes" } else { "no: run `fontes check`" }))?;
+    voice.line(&format!("quarantine {}", quarantined.len()))?;
+    for entry in &quarantined {
+        voice.line(&format!("  ({}) {}: {}", entry.code, entry.path, entry.message))?;
+        if let Some(advice) = &entry.advice {
+            voice.line(&format!("      try: {advice}"))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Erases documents and proves it.
+pub fn forget(config: &Config, voice: Voice, documents: &[DocumentId]) -> anyhow::Result<Outcome> {
+    let erased = Archive::open(config)?.ingestion(config)?.forget(documents)?;
+    for erasure in &erased {
+        if voice.json {
+            voice.object(erasure)?;
+        } else {
+            let proof = if erasure.verified_absent { "verified absent" } else { "STILL PRESENT" };
+            voice.line(&format!("{}: {} chunks removed, {proof}", erasure.document_id, erasure.chunks_removed))?;
+        }
+    }
+    if erased.iter().any(|erasure| !erasure.verified_absent) {
+        return Err(Error::corrupt("an erased document is still present").advise("run `fontes check --repair`").into());
+    }
+    Ok(Outcome::Done)
+}
+
+/// Proves that ledger and indexes agree, and that models are what was installed.
+pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outcome> {
+    let report = Archive::open(config)?.ingestion(config)?.check(repair)?;
+    let models = wiring::model_store(config)?.verify(None, &Cancel::default()).map_err(Error::from)?;
+    let altered: Vec<_> =
+        models.iter().filter_map(|(model, failure)| failure.as_ref().map(|failure| (model, failure))).collect();
+    let consistent = report.consistent && altered.is_empty();
+    if voice.json {
+        let mut findings = serde_json::to_value(&report.findings)?;
+        if let Some(findings) = findings.as_array_mut() {
+            findings.extend(altered.iter().map(|(model, failure)| json!({ "model": model.name, "problem": failure.to_string() })));
+        }
+        voice.object(&json!({
+            "consistent": consistent, "chunks": report.chunks, "models": models.len(), "findings": findings,
+        }))?;
+    } else {
+        for finding in &report.findings {
+            let mended = if finding.repaired { ", repaired" } else { "" };
+            voice.line(&format!("{:?}: {} chunks missing, {} too many{mended}", finding.index, finding.missing, finding.extra))?;
+        }
+        for (_, failure) in &altered {
+            voice.line(&failure.to_string())?;
+        }
+        let verdict = if consistent { "consistent" } else { "NOT consistent" };
+        voice.line(&format!("{verdict}: {} chunks in ledger, Qdrant and Tantivy; {} models", report.chunks, models.len()))?;
+    }
+    if consistent {
+        return Ok(Outcome::Done);
+    }
+    let advice = if altered.is_empty() { "run `fontes check --repair`" } else { "install the named models again" };
+    Err(Error::corrupt("stored data is not what the ledger and the manifest say").advise(advice).into())
+}
+
+/// Bytes of all files below a folder.
+fn disk_bytes(dir: &std::path::Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => disk_bytes(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_vanished) => 0,
+        })
+        .sum()
+}

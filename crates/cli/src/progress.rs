@@ -1,0 +1,82 @@
+//! Progress bars on stderr, for a person at a terminal only.
+
+use fontes_ingestion::{FileRecord, FileStatus, IngestEvent};
+use fontes_model::store;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output::Voice;
+
+/// Shows how an ingest goes: bytes (files differ a thousandfold), files, chunks, rate and time left.
+pub struct IngestProgress {
+    bar: ProgressBar,
+}
+
+impl IngestProgress {
+    /// A bar, or silence when nobody watches.
+    pub fn new(voice: Voice) -> Self {
+        let bar = if voice.shows_progress() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        bar.set_style(style("{bar:30} {bytes}/{total_bytes} · {msg} · {bytes_per_sec} · {eta} left"));
+        Self { bar }
+    }
+
+    /// Takes in an event.
+    pub fn show(&self, event: &IngestEvent<'_>) {
+        match event {
+            IngestEvent::Found(progress) | IngestEvent::Progress(progress) => {
+                self.bar.set_length(progress.bytes_total);
+                self.bar.set_position(progress.bytes_done);
+                let counts = format!("{}/{} files, {} chunks", progress.files_done, progress.files_total, progress.chunks);
+                self.bar.set_message(counts);
+            }
+            IngestEvent::File(record) => self.name_quarantined(record),
+            IngestEvent::Committed(_) => {}
+        }
+    }
+
+    /// Names a file that was set aside, above the bar.
+    fn name_quarantined(&self, record: &FileRecord) {
+        if let (FileStatus::Quarantined, Some(error)) = (record.status, &record.error) {
+            self.bar.println(format!("quarantined ({}) {}: {}", error.code, record.path, error.message));
+        }
+    }
+}
+
+impl Drop for IngestProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Shows how the files of a model arrive.
+pub struct InstallProgress {
+    bar: ProgressBar,
+}
+
+impl InstallProgress {
+    /// A bar, or silence when nobody watches.
+    pub fn new(voice: Voice, model: &str) -> Self {
+        let bar = if voice.shows_progress() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        bar.set_style(style("{prefix} {bar:30} {bytes}/{total_bytes} · {msg} · {eta} left"));
+        bar.set_prefix(model.to_owned());
+        Self { bar }
+    }
+
+    /// Takes in how far a file is.
+    pub fn show(&self, progress: &store::Progress<'_>) {
+        if let Some(total) = progress.total {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(progress.received);
+        self.bar.set_message(format!("{} from {}", progress.file, progress.source));
+    }
+}
+
+impl Drop for InstallProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("templates here are constant").progress_chars("━╸ ")
+}

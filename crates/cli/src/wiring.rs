@@ -1,0 +1,268 @@
+//! The whole system on one page: what is made of what.
+//!
+//! ```text
+//! configuration ─► model store ─► embedder ─┬─► index (refuses another embedder)
+//!                       │                   │
+//!                       └─► generator       ├─► ingestion ◄─ worker pool, ledger
+//!                               │           │
+//!                               └──► site ◄─┴─► searcher ◄─ ledger
+//! ```
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context as _;
+use fontes_core::{Clock, Embedder, Error, Generator, Reranker};
+use fontes_extract::{ParseLimits, WorkerCommand, WorkerLimits, WorkerPool};
+use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
+use fontes_index::{Index, Recipe};
+use fontes_ingestion::{IngestLimits, Ingestion, IngestionParts, Profiles, SqliteLedger};
+use fontes_model::{
+    encoder,
+    generate::{self, RemoteGenerator, RemoteOptions},
+    store::{InstalledModel, Manifest, ModelRole, ModelStore},
+};
+use fontes_retrieval::{Fusion, FusionMethod, Searcher};
+use fontes_server::Site;
+
+use crate::config::{self, Config};
+
+/// The models Fontes knows, with digests and sources.
+const MODEL_MANIFEST: &str = include_str!("../../../config/models.toml");
+
+/// Name of the source of everything given on the command line.
+pub const FILES: &str = "files";
+
+/// How long a remote generator may take to accept a connection, and to say the next word.
+const REMOTE_PATIENCE: Duration = Duration::from_secs(120);
+
+const MIB: u64 = 1 << 20;
+
+/// The system clock.
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// The folder of models with the built-in manifest.
+pub fn model_store(config: &Config) -> anyhow::Result<ModelStore> {
+    let manifest: Manifest = MODEL_MANIFEST.parse().context("built-in model manifest")?;
+    let token = std::env::var("HF_TOKEN").ok().filter(|token| !token.is_empty());
+    Ok(ModelStore::open(&config.models.dir, manifest, &config.models.hub, token))
+}
+
+/// The installed embedder the configuration names.
+pub fn embedder(config: &Config) -> anyhow::Result<Arc<dyn Embedder>> {
+    let model = installed(&model_store(config)?, &config.models.embedder)?;
+    Ok(Arc::from(encoder::open_embedder(&model, &encoder::EmbedderOptions::default())?))
+}
+
+/// The installed reranker, when the configuration names one.
+fn reranker(config: &Config) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
+    if config.models.reranker.is_empty() {
+        return Ok(None);
+    }
+    let model = installed(&model_store(config)?, &config.models.reranker)?;
+    Ok(Some(Arc::from(encoder::open_reranker(&model, &encoder::RerankerOptions::default())?)))
+}
+
+/// An installed model by name; the error says how to install it.
+fn installed(store: &ModelStore, name: &str) -> anyhow::Result<InstalledModel> {
+    Ok(store.resolve(name).map_err(Error::from)?)
+}
+
+/// What will write answers.
+#[derive(Clone, Debug)]
+pub enum GeneratorChoice {
+    /// Nothing: sentences are quoted.
+    None,
+    /// An installed model.
+    Installed(Box<InstalledModel>),
+    /// A model where it lies.
+    Path(PathBuf),
+    /// A server named in the configuration.
+    Remote,
+}
+
+impl fmt::Display for GeneratorChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Installed(model) => f.write_str(&model.name),
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Remote => f.write_str("remote server"),
+        }
+    }
+}
+
+/// Decides what writes answers: the flag, else the configuration; `auto` takes a configured server, else the
+/// first installed of the configured list.
+pub fn generator_choice(config: &Config, flag: Option<&str>) -> anyhow::Result<GeneratorChoice> {
+    let wanted = flag.unwrap_or(&config.models.generator);
+    let store = model_store(config)?;
+    match wanted {
+        "none" => Ok(GeneratorChoice::None),
+        "auto" if !config.models.remote.base_url.is_empty() => Ok(GeneratorChoice::Remote),
+        "auto" => {
+            let ready = config.models.generators.iter().find_map(|name| store.resolve(name).ok());
+            Ok(ready.map_or(GeneratorChoice::None, |model| GeneratorChoice::Installed(Box::new(model))))
+        }
+        "remote" => Ok(GeneratorChoice::Remote),
+        path if Path::new(path).exists() => Ok(GeneratorChoice::Path(path.into())),
+        name => Ok(GeneratorChoice::Installed(Box::new(installed(&store, name)?))),
+    }
+}
+
+/// Loads what writes answers.
+pub fn generator(config: &Config, flag: Option<&str>) -> anyhow::Result<Option<Arc<dyn Generator>>> {
+    let options = generate::OpenOptions::default();
+    Ok(match generator_choice(config, flag)? {
+        GeneratorChoice::None => None,
+        GeneratorChoice::Installed(model) if model.role != ModelRole::Generator => {
+            let what = format!("model {:?} does not generate text", model.name);
+            return Err(Error::invalid(what).advise("`fontes models list` shows which models do").into());
+        }
+        GeneratorChoice::Installed(model) => {
+            Some(Arc::new(generate::open(&model.weights(), &options.named(model.identity()))?))
+        }
+        GeneratorChoice::Path(path) => Some(Arc::new(generate::open(&path, &options)?)),
+        GeneratorChoice::Remote => Some(Arc::new(remote(&config.models.remote)?)),
+    })
+}
+
+fn remote(remote: &config::Remote) -> anyhow::Result<RemoteGenerator> {
+    if remote.base_url.is_empty() {
+        return Err(Error::invalid("no remote server is configured").advise("set models.remote.base_url").into());
+    }
+    let api_key = match remote.api_key_file.as_os_str().is_empty() {
+        true => None,
+        false => {
+            let path = &remote.api_key_file;
+            let key = std::fs::read_to_string(path).with_context(|| format!("API key file {}", path.display()))?;
+            Some(key.trim().to_owned())
+        }
+    };
+    let options = RemoteOptions { api_key, patience: REMOTE_PATIENCE, ..RemoteOptions::default() };
+    Ok(RemoteGenerator::new(&remote.base_url, &remote.model, options)?)
+}
+
+/// Ledger, index and embedder of one data directory. One process at a time holds it.
+pub struct Archive {
+    /// The truth.
+    pub ledger: Arc<SqliteLedger>,
+    index: Index,
+    embedder: Arc<dyn Embedder>,
+    recipe: Recipe,
+}
+
+impl Archive {
+    /// Opens the configured data directory, creating it when it is new, and finishes what an interrupted run left.
+    pub fn open(config: &Config) -> anyhow::Result<Self> {
+        let ledger = ledger(config)?;
+        let embedder = embedder(config)?;
+        let recipe = Recipe::builtin();
+        let index = Index::open(&config.data.dir.join("index"), &recipe, embedder.identity(), embedder.dimensions())?;
+        let archive = Self { ledger, index, embedder, recipe };
+        archive.ingestion(config)?.recover()?;
+        Ok(archive)
+    }
+
+    /// The way in.
+    pub fn ingestion(&self, config: &Config) -> anyhow::Result<Ingestion> {
+        Ok(Ingestion::new(IngestionParts {
+            ledger: self.ledger.clone(),
+            extractor: Arc::new(workers(config)?),
+            embedder: self.embedder.clone(),
+            vectors: self.index.vectors.clone(),
+            lexical: self.index.lexical.clone(),
+            clock: Arc::new(SystemClock),
+            profiles: Profiles::built_in(),
+            limits: IngestLimits {
+                max_file_bytes: config.ingest.max_file_mib * MIB,
+                in_flight_bytes: config.ingest.in_flight_mib * MIB,
+                parse: parse_limits(config),
+            },
+        }))
+    }
+
+    /// The way out: search alone.
+    pub fn searcher(&self, config: &Config) -> anyhow::Result<Searcher> {
+        Ok(Searcher::new(
+            self.embedder.clone(),
+            self.index.vectors.clone(),
+            self.index.lexical.clone(),
+            self.ledger.clone(),
+            reranker(config)?,
+            fusion(&self.recipe),
+        )?)
+    }
+
+    /// The way out: search, and answers written by `generator` or quoted without one.
+    pub fn site(&self, config: &Config, generator: Option<Arc<dyn Generator>>) -> anyhow::Result<Site> {
+        let policy = AnswerPolicy {
+            unsupported: match config.answer.unsupported {
+                config::Unsupported::Drop => Unsupported::Drop,
+                config::Unsupported::Mark => Unsupported::Mark,
+            },
+            ..AnswerPolicy::default()
+        };
+        let answerer =
+            Answerer::new(generator, self.embedder.clone(), self.ledger.clone(), Prompts::built_in(), policy);
+        let searcher = Arc::new(self.searcher(config)?);
+        Ok(Site::new(searcher, Arc::new(answerer), self.ledger.clone(), config.access.clone()))
+    }
+}
+
+/// The ledger alone, for commands that only read stored text.
+pub fn ledger(config: &Config) -> anyhow::Result<Arc<SqliteLedger>> {
+    Ok(Arc::new(SqliteLedger::open(&config.data.dir)?))
+}
+
+/// Documents parsed at once.
+pub fn jobs(config: &Config) -> usize {
+    match config.ingest.jobs {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        jobs => jobs,
+    }
+}
+
+fn parse_limits(config: &Config) -> ParseLimits {
+    ParseLimits { file_bytes: config.ingest.max_file_mib * MIB, ..ParseLimits::default() }
+}
+
+/// The parsing processes: this very binary, started as `extract-worker`.
+fn workers(config: &Config) -> anyhow::Result<WorkerPool> {
+    let program = std::env::current_exe().context("path of the running program")?;
+    let limits = WorkerLimits {
+        parse: parse_limits(config),
+        wall_seconds: config.ingest.worker_seconds,
+        cpu_seconds: config.ingest.worker_seconds,
+        memory_bytes: config.ingest.worker_memory_mib * MIB,
+        ..WorkerLimits::default()
+    };
+    Ok(WorkerPool::new(WorkerCommand { program, args: vec!["extract-worker".into()] }, limits, jobs(config)))
+}
+
+/// Fusion as the index recipe says.
+fn fusion(recipe: &Recipe) -> Fusion {
+    Fusion {
+        method: match recipe.fusion.method {
+            fontes_index::FusionMethod::Rrf => FusionMethod::ReciprocalRank,
+            fontes_index::FusionMethod::WeightedSum => FusionMethod::WeightedSum,
+        },
+        dense_weight: recipe.fusion.dense,
+        lexical_weight: recipe.fusion.lexical,
+        rank_constant: recipe.fusion.k,
+        ..Fusion::default()
+    }
+}
+
