@@ -5,9 +5,16 @@
 //! reference, the way to a GPU) and the CPU runner over our own kernels (quantised weights, fast). The
 //! generation loop sees only this seam.
 
+pub mod config;
+mod error;
+mod weights;
+
 use std::ops::Range;
 
 use fontes_core::{Result, TokenId};
+
+pub use error::DecoderError;
+pub use weights::{DecoderWeights, LayerRole, Role};
 
 /// Which positions of a forward pass should yield logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
