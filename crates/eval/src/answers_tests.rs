@@ -1,0 +1,103 @@
+//! Tests of the counting, with a system whose every answer is known.
+
+use fontes_core::{AskTimings, Digest, DocumentId, IndexSnapshot, ModelIdentity, Sentence, Span, TokenUsage};
+
+use super::*;
+use crate::metrics::Judgements;
+
+/// Cites the right place for even questions, a wrong one for odd ones; answers the third even without sources.
+struct Known;
+
+fn citation(document: &str, quote: &str) -> Citation {
+    Citation {
+        marker: 1,
+        document_id: DocumentId::derive("set", document.as_bytes()),
+        title: document.into(),
+        path: document.into(),
+        pages: vec![1],
+        span: Span::new(0, quote.len()),
+        quote: quote.into(),
+        boxes: Vec::new(),
+    }
+}
+
+fn answer(sentences: Vec<Sentence>) -> Answer {
+    Answer {
+        question: String::new(),
+        answer: String::new(),
+        abstained: sentences.is_empty(),
+        extractive: true,
+        sentences,
+        passages: Vec::new(),
+        model: ModelIdentity { name: "known".into(), sha256: Digest::of(b"") },
+        index_snapshot: IndexSnapshot(1),
+        prompt_sha256: Digest::of(b""),
+        seed: 0,
+        tokens: TokenUsage::default(),
+        timings_ms: AskTimings::default(),
+    }
+}
+
+impl Asking for Known {
+    fn ask(&mut self, question: &Question, without: &BTreeSet<String>) -> Result<Answer> {
+        let number: usize = question.id[1..].parse().unwrap();
+        if !without.is_empty() && number != 3 {
+            return Ok(answer(Vec::new()));
+        }
+        let (document, quote) =
+            if number.is_multiple_of(2) { ("right", "es sind 30 Tage") } else { ("wrong", "es regnet") };
+        let citations = vec![citation(document, quote)];
+        Ok(answer(vec![Sentence { text: quote.into(), citations, support: Support::Verbatim }]))
+    }
+
+    fn resolves(&mut self, citation: &Citation) -> bool {
+        citation.title == "right"
+    }
+
+    fn corpus_id(&mut self, citation: &Citation) -> Option<String> {
+        Some(citation.title.clone())
+    }
+}
+
+fn dataset() -> Dataset {
+    let question = |n: usize| Question { id: format!("q{n}"), text: "?".into(), answers: vec!["30 Tage".into()] };
+    let judged = |n: usize| (format!("q{n}"), Judgements::from([("right".to_owned(), 1)]));
+    Dataset {
+        name: "toy".into(),
+        corpus: Vec::new(),
+        questions: (0..4).map(question).collect(),
+        judgements: (0..4).map(judged).collect(),
+    }
+}
+
+pub(crate) fn report() -> AnswerReport {
+    evaluate_answers(&dataset(), &mut Known).unwrap()
+}
+
+#[test]
+fn every_figure_is_counted_by_its_definition() {
+    let metrics = report().metrics;
+    for (name, expected) in [
+        ("citations_resolve", 0.5),
+        ("citation_recall", 0.5),
+        ("citation_precision", 0.5),
+        ("first_citation", 0.5),
+        ("document_precision", 0.5),
+        ("answer_recall", 0.5),
+        ("supported", 1.0),
+        ("abstained", 0.0),
+        ("false_answers", 0.25),
+        ("exact_match", 0.0),
+        // Words "es sind 30 tage" against "30 tage": 2 · 2 / 6, for every second question.
+        ("f1", 1.0 / 3.0),
+    ] {
+        assert!((metrics[name] - expected).abs() < 1e-12, "{name}: {}", metrics[name]);
+    }
+}
+
+#[test]
+fn a_set_without_known_answers_is_refused() {
+    let mut dataset = dataset();
+    dataset.questions.iter_mut().for_each(|question| question.answers.clear());
+    assert_eq!(evaluate_answers(&dataset, &mut Known).unwrap_err().kind(), fontes_core::ErrorKind::Invalid);
+}

@@ -1,0 +1,69 @@
+//! Reports as Markdown tables.
+
+use std::fmt::Write as _;
+
+use crate::{AnswerReport, Interval, RetrievalReport};
+
+/// The order in which ranking figures are shown.
+const COLUMNS: [&str; 7] = ["ndcg@10", "recall@10", "recall@100", "mrr@10", "map", "success@1", "success@5"];
+
+/// Writes a retrieval report: one row per mode, means with the half-width of their interval.
+pub fn retrieval_markdown(report: &RetrievalReport) -> String {
+    let mut text = format!(
+        "## {}\n\n{} documents, {} questions, {:.1} s. Means ± half of the 95 % bootstrap interval.\n\n",
+        report.dataset, report.documents, report.queries, report.seconds
+    );
+    let _ = writeln!(text, "| mode | {} | p50 ms | p99 ms | p |", COLUMNS.join(" | "));
+    let _ = writeln!(text, "|---|{}---:|---:|---:|", "---:|".repeat(COLUMNS.len()));
+    for (mode, figures) in &report.per_mode {
+        let _ = write!(text, "| {mode} |");
+        for column in COLUMNS {
+            let value = figures.metrics.get(column).copied().unwrap_or_default();
+            let _ = write!(text, " {} |", with_half_width(value, figures.intervals.get(column)));
+        }
+        let p_value = report.p_values.get(mode).map_or_else(|| "–".to_owned(), |p| format!("{p:.4}"));
+        let _ = writeln!(text, " {:.1} | {:.1} | {p_value} |", figures.p50_ms, figures.p99_ms);
+    }
+    text.push_str("\np: paired randomisation test on nDCG@10 against the last mode.\n");
+    text
+}
+
+/// Writes an answer report: one row per figure.
+pub fn answers_markdown(report: &AnswerReport) -> String {
+    let mut text = format!(
+        "## {}\n\n{} questions, answered by {}; checker: {}. Time per answer: p50 {:.0} ms, p99 {:.0} ms.\n\n",
+        report.dataset, report.queries, report.model, report.checker, report.p50_ms, report.p99_ms
+    );
+    text.push_str("| figure | mean ± half of the 95 % bootstrap interval |\n|---|---:|\n");
+    for (name, value) in &report.metrics {
+        let _ = writeln!(text, "| {name} | {} |", with_half_width(*value, report.intervals.get(name)));
+    }
+    text
+}
+
+fn with_half_width(value: f64, interval: Option<&Interval>) -> String {
+    let half = interval.map_or(0.0, |interval| (interval.high - interval.low) / 2.0);
+    format!("{value:.3} ± {half:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mode_has_a_row_of_every_column() {
+        let text = retrieval_markdown(&crate::retrieval::tests::report());
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+        assert_eq!(rows.len(), 5, "{text}");
+        assert!(rows.iter().all(|row| row.matches('|').count() == COLUMNS.len() + 5), "{text}");
+        assert!(text.contains("| hybrid | 1.000 ± 0.000 |"), "{text}");
+    }
+
+    #[test]
+    fn every_figure_of_answers_has_a_row() {
+        let report = crate::answers::tests::report();
+        let text = answers_markdown(&report);
+        assert!(report.metrics.keys().all(|name| text.contains(&format!("| {name} |"))), "{text}");
+        assert!(text.contains("known answer spans"));
+    }
+}

@@ -1,0 +1,175 @@
+//! Measuring retrieval: every way of searching over the same questions.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Instant,
+};
+
+use fontes_core::{Result, SearchMode};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Dataset, Interval, Question,
+    bootstrap::{interval, mean, quantile},
+    metrics::{Judgements, average_precision, ndcg, recall, reciprocal_rank, success},
+    paired_p_value,
+};
+
+/// Seed of every resampling, so that a report can be repeated.
+const SEED: u64 = 20_240_229;
+
+/// What a search gave for one question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking {
+    /// Ids of corpus documents, best first. Several passages of one document may repeat it; the first counts.
+    pub ids: Vec<String>,
+    /// How long it took, in milliseconds.
+    pub milliseconds: f64,
+}
+
+/// The figures of one way of searching.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModeReport {
+    /// Means by name: `ndcg@10`, `recall@10`, `recall@100`, `mrr@10`, `map`, `success@1`, `success@5`.
+    pub metrics: BTreeMap<String, f64>,
+    /// 95 % bootstrap intervals of the same.
+    pub intervals: BTreeMap<String, Interval>,
+    /// Median time of a search.
+    pub p50_ms: f64,
+    /// Time within which 99 of 100 searches end.
+    pub p99_ms: f64,
+}
+
+/// The figures of a set. Field names are part of the command-line contract.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RetrievalReport {
+    /// Name of the set.
+    pub dataset: String,
+    /// Number of documents.
+    pub documents: usize,
+    /// Number of questions.
+    pub queries: usize,
+    /// The figures of the last mode measured, which is hybrid when all are.
+    pub metrics: BTreeMap<String, f64>,
+    /// The figures of every mode.
+    pub per_mode: BTreeMap<String, ModeReport>,
+    /// p-value of the difference in nDCG@10 between the last mode and each other, by a paired randomisation
+    /// test.
+    pub p_values: BTreeMap<String, f64>,
+    /// How long the evaluation took.
+    pub seconds: f64,
+}
+
+/// Runs every question of `dataset` in every one of `modes` and counts. `run` gets a question and a mode and
+/// searches at least 100 deep.
+///
+/// # Errors
+/// The first error of `run`.
+pub fn evaluate_retrieval(
+    dataset: &Dataset,
+    modes: &[SearchMode],
+    run: &mut dyn FnMut(&Question, SearchMode) -> Result<Ranking>,
+) -> Result<RetrievalReport> {
+    let begin = Instant::now();
+    let mut per_mode = BTreeMap::new();
+    let mut gains: Vec<(String, Vec<f64>)> = Vec::new();
+    let mut metrics = BTreeMap::new();
+    for &mode in modes {
+        let mut values: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+        let mut times = Vec::with_capacity(dataset.questions.len());
+        for question in &dataset.questions {
+            let ranking = run(question, mode)?;
+            times.push(ranking.milliseconds);
+            let mut seen = HashSet::new();
+            let ranked: Vec<String> = ranking.ids.into_iter().filter(|id| seen.insert(id.clone())).collect();
+            if let Some(judged) = dataset.judgements.get(&question.id) {
+                measure(&ranked, judged)
+                    .into_iter()
+                    .for_each(|(name, value)| values.entry(name).or_default().push(value));
+            }
+        }
+        let report = ModeReport {
+            metrics: values.iter().map(|(name, values)| ((*name).to_owned(), mean(values))).collect(),
+            intervals: values.iter().map(|(name, values)| ((*name).to_owned(), interval(values, SEED))).collect(),
+            p50_ms: quantile(&times, 0.5),
+            p99_ms: quantile(&times, 0.99),
+        };
+        metrics.clone_from(&report.metrics);
+        per_mode.insert(mode.to_string(), report);
+        gains.push((mode.to_string(), values.remove("ndcg@10").unwrap_or_default()));
+    }
+    let last = gains.pop();
+    let p_values = last
+        .iter()
+        .flat_map(|(_, last)| gains.iter().map(|(mode, values)| (mode.clone(), paired_p_value(last, values, SEED))));
+    Ok(RetrievalReport {
+        dataset: dataset.name.clone(),
+        documents: dataset.corpus.len(),
+        queries: dataset.questions.len(),
+        metrics,
+        per_mode,
+        p_values: p_values.collect(),
+        seconds: begin.elapsed().as_secs_f64(),
+    })
+}
+
+fn measure(ranked: &[String], judged: &Judgements) -> [(&'static str, f64); 7] {
+    [
+        ("ndcg@10", ndcg(ranked, judged, 10)),
+        ("recall@10", recall(ranked, judged, 10)),
+        ("recall@100", recall(ranked, judged, 100)),
+        ("mrr@10", reciprocal_rank(ranked, judged, 10)),
+        ("map", average_precision(ranked, judged)),
+        ("success@1", success(ranked, judged, 1)),
+        ("success@5", success(ranked, judged, 5)),
+    ]
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn dataset() -> Dataset {
+        let question = |n: usize| Question { id: format!("q{n}"), text: n.to_string(), answers: Vec::new() };
+        let judged = |n: usize| (format!("q{n}"), Judgements::from([(format!("d{n}"), 1)]));
+        Dataset {
+            name: "toy".into(),
+            corpus: Vec::new(),
+            questions: (0..20).map(question).collect(),
+            judgements: (0..20).map(judged).collect(),
+        }
+    }
+
+    pub(crate) fn report() -> RetrievalReport {
+        evaluate_retrieval(&dataset(), &SearchMode::ALL, &mut |question, mode| {
+            let right = question.id.replace('q', "d");
+            let ids = match mode {
+                SearchMode::Hybrid => vec![right.clone(), right, "x".into()],
+                SearchMode::Dense => vec!["x".into(), "x".into(), right],
+                SearchMode::Lexical => vec!["x".into()],
+            };
+            Ok(Ranking { ids, milliseconds: 2.0 })
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn modes_are_measured_side_by_side() {
+        let report = report();
+        assert_eq!(report.queries, 20);
+        assert_eq!(report.metrics["ndcg@10"], 1.0);
+        assert_eq!(report.per_mode["hybrid"].metrics, report.metrics);
+        assert_eq!(report.per_mode["dense"].metrics["mrr@10"], 0.5, "a repeated document counts once");
+        assert_eq!(report.per_mode["lexical"].metrics["recall@100"], 0.0);
+        assert!(report.p_values["dense"] < 0.01);
+        assert_eq!(report.per_mode["dense"].p99_ms, 2.0);
+    }
+
+    #[test]
+    fn errors_of_the_run_come_through() {
+        let error = evaluate_retrieval(&dataset(), &[SearchMode::Dense], &mut |_, _| {
+            Err(fontes_core::Error::unavailable("index is not there"))
+        });
+        assert_eq!(error.unwrap_err().kind(), fontes_core::ErrorKind::Unavailable);
+    }
+}
