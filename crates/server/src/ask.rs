@@ -18,7 +18,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::{failure, failure::Failure, search::filter_of, site::{Ask, Site}};
+use crate::{
+    failure,
+    failure::Failure,
+    search::filter_of,
+    site::{Ask, Site},
+};
 
 /// Passages considered when the request names no number.
 const DEFAULT_K: usize = 8;
@@ -80,7 +85,8 @@ struct Outbox {
 
 impl Outbox {
     fn send(&self, name: &str, content: &impl Serialize) {
-        let sent = Event::default().event(name).json_data(content).is_ok_and(|event| self.sender.blocking_send(event).is_ok());
+        let sent =
+            Event::default().event(name).json_data(content).is_ok_and(|event| self.sender.blocking_send(event).is_ok());
         if !sent {
             self.cancel.cancel();
         }

@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{Path, Query, State},
 };
-use fontes_core::{Document, DocumentId, DocumentSummary, Error, Ledger, Page, Span, seam::document_not_found};
+use fontes_core::{Document, DocumentId, DocumentSummary, Error, Page, Span, seam::document_not_found};
 use serde::{Deserialize, Serialize};
 
 use crate::{failure::Failure, site::Site};

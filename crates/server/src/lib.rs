@@ -21,6 +21,8 @@ mod metrics;
 mod page;
 mod search;
 mod site;
+#[cfg(test)]
+mod tests;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -78,7 +80,8 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    let address = listener.local_addr().map_err(|error| Error::internal("listening socket has no address").because(error))?;
+    let address =
+        listener.local_addr().map_err(|error| Error::internal("listening socket has no address").because(error))?;
     loopback_only(address)?;
     axum::serve(listener, router(site))
         .with_graceful_shutdown(stop)
