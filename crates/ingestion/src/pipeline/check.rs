@@ -1,0 +1,120 @@
+//! Proofs and erasure: do ledger and indexes hold the same, and is what was forgotten really gone.
+
+use std::collections::BTreeSet;
+
+use fontes_core::{ChunkId, DocumentId, Ledger as _, Result, seam::document_not_found};
+
+use super::{
+    Ingestion,
+    report::{CheckReport, Erasure, Finding, IndexName, StatusReport},
+};
+use crate::ledger::{Operation, OperationKind};
+
+impl Ingestion {
+    /// Compares the ledger's active chunks with both indexes, after finishing what an interrupted run left.
+    /// With `repair`, missing chunks are embedded again from the stored text and superfluous ones removed.
+    ///
+    /// # Errors
+    /// `Corrupt` when the ledger itself is damaged: it is the truth, nothing repairs it.
+    pub fn check(&self, repair: bool) -> Result<CheckReport> {
+        let _turn = self.turn();
+        self.parts.ledger.check_integrity()?;
+        self.recover_turn()?;
+        let mut report = self.compare()?;
+        if repair && !report.consistent {
+            let findings = std::mem::take(&mut report.findings);
+            self.repair()?;
+            report = self.compare()?;
+            if report.consistent {
+                report.findings = findings.into_iter().map(|finding| Finding { repaired: true, ..finding }).collect();
+            }
+        }
+        Ok(report)
+    }
+
+    fn compare(&self) -> Result<CheckReport> {
+        let active = self.parts.ledger.active_chunk_ids()?;
+        let indexes =
+            [(IndexName::Vectors, self.parts.vectors.ids()?), (IndexName::Lexical, self.parts.lexical.ids()?)];
+        let findings: Vec<Finding> = indexes
+            .into_iter()
+            .map(|(index, ids)| Finding {
+                index,
+                missing: active.difference(&ids).count(),
+                extra: ids.difference(&active).count(),
+                repaired: false,
+            })
+            .filter(|finding| finding.missing + finding.extra > 0)
+            .collect();
+        Ok(CheckReport { consistent: findings.is_empty(), chunks: active.len(), findings })
+    }
+
+    fn repair(&self) -> Result<()> {
+        let active = self.parts.ledger.active_chunk_ids()?;
+        let (vectors, lexical) = (self.parts.vectors.ids()?, self.parts.lexical.ids()?);
+        let minus = |a: &BTreeSet<ChunkId>, b: &BTreeSet<ChunkId>| a.difference(b).copied().collect::<Vec<_>>();
+        self.parts.vectors.remove(&minus(&vectors, &active))?;
+        self.parts.lexical.remove(&minus(&lexical, &active))?;
+        let mut missing = minus(&active, &vectors);
+        missing.extend(minus(&active, &lexical));
+        for revision in self.parts.ledger.revisions_of(&missing)? {
+            self.reindex(revision)?;
+        }
+        self.commit_repairs()
+    }
+
+    /// Erases documents, with everything found inside them, from ledger and indexes, and looks whether they
+    /// are gone. Their files at the source are not touched: a document whose file stays comes back with the
+    /// next run over it.
+    ///
+    /// # Errors
+    /// `NotFound` when one of `documents` is unknown; then nothing is erased. After any other error the
+    /// documents are already invisible, and [`Ingestion::recover`] completes the erasure.
+    pub fn forget(&self, documents: &[DocumentId]) -> Result<Vec<Erasure>> {
+        let _turn = self.turn();
+        self.recover_turn()?;
+        let ledger = &self.parts.ledger;
+        let mut family: Vec<DocumentId> = Vec::new();
+        for &document in documents {
+            let members = ledger.family(document)?;
+            if members.is_empty() {
+                return Err(document_not_found(document));
+            }
+            family.extend(members);
+        }
+        let mut seen = BTreeSet::new();
+        family.retain(|document| seen.insert(*document));
+        ledger.begin_forget(&family)?;
+        let operations = ledger.operations()?;
+        let forgets = operations.iter().filter(|operation| operation.kind == OperationKind::Forget);
+        let doomed = forgets
+            .map(|operation: &Operation| Ok((operation.document, ledger.doomed_chunks(operation)?)))
+            .collect::<Result<Vec<_>>>()?;
+        self.retract()?;
+        let (vectors, lexical) = (self.parts.vectors.ids()?, self.parts.lexical.ids()?);
+        let erased = |(document_id, chunks): (DocumentId, Vec<ChunkId>)| {
+            let found = chunks.iter().any(|chunk| vectors.contains(chunk) || lexical.contains(chunk));
+            let verified_absent = !found && !ledger.holds(document_id)?;
+            Ok(Erasure { document_id, chunks_removed: chunks.len(), verified_absent })
+        };
+        doomed.into_iter().map(erased).collect()
+    }
+
+    /// Says what is indexed. Compares chunk ids, but changes nothing.
+    ///
+    /// # Errors
+    /// Those of the ledger and the indexes.
+    pub fn status(&self) -> Result<StatusReport> {
+        let counts = self.parts.ledger.counts()?;
+        Ok(StatusReport {
+            documents: counts.documents,
+            chunks: counts.chunks,
+            pages: counts.pages,
+            pending: counts.pending,
+            quarantined: counts.quarantined,
+            index_snapshot: self.parts.ledger.snapshot()?,
+            embedder: self.parts.embedder.identity().clone(),
+            consistent: self.compare()?.consistent,
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! The one order of writes, and the way back from any point of it.
+//!
+//! 1. The ledger records revisions as pending, each with a place in the outbox.
+//! 2. The vector index takes the chunks and makes them durable.
+//! 3. The lexical index takes them; its commit carries the highest outbox position.
+//! 4. The ledger makes the revisions active, the replaced ones superseded, and owes their removal.
+//! 5. Both indexes drop the chunks of replaced and removed revisions; the ledger settles the outbox.
+//!
+//! A crash before 3 ends leaves pending revisions whose position the lexical index does not have: they are
+//! rolled back. A crash after it leaves pending revisions that both indexes hold: they are made active. A
+//! crash in 5 leaves owed removals: they are repeated. Until 4, old chunks stay in both indexes, so that a
+//! failure never takes away what was searchable.
+
+use fontes_core::{
+    Chunk, ChunkId, DocumentId, DocumentSummary, IndexEntry, IndexSnapshot, Labels, Result, seam::EmbedAs,
+};
+
+use super::{Ingestion, prepare::Prepared, report::Recovery};
+use crate::{
+    chunk::embedding_text,
+    ledger::{NewRevision, Operation, OperationKind, RevisionId},
+    profile::Prefix,
+};
+
+/// Entries handed to an index at once.
+const ENTRIES: usize = 256;
+
+/// Texts embedded at once; between batches a run can be stopped and tells its progress.
+pub(super) const BATCH: usize = 32;
+
+impl Ingestion {
+    /// Writes a group of documents through both indexes; `vectors` has one vector per chunk, in order.
+    pub(super) fn write(
+        &self,
+        group: &[Box<Prepared>],
+        vectors: &[Vec<f32>],
+        labels: &Labels,
+    ) -> Result<IndexSnapshot> {
+        let revisions: Vec<NewRevision<'_>> = group.iter().map(|prepared| revision_of(prepared, labels)).collect();
+        let staged = self.parts.ledger.stage(&revisions, self.parts.clock.now())?;
+        let chunks = group
+            .iter()
+            .zip(&staged)
+            .flat_map(|(prepared, staged)| prepared.chunks.iter().map(move |chunk| (chunk, &staged.summary)));
+        let entries: Vec<IndexEntry<'_>> =
+            chunks.zip(vectors).map(|((chunk, document), vector)| IndexEntry { chunk, document, vector }).collect();
+        self.upsert(&entries)?;
+        let position = staged.iter().map(|staged| staged.position).max().unwrap_or_default();
+        self.parts.vectors.flush()?;
+        self.parts.lexical.commit(position)?;
+        let ids: Vec<RevisionId> = staged.iter().map(|staged| staged.revision).collect();
+        let snapshot = self.parts.ledger.activate(&ids)?;
+        if staged.iter().any(|staged| staged.replaces) {
+            self.retract()?;
+        }
+        Ok(snapshot)
+    }
+
+    /// Makes documents invisible at once, then takes them out of both indexes.
+    pub(super) fn remove(&self, documents: &[DocumentId]) -> Result<IndexSnapshot> {
+        let snapshot = self.parts.ledger.remove(documents)?;
+        self.retract()?;
+        Ok(snapshot)
+    }
+
+    fn upsert(&self, entries: &[IndexEntry<'_>]) -> Result<()> {
+        for part in entries.chunks(ENTRIES) {
+            self.parts.vectors.upsert(part)?;
+            self.parts.lexical.upsert(part)?;
+        }
+        Ok(())
+    }
+
+    /// Finishes what an interrupted run left, so that both indexes equal the ledger.
+    pub(super) fn recover_turn(&self) -> Result<Recovery> {
+        let ledger = &self.parts.ledger;
+        let committed = self.parts.lexical.committed()?;
+        let mut recovery = Recovery { index_ahead: ledger.catch_up(committed)?, ..Recovery::default() };
+        let operations = ledger.operations()?;
+        if operations.is_empty() {
+            return Ok(recovery);
+        }
+        let activations = operations.iter().filter(|operation| operation.kind == OperationKind::Activate);
+        let (done, open): (Vec<&Operation>, Vec<&Operation>) =
+            activations.partition(|operation| operation.position <= committed && !recovery.index_ahead);
+        let revisions = |operations: &[&Operation]| -> Vec<RevisionId> {
+            operations.iter().filter_map(|operation| operation.revision).collect()
+        };
+        if !done.is_empty() {
+            ledger.activate(&revisions(&done))?;
+        }
+        if !open.is_empty() {
+            ledger.give_up(&revisions(&open))?;
+        }
+        recovery.completed = done.len();
+        recovery.rolled_back = open.len();
+        recovery.retired = self.retract()?;
+        Ok(recovery)
+    }
+
+    /// Takes everything the outbox names out of both indexes and settles it; gives the number of revisions
+    /// retired and documents forgotten. Every step may be repeated.
+    pub(super) fn retract(&self) -> Result<usize> {
+        let ledger = &self.parts.ledger;
+        let operations = ledger.operations()?;
+        let Some(last) = operations.last() else { return Ok(0) };
+        let mut doomed: Vec<ChunkId> = Vec::new();
+        for operation in &operations {
+            doomed.extend(ledger.doomed_chunks(operation)?);
+        }
+        for part in doomed.chunks(ENTRIES) {
+            self.parts.vectors.remove(part)?;
+            self.parts.lexical.remove(part)?;
+        }
+        for operation in operations.iter().filter(|operation| operation.kind == OperationKind::RollBack) {
+            if let Some(revision) = ledger.overwritten(operation)? {
+                self.reindex(revision)?;
+            }
+        }
+        self.parts.vectors.flush()?;
+        self.parts.lexical.commit(last.position.max(self.parts.lexical.committed()?))?;
+        ledger.settle(&operations)?;
+        let forgotten = operations.iter().filter(|operation| operation.kind == OperationKind::Forget).count();
+        if forgotten > 0 {
+            ledger.truncate_log()?;
+        }
+        let retired = operations.iter().filter(|operation| operation.kind == OperationKind::Retire).count();
+        Ok(retired + forgotten)
+    }
+
+    /// Embeds a stored revision again and hands it to both indexes, unflushed.
+    pub(super) fn reindex(&self, revision: RevisionId) -> Result<()> {
+        let (document, chunks, context) = self.parts.ledger.stored(revision)?;
+        let prefix: Prefix = context.parse()?;
+        for part in chunks.chunks(BATCH) {
+            let texts = self.embedding_texts(part, &document, prefix)?;
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let vectors = self.parts.embedder.embed(&texts, EmbedAs::Passage)?;
+            let entries = part.iter().zip(&vectors);
+            let entries: Vec<IndexEntry<'_>> =
+                entries.map(|(chunk, vector)| IndexEntry { chunk, document: &document, vector }).collect();
+            self.upsert(&entries)?;
+        }
+        Ok(())
+    }
+
+    fn embedding_texts(&self, chunks: &[Chunk], document: &DocumentSummary, prefix: Prefix) -> Result<Vec<String>> {
+        let embedder = &*self.parts.embedder;
+        chunks.iter().map(|chunk| embedding_text(chunk, &document.title, prefix, embedder)).collect()
+    }
+
+    /// Commits both indexes at the position the lexical index already has: repairs change no ledger.
+    pub(super) fn commit_repairs(&self) -> Result<()> {
+        self.parts.vectors.flush()?;
+        let position = self.parts.lexical.committed()?;
+        self.parts.lexical.commit(position)
+    }
+}
+
+fn revision_of<'p>(prepared: &'p Prepared, labels: &'p Labels) -> NewRevision<'p> {
+    NewRevision {
+        document: prepared.id,
+        locator: &prepared.locator,
+        path: &prepared.record.path,
+        parent: prepared.parent,
+        sha256: prepared.sha256,
+        bytes: prepared.bytes,
+        title: &prepared.title,
+        content: &prepared.document,
+        labels,
+        chunker: &prepared.chunker,
+        prefix: prepared.prefix,
+        chunks: &prepared.chunks,
+    }
+}

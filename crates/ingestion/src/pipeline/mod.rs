@@ -1,0 +1,153 @@
+//! The pipeline: files in, both indexes and the ledger in step, whatever happens on the way.
+//!
+//! Several threads read, compare, extract and chunk; the calling thread embeds and writes. Between them is a
+//! bounded queue, and a budget bounds the bytes of documents in flight. Documents are written in groups, in
+//! the one order that [`commit`] describes.
+
+mod budget;
+mod check;
+mod commit;
+mod prepare;
+mod read;
+mod report;
+mod run;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use fontes_core::{Cancel, Clock, Embedder, Labels, LexicalIndex, Result, VectorIndex};
+use fontes_extract::{ExtractError, Extraction, ParseLimits, WorkerPool};
+
+use crate::{ledger::SqliteLedger, profile::Profiles};
+
+pub use report::{
+    CheckReport, Erasure, FileError, FileRecord, FileStatus, Finding, IndexName, IngestEvent, IngestSummary, Progress,
+    Recovery, StatusReport,
+};
+
+/// Turns bytes into a document. The real one is [`WorkerPool`], which does it in a sandboxed process.
+pub trait Extractor: Send + Sync {
+    /// Extracts one file; may be called from several threads.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or that no extraction is possible at all.
+    fn extract(&self, bytes: &[u8], name: &str, cancel: &Cancel) -> Result<Extraction, ExtractError>;
+}
+
+impl Extractor for WorkerPool {
+    fn extract(&self, bytes: &[u8], name: &str, cancel: &Cancel) -> Result<Extraction, ExtractError> {
+        Self::extract(self, bytes, name, cancel)
+    }
+}
+
+/// What one run may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngestLimits {
+    /// Larger files are quarantined, not read.
+    pub max_file_bytes: u64,
+    /// Bytes of documents between the disk and the indexes, at most; a single larger file goes alone.
+    pub in_flight_bytes: u64,
+    /// Limits on files inside files: depth, number, bytes.
+    pub parse: ParseLimits,
+}
+
+impl Default for IngestLimits {
+    fn default() -> Self {
+        Self { max_file_bytes: 256 << 20, in_flight_bytes: 256 << 20, parse: ParseLimits::default() }
+    }
+}
+
+/// What an [`Ingestion`] is made of.
+pub struct IngestionParts {
+    /// The truth.
+    pub ledger: Arc<SqliteLedger>,
+    /// Bytes to documents.
+    pub extractor: Arc<dyn Extractor>,
+    /// Text to vectors, and the measure of chunks.
+    pub embedder: Arc<dyn Embedder>,
+    /// Where vectors go.
+    pub vectors: Arc<dyn VectorIndex>,
+    /// Where words go.
+    pub lexical: Arc<dyn LexicalIndex>,
+    /// The time of revisions.
+    pub clock: Arc<dyn Clock>,
+    /// How documents are cut.
+    pub profiles: Profiles,
+    /// What a run may use.
+    pub limits: IngestLimits,
+}
+
+/// What to ingest, from where, for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngestRequest {
+    /// Files and folders; folders with everything below them.
+    pub roots: Vec<PathBuf>,
+    /// Name of the source, groups and classification of its documents.
+    pub labels: Labels,
+    /// Name of the profile for all of them; `None`: the media type decides.
+    pub profile: Option<String>,
+    /// Say what would happen, write nothing.
+    pub dry_run: bool,
+    /// Try quarantined files again although they have not changed.
+    pub retry: bool,
+    /// Files read and extracted at the same time; at least one.
+    pub jobs: usize,
+}
+
+/// Brings documents in, takes them out, and keeps ledger and indexes in step.
+pub struct Ingestion {
+    parts: IngestionParts,
+    /// One writing operation at a time.
+    turn: Mutex<()>,
+}
+
+impl Ingestion {
+    /// Puts the parts together. Call [`Ingestion::recover`] before the first search.
+    pub fn new(parts: IngestionParts) -> Self {
+        Self { parts, turn: Mutex::new(()) }
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Arc<SqliteLedger> {
+        &self.parts.ledger
+    }
+
+    /// Finishes what an interrupted run left, so that both indexes equal the ledger. Cheap when there is
+    /// nothing to do. Every writing operation below does it first.
+    ///
+    /// # Errors
+    /// Those of the ledger and the indexes; calling again goes on where it stopped.
+    pub fn recover(&self) -> Result<Recovery> {
+        let _turn = self.turn();
+        self.recover_turn()
+    }
+
+    /// Brings both indexes in step with what `request` finds.
+    ///
+    /// Incremental by content: what is as before costs one read. Documents whose files are gone from below
+    /// the roots are removed, unless their folder could not be read. A file that gives no document is
+    /// quarantined and the run goes on; an earlier revision of it stays searchable. A set `cancel` ends the
+    /// run soon, with everything reported so far durable and the rest as before.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing root, `Invalid` for labels without a group or an unknown profile; `Unavailable`
+    /// when no extraction worker starts or the disk is full. Whatever was reported before is durable.
+    pub fn ingest(
+        &self,
+        request: &IngestRequest,
+        observer: &mut dyn FnMut(IngestEvent<'_>),
+        cancel: &Cancel,
+    ) -> Result<IngestSummary> {
+        let _turn = self.turn();
+        run::run(self, request, observer, cancel)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
