@@ -27,16 +27,23 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
+mod archive;
 mod builder;
 mod clean;
 mod encoding;
 mod error;
+mod html;
 mod limits;
+mod mail;
 mod markdown;
 mod media;
+mod ooxml;
+mod package;
+mod pdf;
 mod plain;
 mod time;
 pub mod worker;
+mod xml;
 
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +96,19 @@ pub fn parse(bytes: &[u8], file_name: &str, limits: &ParseLimits) -> Result<Extr
     let extraction = match media {
         MediaType::Markdown => markdown::parse(bytes, limits),
         MediaType::Text => plain::parse(bytes, limits),
+        MediaType::Html => html::parse(bytes, limits),
+        MediaType::Pdf => pdf::parse(bytes, limits),
+        MediaType::Email => mail::parse_eml(bytes, limits),
+        MediaType::Mbox => mail::parse_mbox(bytes, limits),
+        MediaType::OutlookMessage => mail::parse_msg(bytes, limits),
+        MediaType::Docx => ooxml::parse_docx(bytes, limits),
+        MediaType::Pptx => ooxml::parse_pptx(bytes, limits),
+        MediaType::Xlsx => ooxml::parse_xlsx(bytes, limits),
+        MediaType::Xlsb => ooxml::parse_xlsb(bytes, limits),
+        MediaType::Xls => ooxml::parse_xls(bytes, limits),
+        MediaType::Zip => archive::parse_zip(bytes, limits),
+        MediaType::Tar => archive::parse_tar(bytes, limits),
+        MediaType::Gzip => archive::parse_gzip(bytes, file_name, limits),
         other => Err(ExtractError::Unsupported { media_type: other.name().to_owned() }),
     }?;
     extraction.document.validate().map_err(|error| ExtractError::Internal { what: error.to_string() })?;

@@ -1,0 +1,340 @@
+//! From lines to blocks: paragraphs, headings, list items, running lines.
+
+use std::collections::{BTreeMap, HashMap};
+
+use fontes_core::BlockKind;
+
+use super::{fields::Note, lines::Line};
+
+/// What stands on a page.
+#[derive(Debug)]
+pub(super) struct PageContent {
+    /// Width and height as displayed.
+    pub size: (f32, f32),
+    /// Lines in reading order.
+    pub lines: Vec<Line>,
+    /// Fields and comments.
+    pub notes: Vec<Note>,
+}
+
+/// A block and its rectangle.
+#[derive(Debug, PartialEq)]
+pub(super) struct TextBlock {
+    pub kind: BlockKind,
+    pub text: String,
+    pub area: (f32, f32, f32, f32),
+}
+
+/// What is usual in a document: sizes and leading that tell headings and paragraphs, and lines that repeat
+/// from page to page.
+#[derive(Debug)]
+pub(super) struct Style {
+    /// Size of most characters, in half points.
+    body: i32,
+    /// Larger sizes in use, largest first, in half points.
+    headings: Vec<i32>,
+    /// Usual distance of baselines, as a multiple of the font size.
+    leading: f32,
+    /// Lines at the edge of pages that come again, digits made equal.
+    running: HashMap<String, usize>,
+    pages: usize,
+}
+
+/// A size this much over the body's is a heading's.
+const HEADING_RATIO: f32 = 1.12;
+
+/// Share of the page height at top and bottom where running lines stand.
+const EDGE: f32 = 0.09;
+
+#[expect(clippy::cast_possible_truncation, reason = "font sizes in half points fit i32; casts saturate")]
+fn half_points(size: f32) -> i32 {
+    (size * 2.0).round() as i32
+}
+
+impl Style {
+    /// Measures a document.
+    pub fn of(pages: &[PageContent]) -> Self {
+        let mut sizes: BTreeMap<i32, usize> = BTreeMap::new();
+        let mut leadings: BTreeMap<i32, usize> = BTreeMap::new();
+        let mut running: HashMap<String, usize> = HashMap::new();
+        for page in pages {
+            for line in &page.lines {
+                *sizes.entry(half_points(line.size)).or_default() += line.text.len();
+            }
+            for pair in page.lines.windows(2) {
+                let step = (pair[1].baseline - pair[0].baseline) / pair[0].size.max(0.5);
+                if half_points(pair[0].size) == half_points(pair[1].size) && (0.8..2.6).contains(&step) {
+                    // In twentieths of the size.
+                    *leadings.entry(half_points(step * 10.0)).or_default() += 1;
+                }
+            }
+            let mut seen: Vec<String> = page.lines.iter().filter_map(|line| edge_key(line, page.size.1)).collect();
+            seen.sort_unstable();
+            seen.dedup();
+            for key in seen {
+                *running.entry(key).or_default() += 1;
+            }
+        }
+        let most = |counts: &BTreeMap<i32, usize>| counts.iter().max_by_key(|(_, count)| **count).map(|(key, _)| *key);
+        let body = most(&sizes).unwrap_or(20);
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let (limit, leading) =
+            (body as f32 * HEADING_RATIO, most(&leadings).map_or(1.2, |twentieths| twentieths as f32 / 20.0));
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let headings = sizes.keys().rev().copied().filter(|size| *size as f32 > limit).collect();
+        Self { body, headings, leading, running, pages: pages.len() }
+    }
+
+    fn heading_level(&self, size: f32) -> Option<u8> {
+        let size = half_points(size);
+        let rank = self.headings.iter().position(|heading| *heading == size)?;
+        (size > self.body).then(|| u8::try_from(rank + 1).unwrap_or(6).min(6))
+    }
+
+    fn is_running(&self, line: &Line, height: f32) -> bool {
+        let Some(key) = edge_key(line, height) else { return false };
+        if is_page_number(&key) {
+            return true;
+        }
+        let count = self.running.get(&key).copied().unwrap_or(0);
+        count >= 3 && count * 7 >= self.pages
+    }
+}
+
+/// For a line at the edge of the page, its text with digits made equal and the edge.
+fn edge_key(line: &Line, height: f32) -> Option<String> {
+    let (_, top, _, bottom) = line.area;
+    let edge = match () {
+        () if bottom < height * EDGE => "top ",
+        () if top > height * (1.0 - EDGE) => "bottom ",
+        () => return None,
+    };
+    let mut key = String::from(edge);
+    for c in line.text.chars().flat_map(char::to_lowercase) {
+        match c.is_numeric() {
+            true if key.ends_with('#') => {}
+            true => key.push('#'),
+            false => key.push(c),
+        }
+    }
+    Some(key)
+}
+
+fn is_page_number(key: &str) -> bool {
+    let text = key.split_once(' ').map_or("", |(_, text)| text);
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '#').filter(|word| !word.is_empty());
+    let mut numbers = 0;
+    for word in words {
+        match word {
+            "#" => numbers += 1,
+            "page" | "seite" | "pagina" | "p" | "s" | "of" | "von" | "de" | "sur" | "di" | "su" => {}
+            _ => return false,
+        }
+    }
+    (1..=2).contains(&numbers)
+}
+
+/// Groups a page's lines into blocks.
+pub(super) fn blocks(page: &PageContent, style: &Style) -> Vec<TextBlock> {
+    let mut blocks = Vec::new();
+    let mut open: Vec<&Line> = Vec::new();
+    for line in &page.lines {
+        let running = style.is_running(line, page.size.1);
+        if running || !open.is_empty() && !continues(&open, line, style) {
+            finish(&mut blocks, &mut open, style);
+        }
+        if running {
+            blocks.push(TextBlock { kind: BlockKind::Furniture, text: line.text.clone(), area: line.area });
+        } else {
+            open.push(line);
+        }
+    }
+    finish(&mut blocks, &mut open, style);
+    blocks
+}
+
+/// Says whether `next` belongs to the paragraph of the `open` lines.
+fn continues(open: &[&Line], next: &Line, style: &Style) -> bool {
+    let Some(last) = open.last() else { return true };
+    let size = last.size.max(next.size);
+    let step = next.baseline - last.baseline;
+    let left = open.iter().map(|line| line.start).fold(f32::MAX, f32::min);
+    let right = open.iter().map(|line| line.end).fold(f32::MIN, f32::max);
+    let together = last.direction == next.direction
+        && (last.size - next.size).abs() <= 0.12 * size
+        && step > 0.3 * size
+        && step <= (style.leading * 1.15).max(1.3) * size
+        && next.start < right
+        && next.end > left
+        && !starts_item(&next.text);
+    if !together {
+        return false;
+    }
+    if open.len() < 2 {
+        // The second line may be indented (hanging) or not (first line indented): both go on, unless the
+        // first was so short that it ended something.
+        return last.end - last.start > 0.45 * (next.end - next.start) || !ends_sentence(&last.text);
+    }
+    let indent = next.start - last.start;
+    let short = last.end < right - 0.35 * (right - left);
+    indent.abs() <= 0.8 * size && !(short && ends_sentence(&last.text))
+}
+
+fn ends_sentence(text: &str) -> bool {
+    text.ends_with(['.', '!', '?', ':', ';', '。', '؟'])
+}
+
+/// Says whether a line opens a list item: a bullet, or a number or letter with a mark behind.
+fn starts_item(text: &str) -> bool {
+    if bullet(text).is_some() {
+        return true;
+    }
+    let Some((mark, rest)) = text.split_once(' ') else { return false };
+    let label = mark.trim_start_matches('(').trim_end_matches(['.', ')', '°', 'º']);
+    mark.len() > label.len()
+        && !rest.is_empty()
+        && mark.ends_with(['.', ')', '°', 'º'])
+        && (label.len() == 1 && label.chars().all(char::is_alphabetic)
+            || (1..=3).contains(&label.len()) && label.chars().all(|c| c.is_ascii_digit()))
+}
+
+fn bullet(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix(['•', '▪', '◦', '●', '■', '‣', '⁃', '·', '\u{F0B7}', '\u{F0A7}', '–', '▸', '➢'])?;
+    (rest.starts_with(' ') || text.starts_with(['•', '\u{F0B7}', '\u{F0A7}'])).then(|| rest.trim_start())
+}
+
+/// Ends the open block.
+fn finish(blocks: &mut Vec<TextBlock>, open: &mut Vec<&Line>, style: &Style) {
+    let (Some(first), Some(last)) = (open.first(), open.last()) else { return };
+    let mut area = first.area;
+    for line in open.iter() {
+        let (x0, y0, x1, y1) = line.area;
+        area = (area.0.min(x0), area.1.min(y0), area.2.max(x1), area.3.max(y1));
+    }
+    let mut text = joined(open);
+    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    let heading = style.heading_level(first.size.min(last.size));
+    let kind = match heading {
+        Some(level) if open.len() <= 3 && letters >= 2 && text.chars().count() <= 200 => BlockKind::Heading(level),
+        _ if bullet(&text).is_some() => {
+            text = format!("- {}", bullet(&text).unwrap_or_default());
+            BlockKind::ListItem
+        }
+        _ if starts_item(&text) => BlockKind::ListItem,
+        _ => BlockKind::Paragraph,
+    };
+    blocks.push(TextBlock { kind, text, area });
+    open.clear();
+}
+
+/// Joins lines: running text flows, hyphenation is undone; short lines (addresses, tables) stay lines.
+fn joined(lines: &[&Line]) -> String {
+    let left = lines.iter().map(|line| line.start).fold(f32::MAX, f32::min);
+    let right = lines.iter().map(|line| line.end).fold(f32::MIN, f32::max);
+    let reach = left + 0.72 * (right - left);
+    let before_last = &lines[..lines.len().saturating_sub(1)];
+    let full = before_last.iter().filter(|line| line.end >= reach).count();
+    let flows = full * 2 >= before_last.len();
+    let mut text = String::new();
+    for line in lines {
+        append(&mut text, &line.text, flows);
+    }
+    text
+}
+
+/// Appends a line to flowing (or line-wise) text.
+fn append(text: &mut String, line: &str, flows: bool) {
+    let Some(last) = text.chars().next_back() else {
+        text.push_str(line);
+        return;
+    };
+    let first = line.chars().next().unwrap_or(' ');
+    let before_hyphen = text.chars().rev().nth(1).unwrap_or(' ');
+    let word: String = line.chars().take_while(|c| c.is_alphabetic()).collect();
+    match last {
+        '\u{AD}' => {
+            text.pop();
+        }
+        '-' if before_hyphen.is_alphabetic() && first.is_lowercase() && !joins_compounds(&word) => {
+            text.pop();
+        }
+        '-' if before_hyphen.is_alphanumeric() && first.is_alphanumeric() && !joins_compounds(&word) => {}
+        last if flows && is_cjk(last) && is_cjk(first) => {}
+        _ => text.push(if flows { ' ' } else { '\n' }),
+    }
+    text.push_str(line);
+}
+
+/// Words before which a hyphen at the line end stands for a shared part: "Ein- und Ausgang".
+fn joins_compounds(word: &str) -> bool {
+    matches!(word, "und" | "oder" | "bzw" | "sowie" | "bis" | "et" | "ou" | "and" | "or" | "e" | "o" | "ed")
+}
+
+fn is_cjk(c: char) -> bool {
+    matches!(c, '\u{3000}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{FF00}'..='\u{FFEF}' | '\u{20000}'..='\u{3FFFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str, start: f32, end: f32, baseline: f32, size: f32) -> Line {
+        let area = (start, baseline - size * 0.75, end, baseline + size * 0.25);
+        Line { text: text.into(), area, start, end, baseline, direction: 0, size }
+    }
+
+    fn page(lines: Vec<Line>) -> PageContent {
+        PageContent { size: (600.0, 800.0), lines, notes: Vec::new() }
+    }
+
+    fn texts(pages: &[PageContent], index: usize) -> Vec<(BlockKind, String)> {
+        let style = Style::of(pages);
+        blocks(&pages[index], &style).into_iter().map(|block| (block.kind, block.text)).collect()
+    }
+
+    #[test]
+    fn paragraphs_end_at_gaps_and_hyphenation_is_undone() {
+        let pages = [page(vec![
+            line("Bericht", 50.0, 120.0, 100.0, 18.0),
+            line("Die Kündi-", 50.0, 300.0, 140.0, 10.0),
+            line("gung der Ein-", 50.0, 300.0, 152.0, 10.0),
+            line("und Ausgänge an der Nord-", 50.0, 300.0, 164.0, 10.0),
+            line("Süd-Achse endet.", 50.0, 150.0, 176.0, 10.0),
+            line("Neuer Absatz", 50.0, 290.0, 200.0, 10.0),
+            line("geht weiter.", 50.0, 100.0, 212.0, 10.0),
+            line("• Punkt", 50.0, 100.0, 224.0, 10.0),
+        ])];
+        let expected = [
+            (BlockKind::Heading(1), "Bericht"),
+            (BlockKind::Paragraph, "Die Kündigung der Ein- und Ausgänge an der Nord-Süd-Achse endet."),
+            (BlockKind::Paragraph, "Neuer Absatz geht weiter."),
+            (BlockKind::ListItem, "- Punkt"),
+        ];
+        assert_eq!(texts(&pages, 0), expected.map(|(kind, text)| (kind, text.to_owned())));
+    }
+
+    #[test]
+    fn addresses_keep_their_lines() {
+        let pages = [page(vec![
+            line("Universität", 50.0, 110.0, 100.0, 10.0),
+            line("Straße 1", 50.0, 90.0, 112.0, 10.0),
+            line("8000 Zürich, Schweiz, Kontinent", 50.0, 300.0, 124.0, 10.0),
+        ])];
+        assert_eq!(texts(&pages, 0)[0].1, "Universität\nStraße 1\n8000 Zürich, Schweiz, Kontinent");
+    }
+
+    #[test]
+    fn lines_that_repeat_at_the_edge_are_furniture() {
+        let pages: Vec<PageContent> = (1..=4)
+            .map(|number| {
+                page(vec![
+                    line("Bundesgesetz", 50.0, 120.0, 30.0, 9.0),
+                    line(&format!("Inhalt {number}"), 50.0, 120.0, 400.0, 10.0),
+                    line(&format!("{number} / 4"), 280.0, 300.0, 780.0, 9.0),
+                ])
+            })
+            .collect();
+        let kinds: Vec<BlockKind> = texts(&pages, 2).into_iter().map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, [BlockKind::Furniture, BlockKind::Paragraph, BlockKind::Furniture]);
+    }
+}

@@ -1,0 +1,262 @@
+//! From characters to lines.
+//!
+//! Characters that follow each other on one baseline form a line, in the order in which the page draws them:
+//! programs draw columns, boxes and table rows one after the other, and that order is the best hint of
+//! reading order there is. Within a line, characters are put in order of place, and right-to-left runs in
+//! logical order.
+
+use super::Glyph;
+
+/// A line of text.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Line {
+    /// Its words, separated by single blanks.
+    pub text: String,
+    /// Left, top, right, bottom on the displayed page.
+    pub area: (f32, f32, f32, f32),
+    /// Along the writing direction: start, end; across it: baseline, growing downwards.
+    pub start: f32,
+    pub end: f32,
+    pub baseline: f32,
+    /// Writing direction in steps of 5 degrees, 0 = to the right.
+    pub direction: i32,
+    /// Largest font size on it.
+    pub size: f32,
+}
+
+/// A gap of this share of the font size separates words. Kerning stays below 0.1, the narrowest justified
+/// blank is about 0.18.
+const WORD_GAP: f32 = 0.15;
+
+/// Baselines closer than this share of the font size are one line (sub- and superscripts stay on it).
+const BASELINE_SHIFT: f32 = 0.45;
+
+/// A character in coordinates of its writing direction.
+struct Placed<'g> {
+    glyph: &'g Glyph,
+    start: f32,
+    end: f32,
+    baseline: f32,
+    direction: i32,
+}
+
+impl<'g> Placed<'g> {
+    fn new(glyph: &'g Glyph) -> Self {
+        let (dx, dy) = (glyph.to.0 - glyph.from.0, glyph.to.1 - glyph.from.1);
+        // Steps of five degrees: skewed scans stay with the horizontal text they belong to.
+        #[expect(clippy::cast_possible_truncation, reason = "an angle in steps is between -36 and 36")]
+        let direction = (dy.atan2(dx).to_degrees() / 5.0).round() as i32;
+        let direction = if direction == -36 { 36 } else { direction };
+        let (sin, cos) = step_angle(direction).sin_cos();
+        let along = |(x, y): (f32, f32)| x * cos + y * sin;
+        let baseline = glyph.from.1 * cos - glyph.from.0 * sin;
+        Self { glyph, start: along(glyph.from), end: along(glyph.to), baseline, direction }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "at most 36 steps")]
+fn step_angle(direction: i32) -> f32 {
+    (direction as f32 * 5.0).to_radians()
+}
+
+/// Builds the lines of a page. Text in the page's main direction comes first, then other directions.
+pub(super) fn build(glyphs: &[Glyph]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut open: Vec<Placed<'_>> = Vec::new();
+    for glyph in glyphs {
+        let placed = Placed::new(glyph);
+        if !open.is_empty() && !continues(&open, &placed) {
+            finish(&mut lines, &mut open);
+        }
+        // Blanks at the start of a line say nothing about its place.
+        if !(open.is_empty() && glyph.text.trim().is_empty()) {
+            open.push(placed);
+        }
+    }
+    finish(&mut lines, &mut open);
+    let main = main_direction(&lines);
+    let (mut first, others): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(|line| line.direction == main);
+    first.extend(others);
+    first
+}
+
+fn main_direction(lines: &[Line]) -> i32 {
+    let weight = |direction: i32| -> usize {
+        lines.iter().filter(|line| line.direction == direction).map(|line| line.text.len()).sum()
+    };
+    let mut directions: Vec<i32> = lines.iter().map(|line| line.direction).collect();
+    directions.sort_unstable();
+    directions.dedup();
+    directions.into_iter().max_by_key(|direction| weight(*direction)).unwrap_or(0)
+}
+
+/// Says whether `next` stands on the line being built.
+fn continues(open: &[Placed<'_>], next: &Placed<'_>) -> bool {
+    let Some(last) = open.last() else { return true };
+    // The largest of the last few: a superscript must not tighten the tolerance for the word after it.
+    let size = open.iter().rev().take(4).map(|placed| placed.glyph.size).fold(next.glyph.size, f32::max);
+    let baseline =
+        open.iter().rev().take(4).map(|placed| (placed.baseline - next.baseline).abs()).fold(f32::MAX, f32::min);
+    last.direction == next.direction && baseline <= BASELINE_SHIFT * size
+}
+
+/// Ends the open line.
+fn finish(lines: &mut Vec<Line>, open: &mut Vec<Placed<'_>>) {
+    while open.last().is_some_and(|placed| placed.glyph.text.trim().is_empty()) {
+        open.pop();
+    }
+    let Some(first) = open.first() else { return };
+    let direction = first.direction;
+    let size = open.iter().map(|placed| placed.glyph.size).fold(0.0, f32::max);
+    // The baseline of the largest characters is the line's own.
+    let baseline = open.iter().find(|placed| placed.glyph.size >= size * 0.99).map_or(first.baseline, |p| p.baseline);
+    let start = open.iter().map(|placed| placed.start.min(placed.end)).fold(f32::MAX, f32::min);
+    let end = open.iter().map(|placed| placed.end.max(placed.start)).fold(f32::MIN, f32::max);
+    let area = area(open);
+    let text = text(open);
+    open.clear();
+    if !text.is_empty() {
+        lines.push(Line { text, area, start, end, baseline, direction, size });
+    }
+}
+
+/// The rectangle around the characters: ascenders reach 0.75, descenders 0.25 of the size.
+fn area(open: &[Placed<'_>]) -> (f32, f32, f32, f32) {
+    let mut area = (f32::MAX, f32::MAX, f32::MIN, f32::MIN);
+    for placed in open {
+        let (sin, cos) = step_angle(placed.direction).sin_cos();
+        let (up, down) = (placed.glyph.size * 0.75, placed.glyph.size * 0.25);
+        for (x, y) in [placed.glyph.from, placed.glyph.to] {
+            for (x, y) in [(x + up * sin, y - up * cos), (x - down * sin, y + down * cos)] {
+                area = (area.0.min(x), area.1.min(y), area.2.max(x), area.3.max(y));
+            }
+        }
+    }
+    area
+}
+
+/// Orders the characters by place, drops those drawn twice for boldness, and puts blanks into the gaps.
+fn text(open: &mut Vec<Placed<'_>>) -> String {
+    let backward = open.windows(2).any(|pair| pair[1].start < pair[0].start - 0.1);
+    let letters = || open.iter().flat_map(|placed| placed.glyph.text.chars()).filter(|c| c.is_alphabetic());
+    let rtl = letters().filter(|c| is_rtl(*c)).count() * 2 > letters().count();
+    if backward || rtl {
+        open.sort_by(|a, b| a.start.total_cmp(&b.start));
+        open.dedup_by(|next, kept| {
+            next.glyph.text == kept.glyph.text
+                && !next.glyph.text.trim().is_empty()
+                && (next.start - kept.start).abs() < 0.12 * kept.glyph.size
+        });
+    }
+    let mut words = String::new();
+    let mut last_end: Option<f32> = None;
+    for placed in open.iter() {
+        let gap = last_end.map_or(0.0, |end| placed.start - end);
+        let blank = placed.glyph.text.trim().is_empty();
+        if (blank || gap > WORD_GAP * placed.glyph.size) && !words.is_empty() && !words.ends_with(' ') {
+            words.push(' ');
+        }
+        if !blank {
+            // Presentation order: right-to-left ligatures are turned with their line below.
+            if rtl {
+                words.extend(placed.glyph.text.chars().rev());
+            } else {
+                words.push_str(&placed.glyph.text);
+            }
+            last_end = Some(placed.end);
+        }
+    }
+    let words = words.trim_end();
+    if rtl { logical_order(words) } else { words.to_owned() }
+}
+
+/// Turns a right-to-left line from visual to logical order; runs of digits and Latin letters keep theirs.
+fn logical_order(visual: &str) -> String {
+    let mut out = String::with_capacity(visual.len());
+    let mut run = String::new();
+    for c in visual.chars().rev() {
+        let ltr = c.is_ascii_alphanumeric() || (c.is_alphabetic() && !is_rtl(c));
+        let joins = matches!(c, '.' | ',' | ':' | '/' | '-' | '%') && !run.is_empty();
+        if ltr || joins {
+            run.insert(0, c);
+        } else {
+            out.push_str(&run);
+            run.clear();
+            out.push(mirrored(c));
+        }
+    }
+    out.push_str(&run);
+    out
+}
+
+/// Brackets change sides when a line is turned.
+fn mirrored(c: char) -> char {
+    match c {
+        '(' => ')',
+        ')' => '(',
+        '[' => ']',
+        ']' => '[',
+        c => c,
+    }
+}
+
+/// Hebrew, Arabic, Syriac and their presentation forms.
+fn is_rtl(c: char) -> bool {
+    matches!(c, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFC}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Characters of `text` from (x, y), half an em each, size 10.
+    fn typed(text: &str, x: f32, y: f32) -> Vec<Glyph> {
+        let mut at = x;
+        text.chars()
+            .map(|c| {
+                let glyph = Glyph { text: c.to_string(), from: (at, y), to: (at + 5.0, y), size: 10.0 };
+                at += 5.0;
+                glyph
+            })
+            .collect()
+    }
+
+    fn texts(glyphs: &[Glyph]) -> Vec<String> {
+        build(glyphs).into_iter().map(|line| line.text).collect()
+    }
+
+    #[test]
+    fn gaps_become_blanks_and_baselines_become_lines() {
+        let mut glyphs = typed("one", 0.0, 20.0);
+        glyphs.extend(typed("two ", 18.0, 20.5));
+        glyphs.extend(typed("x", 40.0, 17.0));
+        glyphs.extend(typed("next", 0.0, 32.0));
+        assert_eq!(texts(&glyphs), ["one two x", "next"]);
+        assert_eq!(build(&glyphs)[1].area, (0.0, 24.5, 20.0, 34.5));
+    }
+
+    #[test]
+    fn text_drawn_out_of_order_or_twice_is_read_once() {
+        let mut glyphs = typed("world", 30.0, 20.0);
+        glyphs.extend(typed("hello", 0.0, 20.0));
+        glyphs.extend(typed("hello", 0.4, 20.0));
+        assert_eq!(texts(&glyphs), ["hello world"]);
+    }
+
+    #[test]
+    fn right_to_left_lines_come_in_logical_order() {
+        // Drawn from the left: the last letter of the line first.
+        assert_eq!(texts(&typed("12.5 םולש", 0.0, 20.0)), ["שלום 12.5"]);
+    }
+
+    #[test]
+    fn margin_text_in_another_direction_comes_last() {
+        let mut glyphs: Vec<Glyph> = "up"
+            .chars()
+            .zip([50.0, 45.0])
+            .map(|(c, y)| Glyph { text: c.into(), from: (5.0, y), to: (5.0, y - 5.0), size: 10.0 })
+            .collect();
+        glyphs.extend(typed("main text", 20.0, 20.0));
+        assert_eq!(texts(&glyphs), ["main text", "up"]);
+    }
+}
