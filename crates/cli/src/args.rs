@@ -295,13 +295,13 @@ pub struct Ask {
     /// The question
     pub question: String,
     /// How many passages are considered
-    #[arg(short, default_value_t = 8)]
+    #[arg(short, default_value_t = fontes_server::DEFAULT_PASSAGES)]
     pub k: usize,
     /// Model to answer with: an installed name, a path, or `none` to quote only
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     /// Longest answer in tokens
-    #[arg(long, default_value_t = 320)]
+    #[arg(long, default_value_t = fontes_server::DEFAULT_MAX_TOKENS)]
     pub max_tokens: usize,
     /// Seed of sampling
     #[arg(long, default_value_t = 0)]

@@ -17,11 +17,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use fontes_core::{Clock, Embedder, Error, Generator, Reranker};
+use fontes_core::{Clock, Embedder, Error, Generator, Labels, Reranker};
 use fontes_extract::{ParseLimits, WorkerCommand, WorkerLimits, WorkerPool};
 use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
 use fontes_index::{Index, Recipe};
-use fontes_ingestion::{IngestLimits, Ingestion, IngestionParts, Profiles, SqliteLedger};
+use fontes_ingestion::{Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Profiles, SqliteLedger};
 use fontes_model::{
     encoder,
     generate::{self, RemoteGenerator, RemoteOptions},
@@ -176,11 +176,16 @@ impl Archive {
         Ok(archive)
     }
 
-    /// The way in.
+    /// The way in: documents are parsed in worker processes.
     pub fn ingestion(&self, config: &Config) -> anyhow::Result<Ingestion> {
-        Ok(Ingestion::new(IngestionParts {
+        Ok(self.ingestion_through(config, Arc::new(workers(config)?)))
+    }
+
+    /// The way in through another extractor.
+    pub fn ingestion_through(&self, config: &Config, extractor: Arc<dyn Extractor>) -> Ingestion {
+        Ingestion::new(IngestionParts {
             ledger: self.ledger.clone(),
-            extractor: Arc::new(workers(config)?),
+            extractor,
             embedder: self.embedder.clone(),
             vectors: self.index.vectors.clone(),
             lexical: self.index.lexical.clone(),
@@ -191,7 +196,7 @@ impl Archive {
                 in_flight_bytes: config.ingest.in_flight_mib * MIB,
                 parse: parse_limits(config),
             },
-        }))
+        })
     }
 
     /// The way out: search alone.
@@ -225,6 +230,22 @@ impl Archive {
 /// The ledger alone, for commands that only read stored text.
 pub fn ledger(config: &Config) -> anyhow::Result<Arc<SqliteLedger>> {
     Ok(Arc::new(SqliteLedger::open(&config.data.dir)?))
+}
+
+/// A plain request for `roots`: the site's default labels, profiles by media type.
+pub fn request(config: &Config, roots: Vec<PathBuf>) -> IngestRequest {
+    IngestRequest {
+        roots,
+        labels: Labels {
+            groups: config.access.default_groups.clone(),
+            classification: config.access.default_classification,
+            source: FILES.into(),
+        },
+        profile: None,
+        dry_run: false,
+        retry: false,
+        jobs: jobs(config),
+    }
 }
 
 /// Documents parsed at once.

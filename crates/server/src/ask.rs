@@ -25,9 +25,6 @@ use crate::{
     site::{Ask, Site},
 };
 
-/// Passages considered when the request names no number.
-const DEFAULT_K: usize = 8;
-
 /// Longest answer a request may ask for, in tokens.
 const MAX_TOKENS: usize = 1024;
 
@@ -39,24 +36,14 @@ const WAITING_EVENTS: usize = 256;
 #[serde(deny_unknown_fields)]
 pub struct AskBody {
     question: String,
-    #[serde(default = "default_k")]
-    k: usize,
+    k: Option<usize>,
     #[serde(default)]
     filter: Vec<String>,
-    #[serde(default = "default_max_tokens")]
-    max_tokens: usize,
+    max_tokens: Option<usize>,
     #[serde(default)]
     seed: u64,
     #[serde(default)]
     temperature: f32,
-}
-
-fn default_k() -> usize {
-    DEFAULT_K
-}
-
-fn default_max_tokens() -> usize {
-    MAX_TOKENS / 2
 }
 
 /// Answers as the default principal.
@@ -98,12 +85,13 @@ fn answer(site: &Site, body: &AskBody, outbox: &Outbox) -> CoreResult<()> {
     if !(0.0..=2.0).contains(&body.temperature) {
         return Err(Error::invalid("temperature is not between 0 and 2"));
     }
+    let usual = Ask::new(body.question.as_str());
     let ask = Ask {
-        question: body.question.clone(),
-        k: body.k,
+        k: body.k.unwrap_or(usual.k),
         filter: filter_of(&body.filter)?,
         sampling: Sampling { seed: body.seed, temperature: body.temperature, ..Sampling::default() },
-        max_tokens: body.max_tokens.min(MAX_TOKENS),
+        max_tokens: body.max_tokens.unwrap_or(usual.max_tokens).min(MAX_TOKENS),
+        ..usual
     };
     let mut on_event = |event: AskEvent<'_>| match event {
         AskEvent::Passages(passages) => outbox.send("passages", &json!({ "passages": passages })),

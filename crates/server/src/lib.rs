@@ -35,7 +35,7 @@ use axum::{
 use fontes_core::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 
-pub use site::{Ask, Site};
+pub use site::{Ask, DEFAULT_MAX_TOKENS, DEFAULT_PASSAGES, Site};
 
 /// Largest request body: the longest question with room for filters.
 const MAX_BODY_BYTES: usize = 64 * 1024;

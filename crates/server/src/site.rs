@@ -1,9 +1,9 @@
 //! What the binary composed, and the gate through which work reaches blocking threads.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use fontes_core::{
-    AccessPolicy, AccessScope, Answer, Cancel, Error, ErrorKind, Filter, Ledger, Query, Result, Sampling, SearchMode,
+    AccessPolicy, AccessScope, Answer, Cancel, DocumentId, Error, ErrorKind, Filter, Ledger, Query, Result, Sampling, SearchMode,
 };
 use fontes_generation::{Answerer, AskEvent, AskRequest};
 use fontes_retrieval::{PassageOptions, Searcher, passages};
@@ -16,6 +16,12 @@ const AT_WORK: usize = 8;
 
 /// Hits searched per passage wanted: neighbours merge and near duplicates go.
 const HITS_PER_PASSAGE: usize = 3;
+
+/// Passages an answer is made from unless the caller says otherwise.
+pub const DEFAULT_PASSAGES: usize = 8;
+
+/// Longest answer unless the caller says otherwise, in tokens: a few sentences.
+pub const DEFAULT_MAX_TOKENS: usize = 320;
 
 /// A question with everything that decides its answer.
 #[derive(Clone, Debug)]
@@ -30,6 +36,22 @@ pub struct Ask {
     pub sampling: Sampling,
     /// At most this many tokens of answer.
     pub max_tokens: usize,
+    /// Documents left out of consideration, as if they were not there: for leave-one-out checks.
+    pub without: BTreeSet<DocumentId>,
+}
+
+impl Ask {
+    /// A question with the usual settings: greedy, and short enough for a small machine.
+    pub fn new(question: impl Into<String>) -> Self {
+        Self {
+            question: question.into(),
+            k: DEFAULT_PASSAGES,
+            filter: Filter::default(),
+            sampling: Sampling::default(),
+            max_tokens: DEFAULT_MAX_TOKENS,
+            without: BTreeSet::new(),
+        }
+    }
 }
 
 /// A composed Fontes, shared by all requests.
@@ -72,11 +94,12 @@ impl Site {
     ) -> Result<Answer> {
         let query = Query {
             text: ask.question.clone(),
-            k: ask.k.saturating_mul(HITS_PER_PASSAGE),
+            k: (ask.k + ask.without.len()).saturating_mul(HITS_PER_PASSAGE),
             mode: SearchMode::Hybrid,
             filter: ask.filter.clone(),
         };
-        let found = self.searcher.search(&query, scope)?;
+        let mut found = self.searcher.search(&query, scope)?;
+        found.hits.retain(|hit| !ask.without.contains(&hit.document_id));
         let options = PassageOptions { limit: ask.k, ..PassageOptions::default() };
         let request = AskRequest {
             question: &ask.question,

@@ -19,11 +19,11 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ask) -> anyhow::Resu
     let cancel = interrupt::install()?;
     let scope = config.access.scope(arguments.principal.as_deref())?;
     let ask = Ask {
-        question: arguments.question.clone(),
         k: arguments.k,
         filter: filter_of(&arguments.filters)?,
         sampling: Sampling { temperature: arguments.temperature, seed: arguments.seed, ..Sampling::default() },
         max_tokens: arguments.max_tokens,
+        ..Ask::new(arguments.question.as_str())
     };
     let archive = Archive::open(config)?;
     let begin = Instant::now();

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fontes_core::{Error, Filter, Labels, Sampling};
-use fontes_ingestion::IngestRequest;
+use fontes_core::Error;
 use fontes_server::Ask;
 
 use super::{ask, ingest, models};
@@ -16,6 +15,9 @@ use crate::{
 
 /// The language model of the demonstration when no other is installed: it fits every machine.
 const GENERATOR: &str = "qwen2.5-coder-0.5b-instruct";
+
+/// Longest answer: two or three sentences, so that the demonstration stays short on two cores.
+const ANSWER_TOKENS: usize = 160;
 
 /// One question in German, one in English; their answers are in the samples.
 const QUESTIONS: [&str; 2] = [
@@ -39,18 +41,7 @@ pub fn run(mut config: Config, voice: Voice, arguments: &args::Demo) -> anyhow::
         models::install(&store, voice, GENERATOR, &cancel)?;
     }
     let archive = Archive::open(&config)?;
-    let request = IngestRequest {
-        roots: vec![samples],
-        labels: Labels {
-            groups: config.access.default_groups.clone(),
-            classification: config.access.default_classification,
-            source: wiring::FILES.into(),
-        },
-        profile: None,
-        dry_run: false,
-        retry: false,
-        jobs: wiring::jobs(&config),
-    };
+    let request = wiring::request(&config, vec![samples]);
     let summary = ingest::once(&archive.ingestion(&config)?, voice, &request, &mut None, &cancel)?;
     voice.remark(&format!(
         "{} documents new, {} unchanged, {} chunks in {:.1} s",
@@ -66,13 +57,7 @@ pub fn run(mut config: Config, voice: Voice, arguments: &args::Demo) -> anyhow::
         if !voice.json {
             voice.line(&format!("\n{}", voice.style("1", question)))?;
         }
-        let ask = Ask {
-            question: question.into(),
-            k: 6,
-            filter: Filter::default(),
-            sampling: Sampling::default(),
-            max_tokens: 160,
-        };
+        let ask = Ask { max_tokens: ANSWER_TOKENS, ..Ask::new(question) };
         answered |= !ask::answer(&site, voice, &ask, &scope, &cancel)?.abstained;
     }
     Ok(if answered { Outcome::Done } else { Outcome::Nothing })

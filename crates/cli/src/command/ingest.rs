@@ -56,13 +56,14 @@ fn request(config: &Config, arguments: &args::Ingest) -> anyhow::Result<IngestRe
         None => config.access.default_classification,
         Some(level) => classification(level)?,
     };
+    let usual = wiring::request(config, arguments.paths.clone());
     Ok(IngestRequest {
-        roots: arguments.paths.clone(),
-        labels: Labels { groups, classification, source: wiring::FILES.into() },
+        labels: Labels { groups, classification, ..usual.labels },
         profile: arguments.profile.clone(),
         dry_run: arguments.dry_run,
         retry: arguments.retry,
-        jobs: arguments.jobs.unwrap_or_else(|| wiring::jobs(config)),
+        jobs: arguments.jobs.unwrap_or(usual.jobs),
+        roots: usual.roots,
     })
 }
 

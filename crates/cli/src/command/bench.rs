@@ -1,0 +1,195 @@
+//! `fontes bench`: honest throughput and latency on this machine, without a peer.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::Context as _;
+use fontes_core::{Embedder, Error, Query, SearchMode, seam::EmbedAs};
+use fontes_model::decoder::{self, Logits};
+use serde_json::{Value, json};
+
+use super::ingest;
+use crate::{
+    args::{Bench, RunnerChoice},
+    config::Config,
+    interrupt,
+    output::{Outcome, Voice},
+    wiring::{self, Archive},
+};
+
+/// A sentence of each working language; texts of the embedding benchmark repeat and number them.
+const SENTENCES: [&str; 4] = [
+    "Die Verwaltung bewahrt die Akten nach Abschluss des Verfahrens zehn Jahre lang auf.",
+    "L’administration conserve les dossiers pendant dix ans après la clôture de la procédure.",
+    "L’amministrazione conserva gli atti per dieci anni dopo la chiusura del procedimento.",
+    "The administration keeps the files for ten years after the procedure has been closed.",
+];
+
+/// Runs a benchmark.
+pub fn run(config: &Config, voice: Voice, command: &Bench) -> anyhow::Result<Outcome> {
+    let figures = match command {
+        Bench::Embed { texts } => embed(config, *texts)?,
+        Bench::Search { queries } => search(config, queries)?,
+        Bench::Generate { model, prompt, generate, runner } => {
+            generation(config, model.as_deref(), *prompt, *generate, *runner)?
+        }
+        Bench::Ingest { dir } => ingestion(config, voice, dir)?,
+    };
+    let figures = with_memory(figures);
+    if voice.json {
+        voice.object(&figures)?;
+    } else if let Some(object) = figures.as_object() {
+        for (name, value) in object {
+            let value = value.as_f64().map_or(value.to_string(), |number| format!("{number:.1}"));
+            voice.line(&format!("{name:<28} {value}"))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Adds the peak resident size of this process, where the system tells (Linux: `VmHWM`).
+fn with_memory(mut figures: Value) -> Value {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kib = peak.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<u64>().ok());
+    if let Some(kib) = kib {
+        figures["peak_rss_bytes"] = (kib * 1024).into();
+    }
+    figures
+}
+
+fn embed(config: &Config, texts: usize) -> anyhow::Result<Value> {
+    let embedder = wiring::embedder(config)?;
+    let texts: Vec<String> = (0..texts.max(1))
+        .map(|number| {
+            // One to eight sentences: chunks are not all of one length.
+            (0..=number % 8).map(|step| format!("{number}.{step} {} ", SENTENCES[(number + step) % 4])).collect()
+        })
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let tokens = count_tokens(embedder.as_ref(), &texts)?;
+    embedder.embed(&texts[..1], EmbedAs::Passage)?;
+    let begin = Instant::now();
+    embedder.embed(&texts, EmbedAs::Passage)?;
+    let seconds = begin.elapsed().as_secs_f64();
+    Ok(json!({
+        "embedder": embedder.identity().name, "texts": texts.len(), "tokens": tokens, "seconds": seconds,
+        "tokens_per_second": tokens as f64 / seconds, "texts_per_second": texts.len() as f64 / seconds,
+    }))
+}
+
+fn count_tokens(embedder: &dyn Embedder, texts: &[&str]) -> anyhow::Result<usize> {
+    let mut tokens = 0;
+    for text in texts {
+        tokens += embedder.token_offsets(text)?.len();
+    }
+    Ok(tokens)
+}
+
+fn search(config: &Config, queries: &Path) -> anyhow::Result<Value> {
+    let text = fs::read_to_string(queries).with_context(|| format!("queries {}", queries.display()))?;
+    let queries: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    if queries.is_empty() {
+        return Err(Error::invalid("there is no query in that file").advise("write one query a line").into());
+    }
+    let archive = Archive::open(config)?;
+    let searcher = archive.searcher(config)?;
+    let scope = config.access.scope(None)?;
+    let mut figures = json!({ "queries": queries.len() });
+    for mode in SearchMode::ALL {
+        let mut times = Vec::with_capacity(queries.len());
+        for text in &queries {
+            let query = Query { text: (*text).to_owned(), k: 10, mode, filter: Default::default() };
+            let begin = Instant::now();
+            searcher.search(&query, &scope)?;
+            times.push(begin.elapsed().as_secs_f64() * 1000.0);
+        }
+        figures[format!("{mode}_p50_ms")] = quantile(&mut times, 0.50).into();
+        figures[format!("{mode}_p99_ms")] = quantile(&mut times, 0.99).into();
+    }
+    figures["p50_ms"] = figures["hybrid_p50_ms"].clone();
+    figures["p99_ms"] = figures["hybrid_p99_ms"].clone();
+    Ok(figures)
+}
+
+/// The nearest-rank quantile.
+fn quantile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let rank = (share * values.len() as f64).ceil() as usize;
+    values.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+fn generation(
+    config: &Config,
+    model: Option<&str>,
+    prompt: usize,
+    generate: usize,
+    runner: RunnerChoice,
+) -> anyhow::Result<Value> {
+    let path: PathBuf = match wiring::generator_choice(config, model)? {
+        wiring::GeneratorChoice::Installed(model) => model.weights(),
+        wiring::GeneratorChoice::Path(path) => path,
+        choice => {
+            return Err(Error::invalid(format!("there is no local model to measure ({choice})"))
+                .advise("name one with --model")
+                .into());
+        }
+    };
+    let begin = Instant::now();
+    let options = decoder::OpenOptions { runner: runner.into(), ..decoder::OpenOptions::default() };
+    let network = decoder::open(&path, &options)?;
+    let load = begin.elapsed().as_secs_f64();
+    let ids: Vec<u32> = (0..prompt.max(1)).map(|at| 1_000 + (at * 7_919 % 20_000) as u32).collect();
+    let ids: Vec<u32> = ids.iter().map(|id| id % network.output_size() as u32).collect();
+    let mut session = network.session(ids.len() + generate)?;
+    let begin = Instant::now();
+    let mut logits = session.forward(&ids, Logits::Last)?;
+    let prefill = begin.elapsed().as_secs_f64();
+    let begin = Instant::now();
+    for _ in 0..generate {
+        let best = logits.iter().enumerate().max_by(|one, other| one.1.total_cmp(other.1)).map_or(0, |(id, _)| id);
+        logits = session.forward(&[best as u32], Logits::Last)?;
+    }
+    let decode = begin.elapsed().as_secs_f64();
+    Ok(json!({
+        "model": path.file_name().map(|name| name.to_string_lossy().into_owned()),
+        "load_seconds": load, "prompt_tokens": ids.len(), "generated_tokens": generate,
+        "prefill_tokens_per_second": ids.len() as f64 / prefill,
+        "decode_tokens_per_second": generate as f64 / decode,
+        "tokens_per_second": generate as f64 / decode,
+    }))
+}
+
+fn ingestion(config: &Config, voice: Voice, dir: &Path) -> anyhow::Result<Value> {
+    let cancel = interrupt::install()?;
+    let temporary = config.data.dir.join(format!("bench-{}", std::process::id()));
+    let mut config = config.clone();
+    config.data.dir.clone_from(&temporary);
+    let summary = Archive::open(&config).and_then(|archive| {
+        let request = wiring::request(&config, vec![dir.to_owned()]);
+        ingest::once(&archive.ingestion(&config)?, voice, &request, &mut None, &cancel)
+    });
+    fs::remove_dir_all(&temporary).with_context(|| format!("remove {}", temporary.display()))?;
+    let summary = summary?;
+    Ok(json!({
+        "files": summary.files_seen, "quarantined": summary.quarantined, "pages": summary.pages,
+        "chunks": summary.chunks, "bytes": summary.bytes, "seconds": summary.seconds,
+        "pages_per_second": summary.pages as f64 / summary.seconds,
+        "chunks_per_second": summary.chunks as f64 / summary.seconds,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_values_that_occurred() {
+        let mut values = vec![4.0, 1.0, 3.0, 2.0];
+        assert_eq!((quantile(&mut values, 0.5), quantile(&mut values, 0.99)), (2.0, 4.0));
+        assert_eq!(quantile(&mut [], 0.5), 0.0);
+    }
+}
