@@ -17,6 +17,7 @@ use crate::{
     assembly::{Assembly, one_line, reduce},
     extractive::{self, Extract, Weights},
     marker::{Markers, write_markers},
+    prompt::Room,
     source::{Source, sources},
     verify::Verifier,
 };
@@ -167,7 +168,8 @@ impl Answerer {
             return Ok((sources, Body { extractive: true, ..body }));
         };
         let quoted = self.quote(&sources, &extracts);
-        let messages = question.template.pack(asked, &mut sources, generator.as_ref(), question.request.max_tokens)?;
+        let room = Room { answer: question.request.max_tokens, passages: self.policy.passage_tokens };
+        let messages = question.template.pack(asked, &mut sources, generator.as_ref(), room)?;
         on_event(AskEvent::Passages(&given(&sources)));
         if question.request.preview {
             on_event(AskEvent::Preview(&quoted.sentences));

@@ -197,7 +197,7 @@ fn run(text: String, unsupported: Unsupported, max_tokens: usize) -> (Answer, Ar
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_becomes_an_answer_whose_citations_resolve(text in "\\PC{0,400}", mark in any::<bool>(), budget in 0usize..60) {

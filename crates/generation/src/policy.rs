@@ -37,6 +37,9 @@ pub struct AnswerPolicy {
     pub extract_ratio: f32,
     /// Most sentences of a generated answer; small models do not know when to stop.
     pub sentence_limit: usize,
+    /// Most tokens of passages given to a generator. Reading them is what a machine without a GPU spends its
+    /// time on, and small models lose the thread in long prompts.
+    pub passage_tokens: usize,
     /// Decode under the marker grammar. Off only to measure what it does.
     pub constrain: bool,
     /// Check sentences against their sources. Off only to measure what it does.
@@ -55,6 +58,7 @@ impl Default for AnswerPolicy {
             extract_limit: 3,
             extract_ratio: 0.9,
             sentence_limit: 12,
+            passage_tokens: 1_200,
             constrain: true,
             verify: true,
         }

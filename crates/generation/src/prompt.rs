@@ -36,6 +36,15 @@ pub struct Template {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompts(BTreeMap<Language, Template>);
 
+/// Room in the generator's context, in tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Kept free for the answer.
+    pub(crate) answer: usize,
+    /// At most this much for passages.
+    pub(crate) passages: usize,
+}
+
 /// The templates compiled in.
 const COMPILED: [(Language, &str); 4] = [
     (Language::German, include_str!("../../../config/prompts/de.toml")),
@@ -46,12 +55,17 @@ const COMPILED: [(Language, &str); 4] = [
 
 impl Default for Prompts {
     fn default() -> Self {
-        let template = |text| Template::parse(text).expect("the compiled templates are tested");
-        Self(COMPILED.iter().map(|&(language, text)| (language, template(text))).collect())
+        Self::built_in()
     }
 }
 
 impl Prompts {
+    /// The templates compiled in.
+    pub fn built_in() -> Self {
+        let template = |text| Template::parse(text).expect("the compiled templates are tested");
+        Self(COMPILED.iter().map(|&(language, text)| (language, template(text))).collect())
+    }
+
     /// Reads `de.toml`, `fr.toml`, `it.toml`, `en.toml` of a folder over the compiled ones; each may be absent.
     ///
     /// # Errors
@@ -105,8 +119,8 @@ impl Template {
         &self.words.unsupported
     }
 
-    /// Packs the prompt: as many of `sources`, in order, as fit the context beside `max_tokens` of answer; the
-    /// first that does not fit is shortened to whole sentences, the rest is removed from `sources`.
+    /// Packs the prompt: as many of `sources`, in order, as there is room for; the first that does not fit is
+    /// shortened to whole sentences, the rest is removed from `sources`.
     ///
     /// # Errors
     /// [`fontes_core::ErrorKind::Invalid`] when not even one sentence fits.
@@ -115,7 +129,7 @@ impl Template {
         question: &str,
         sources: &mut Vec<Source>,
         generator: &dyn Generator,
-        max_tokens: usize,
+        room: Room,
     ) -> Result<Vec<Message>> {
         let question = self.words.question.replace("{question}", for_prompt(question).trim());
         let closing = |sources: &[Source]| {
@@ -125,7 +139,7 @@ impl Template {
             .iter()
             .map(|text| generator.count_tokens(text))
             .sum();
-        let budget = generator.context_length().saturating_sub(max_tokens + fixed + RESERVE);
+        let budget = generator.context_length().saturating_sub(room.answer + fixed + RESERVE).min(room.passages);
         self.fit(sources, generator, budget);
         if sources.is_empty() {
             return Err(Error::invalid("question and prompt leave no room for a passage in the generator's context")
