@@ -1,0 +1,174 @@
+//! Sixteen lanes: AVX-512 with VNNI.
+//!
+//! `vpdpbusd zmm` does 64 multiply-adds of u8 × i8 into 16 i32 and issues once per cycle on Zen 4; the
+//! activation operand is a 4-byte broadcast folded into the instruction.
+
+use std::arch::x86_64::{
+    __m128i, __m256i, __m512, __m512i, _mm_loadu_si128, _mm256_loadu_si256, _mm512_add_ps, _mm512_and_si512,
+    _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtph_ps, _mm512_dpbusd_epi32,
+    _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_epi16,
+    _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32,
+    _mm512_srli_epi32, _mm512_storeu_ps, _mm512_xor_si512,
+};
+
+use super::Lanes;
+
+/// Proof that AVX-512 F/BW/VL/DQ/VNNI may be used.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    /// Makes the proof.
+    ///
+    /// # Safety
+    /// The processor has the features, and the caller is compiled with them enabled.
+    #[inline(always)]
+    pub(crate) unsafe fn assume() -> Self {
+        Self(())
+    }
+}
+
+// SAFETY of every block below: a value of `Avx512` exists only where its features were detected, so the
+// instructions exist; operations on registers have no other requirement. Loads and stores repeat the trait's
+// contract: the pointer is valid for the vector's size, and the unaligned instructions are used.
+impl Lanes for Avx512 {
+    const WIDTH: usize = 16;
+    // 12 integer sums and 12 float sums leave 8 of the 32 registers for weights, scales and masks.
+    const GROUP: usize = 12;
+    type Ints = __m512i;
+    type Floats = __m512;
+
+    #[inline(always)]
+    fn splat_int(self, value: i32) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_ints(self, from: *const u8) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_loadu_si512(from.cast::<__m512i>()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_u8(self, from: *const u8) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast::<__m128i>())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8(self, from: *const u8) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast::<__m128i>())) }
+    }
+
+    #[inline(always)]
+    fn low_nibbles(self, bytes: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_and_si512(bytes, _mm512_set1_epi8(0x0F)) }
+    }
+
+    #[inline(always)]
+    fn high_nibbles(self, bytes: __m512i) -> __m512i {
+        // SAFETY: see above. Bits shifted in from the neighbouring byte are masked away.
+        unsafe { _mm512_and_si512(_mm512_srli_epi32::<4>(bytes), _mm512_set1_epi8(0x0F)) }
+    }
+
+    #[inline(always)]
+    fn with_high_bits<const FIELD: usize>(self, nibbles: __m512i, fields: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe {
+            let moved = match FIELD {
+                0 => _mm512_slli_epi32::<4>(fields),
+                1 => _mm512_slli_epi32::<2>(fields),
+                2 => fields,
+                _ => _mm512_srli_epi32::<2>(fields),
+            };
+            _mm512_or_si512(nibbles, _mm512_and_si512(moved, _mm512_set1_epi8(0x30)))
+        }
+    }
+
+    #[inline(always)]
+    fn pair(self, even: __m512i, odd: __m512i) -> __m512i {
+        // SAFETY: see above. The mask takes the odd 16-bit halves from the shifted operand.
+        unsafe { _mm512_mask_blend_epi16(0xAAAA_AAAA, even, _mm512_slli_epi32::<16>(odd)) }
+    }
+
+    #[inline(always)]
+    fn dot_unsigned(self, sum: __m512i, weights: __m512i, activations: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_dpbusd_epi32(sum, weights, activations) }
+    }
+
+    #[inline(always)]
+    fn signed_start(self, negated_sum: i32) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_slli_epi32::<7>(_mm512_set1_epi32(negated_sum)) }
+    }
+
+    #[inline(always)]
+    fn dot_signed(self, sum: __m512i, weights: __m512i, activations: __m512i) -> __m512i {
+        // SAFETY: see above. Flipping the sign bit adds 128 to every weight; `signed_start` took it off.
+        unsafe { _mm512_dpbusd_epi32(sum, _mm512_xor_si512(weights, _mm512_set1_epi8(-128)), activations) }
+    }
+
+    #[inline(always)]
+    fn dot_pairs(self, sum: __m512i, left: __m512i, right: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_dpwssd_epi32(sum, left, right) }
+    }
+
+    #[inline(always)]
+    fn to_floats(self, ints: __m512i) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_cvtepi32_ps(ints) }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, value: __m512) {
+        // SAFETY: see above.
+        unsafe { _mm512_storeu_ps(to, value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(self, from: *const u16) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast::<__m256i>())) }
+    }
+
+    #[inline(always)]
+    fn add(self, left: __m512, right: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_add_ps(left, right) }
+    }
+
+    #[inline(always)]
+    fn mul(self, left: __m512, right: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_mul_ps(left, right) }
+    }
+
+    #[inline(always)]
+    fn fma(self, left: __m512, right: __m512, sum: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_fmadd_ps(left, right, sum) }
+    }
+
+    #[inline(always)]
+    fn fnma(self, left: __m512, right: __m512, sum: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_fnmadd_ps(left, right, sum) }
+    }
+}

@@ -1,0 +1,100 @@
+//! The vector vocabulary of the kernels: one trait, four instruction sets.
+//!
+//! A value of a [`Lanes`] type is a proof that its instruction set may be used: the vector types can only be made
+//! inside [`super::isa`]. So register-to-register operations are safe methods; only loads and stores, which
+//! trust a pointer, are `unsafe`.
+//!
+//! Two shapes of vector exist, both `WIDTH` lanes of 32 bits wide:
+//!
+//! ```text
+//! Ints    lane 0         lane 1         …     one i32 per weight row, or
+//!         k0 k1 k2 k3    k0 k1 k2 k3    …     four consecutive 8-bit values per weight row
+//! Floats  lane 0         lane 1         …     one f32 per weight row, position or channel
+//! ```
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::{Avx2, AvxVnni};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+pub(crate) use portable::Portable;
+
+/// Operations on vectors of `WIDTH` 32-bit lanes.
+pub(crate) trait Lanes: Copy + Send + Sync {
+    /// Lanes per vector; divides 16, the height of a weight tile.
+    const WIDTH: usize;
+    /// Most activation rows per pass over a tile: two accumulators a row must fit the register file.
+    const GROUP: usize;
+    /// `WIDTH` i32, or `4 * WIDTH` bytes.
+    type Ints: Copy;
+    /// `WIDTH` f32.
+    type Floats: Copy;
+
+    /// All lanes `value`.
+    fn splat_int(self, value: i32) -> Self::Ints;
+    /// Loads `4 * WIDTH` bytes.
+    ///
+    /// # Safety
+    /// `from` is valid for that many bytes; no alignment is needed.
+    unsafe fn load_ints(self, from: *const u8) -> Self::Ints;
+    /// Loads `WIDTH` bytes, each widened to an unsigned lane.
+    ///
+    /// # Safety
+    /// `from` is valid for `WIDTH` bytes.
+    unsafe fn load_u8(self, from: *const u8) -> Self::Ints;
+    /// Loads `WIDTH` bytes, each widened to a signed lane.
+    ///
+    /// # Safety
+    /// `from` is valid for `WIDTH` bytes.
+    unsafe fn load_i8(self, from: *const u8) -> Self::Ints;
+    /// The low four bits of every byte.
+    fn low_nibbles(self, bytes: Self::Ints) -> Self::Ints;
+    /// The high four bits of every byte, moved down.
+    fn high_nibbles(self, bytes: Self::Ints) -> Self::Ints;
+    /// Adds 2-bit field `FIELD` (0 lowest) of every byte of `fields` above the four bits of `nibbles`.
+    fn with_high_bits<const FIELD: usize>(self, nibbles: Self::Ints, fields: Self::Ints) -> Self::Ints;
+    /// Per lane: the low halves of `even` and `odd` as a pair of i16.
+    fn pair(self, even: Self::Ints, odd: Self::Ints) -> Self::Ints;
+    /// Per lane: `sum` plus the dot product of four unsigned weights (at most 63) and four signed activations.
+    fn dot_unsigned(self, sum: Self::Ints, weights: Self::Ints, activations: Self::Ints) -> Self::Ints;
+    /// The start value of a sum of [`Lanes::dot_signed`] over activations whose *negated* sum is given.
+    fn signed_start(self, negated_sum: i32) -> Self::Ints;
+    /// Per lane: `sum` plus the dot product of four signed weights and four signed activations in −127…127;
+    /// exact over a run that began with [`Lanes::signed_start`].
+    fn dot_signed(self, sum: Self::Ints, weights: Self::Ints, activations: Self::Ints) -> Self::Ints;
+    /// Per lane: `sum` plus the dot product of two pairs of i16.
+    fn dot_pairs(self, sum: Self::Ints, left: Self::Ints, right: Self::Ints) -> Self::Ints;
+    /// Converts to f32, exactly below 2^24.
+    fn to_floats(self, ints: Self::Ints) -> Self::Floats;
+
+    /// All lanes `value`.
+    fn splat(self, value: f32) -> Self::Floats;
+    /// Loads `WIDTH` f32.
+    ///
+    /// # Safety
+    /// `from` is valid for `WIDTH` reads.
+    unsafe fn load(self, from: *const f32) -> Self::Floats;
+    /// Stores `WIDTH` f32.
+    ///
+    /// # Safety
+    /// `to` is valid for `WIDTH` writes.
+    unsafe fn store(self, to: *mut f32, value: Self::Floats);
+    /// Loads `WIDTH` half-precision values, given by their bits.
+    ///
+    /// # Safety
+    /// `from` is valid for `WIDTH` reads.
+    unsafe fn load_f16(self, from: *const u16) -> Self::Floats;
+    /// `left + right`.
+    fn add(self, left: Self::Floats, right: Self::Floats) -> Self::Floats;
+    /// `left * right`.
+    fn mul(self, left: Self::Floats, right: Self::Floats) -> Self::Floats;
+    /// `left * right + sum`, in one rounding where the instruction set has it.
+    fn fma(self, left: Self::Floats, right: Self::Floats, sum: Self::Floats) -> Self::Floats;
+    /// `sum - left * right`, in one rounding where the instruction set has it.
+    fn fnma(self, left: Self::Floats, right: Self::Floats, sum: Self::Floats) -> Self::Floats;
+}

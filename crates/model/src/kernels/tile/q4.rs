@@ -1,0 +1,71 @@
+//! Q4_0: 4-bit weights, one scale per 32.
+//!
+//! A weight is `d · (q − 8)` with q in 0…15:
+//!
+//! ```text
+//! offset 0        cols / 8 vectors of 64 bytes: vector 4b + j holds, per row, four bytes whose low nibbles are inputs
+//!                 32b + 4j … + 3 and whose high nibbles are inputs 32b + 16 + 4j … + 3     (the file's own pairing)
+//! 8 · cols        d  [cols / 32][16 rows] f16
+//! 9 · cols        (up to a multiple of 64)
+//! ```
+//!
+//! The offset 8 goes into the start of the sum: −8 · Σ activations.
+
+use super::{TILE_ROWS, Tile, interleave};
+use crate::kernels::{activations::GroupView, lanes::Lanes};
+
+/// Bytes per block of one row in the file: d, 16 bytes of weights.
+const FILE_BLOCK: usize = 18;
+
+/// The arithmetic of Q4_0 tiles.
+pub(crate) struct Q4;
+
+impl Tile for Q4 {
+    #[inline(always)]
+    unsafe fn multiply<L: Lanes, const R: usize>(
+        lanes: L,
+        tile: *const u8,
+        cols: usize,
+        from: usize,
+        view: GroupView,
+    ) -> [L::Floats; R] {
+        let mut total = [lanes.splat(0.0); R];
+        for block in 0..cols / 32 {
+            // SAFETY: the caller's contract covers every offset of the layout above, and 8 quads, 1 scale and 1 sum per
+            // block and activation row.
+            unsafe {
+                let bytes = tile.add(block * 256 + 4 * from);
+                let mut dot = [lanes.splat_int(0); R];
+                for (r, dot) in dot.iter_mut().enumerate() {
+                    *dot = lanes.splat_int(*view.sums32.add(block * R + r) << 3);
+                }
+                for j in 0..4 {
+                    let packed = lanes.load_ints(bytes.add(j * 64));
+                    let (low, high) = (lanes.low_nibbles(packed), lanes.high_nibbles(packed));
+                    for (r, dot) in dot.iter_mut().enumerate() {
+                        let quad = lanes.splat_int(*view.quads.add((block * 8 + j) * R + r));
+                        *dot = lanes.dot_unsigned(*dot, low, quad);
+                        let quad = lanes.splat_int(*view.quads.add((block * 8 + 4 + j) * R + r));
+                        *dot = lanes.dot_unsigned(*dot, high, quad);
+                    }
+                }
+                let d = lanes.load_f16(tile.add(cols * 8 + block * 32 + 2 * from).cast());
+                for r in 0..R {
+                    let scale = lanes.mul(d, lanes.splat(*view.scales.add(block * R + r)));
+                    total[r] = lanes.fma(lanes.to_floats(dot[r]), scale, total[r]);
+                }
+            }
+        }
+        total
+    }
+}
+
+/// Moves one row from the file's layout into its place in the tile.
+pub(super) fn pack_row(tile: &mut [u8], row: usize, bytes: &[u8]) {
+    let blocks = bytes.as_chunks::<FILE_BLOCK>().0;
+    for (index, block) in blocks.iter().enumerate() {
+        interleave(&mut tile[index * 256..(index + 1) * 256], row, &block[2..]);
+        let at = blocks.len() * 32 * 8 + (index * TILE_ROWS + row) * 2;
+        tile[at..at + 2].copy_from_slice(&block[..2]);
+    }
+}

@@ -1,0 +1,126 @@
+//! Q4_K: 4-bit weights, one 6-bit scale and one 6-bit minimum per 32, in super-blocks of 256.
+//!
+//! A weight is `d · scale · q − dmin · min` with q in 0…15. One super-block of a tile:
+//!
+//! ```text
+//! offset 0      32 vectors of 64 bytes: vector 8p + j holds, per row, four bytes whose low nibbles are inputs
+//!               64p + 4j … + 3 and whose high nibbles are inputs 64p + 32 + 4j … + 3        (the file's own pairing)
+//! 2048          scales  [8 sub-blocks][16 rows] u8
+//! 2176          minima  [8 sub-blocks][16 rows] u8
+//! 2304          d       [16 rows] f16
+//! 2336          dmin    [16 rows] f16
+//! 2368
+//! ```
+//!
+//! Per activation row and super-block the kernel needs 64 dot products for the weights, 8 conversions and 8 multiply-adds
+//! for the scales, and 4 dot products of i16 pairs for all minima. A sub-block's integer sum stays below 32 · 15 · 127.
+
+use super::{Tile, interleave};
+use crate::kernels::{activations::GroupView, lanes::Lanes};
+
+/// Bytes per super-block of sixteen rows.
+pub(super) const BLOCK: usize = 2368;
+const SCALES: usize = 2048;
+const MINIMA: usize = 2176;
+const D: usize = 2304;
+const DMIN: usize = 2336;
+
+/// Bytes per super-block of one row in the file: d, dmin, 12 bytes of scales and minima, 128 bytes of weights.
+const FILE_BLOCK: usize = 144;
+
+/// The arithmetic of Q4_K tiles.
+pub(crate) struct Q4K;
+
+impl Tile for Q4K {
+    #[inline(always)]
+    unsafe fn multiply<L: Lanes, const R: usize>(
+        lanes: L,
+        tile: *const u8,
+        cols: usize,
+        from: usize,
+        view: GroupView,
+    ) -> [L::Floats; R] {
+        let mut total = [lanes.splat(0.0); R];
+        for block in 0..cols / 256 {
+            // SAFETY: the caller's contract covers every offset of the layout above, per super-block and lane, and
+            // 64 quads, 1 scale and 4 pairs of sums per super-block and activation row.
+            unsafe {
+                let tile = tile.add(block * BLOCK);
+                let quads = view.quads.add(block * 64 * R);
+                let d = lanes.load_f16(tile.add(D + 2 * from).cast());
+                let mut sum = [lanes.splat(0.0); R];
+                for pair in 0..4 {
+                    let bytes = tile.add(pair * 512 + 4 * from);
+                    let mut dot = [lanes.splat_int(0); R];
+                    for j in 0..8 {
+                        let weights = lanes.low_nibbles(lanes.load_ints(bytes.add(j * 64)));
+                        for (r, dot) in dot.iter_mut().enumerate() {
+                            let quad = lanes.splat_int(*quads.add((pair * 16 + j) * R + r));
+                            *dot = lanes.dot_unsigned(*dot, weights, quad);
+                        }
+                    }
+                    let scale = lanes.load_u8(tile.add(SCALES + pair * 32 + from));
+                    let scale = lanes.mul(d, lanes.to_floats(scale));
+                    for (sum, dot) in sum.iter_mut().zip(dot) {
+                        *sum = lanes.fma(lanes.to_floats(dot), scale, *sum);
+                    }
+                    let mut dot = [lanes.splat_int(0); R];
+                    for j in 0..8 {
+                        let weights = lanes.high_nibbles(lanes.load_ints(bytes.add(j * 64)));
+                        for (r, dot) in dot.iter_mut().enumerate() {
+                            let quad = lanes.splat_int(*quads.add((pair * 16 + 8 + j) * R + r));
+                            *dot = lanes.dot_unsigned(*dot, weights, quad);
+                        }
+                    }
+                    let scale = lanes.load_u8(tile.add(SCALES + pair * 32 + 16 + from));
+                    let scale = lanes.mul(d, lanes.to_floats(scale));
+                    for (sum, dot) in sum.iter_mut().zip(dot) {
+                        *sum = lanes.fma(lanes.to_floats(dot), scale, *sum);
+                    }
+                }
+                let mut dot = [lanes.splat_int(0); R];
+                for pair in 0..4 {
+                    let even = lanes.load_u8(tile.add(MINIMA + pair * 32 + from));
+                    let odd = lanes.load_u8(tile.add(MINIMA + pair * 32 + 16 + from));
+                    let minima = lanes.pair(even, odd);
+                    for (r, dot) in dot.iter_mut().enumerate() {
+                        let sums = lanes.splat_int(*view.sums32.add((block * 4 + pair) * R + r));
+                        *dot = lanes.dot_pairs(*dot, minima, sums);
+                    }
+                }
+                let dmin = lanes.load_f16(tile.add(DMIN + 2 * from).cast());
+                for r in 0..R {
+                    let value = lanes.fnma(lanes.to_floats(dot[r]), dmin, sum[r]);
+                    total[r] = lanes.fma(value, lanes.splat(*view.scales.add(block * R + r)), total[r]);
+                }
+            }
+        }
+        total
+    }
+}
+
+/// Moves one row from the file's layout into its place in the tile.
+pub(super) fn pack_row(tile: &mut [u8], row: usize, bytes: &[u8]) {
+    for (block, tile) in bytes.as_chunks::<FILE_BLOCK>().0.iter().zip(tile.as_chunks_mut::<BLOCK>().0) {
+        interleave(tile, row, &block[16..]);
+        for sub in 0..8 {
+            let (scale, minimum) = scale_and_minimum(&block[4..16], sub);
+            tile[SCALES + sub * 16 + row] = scale;
+            tile[MINIMA + sub * 16 + row] = minimum;
+        }
+        tile[D + 2 * row..D + 2 * row + 2].copy_from_slice(&block[0..2]);
+        tile[DMIN + 2 * row..DMIN + 2 * row + 2].copy_from_slice(&block[2..4]);
+    }
+}
+
+/// Unpacks the 6-bit scale and minimum of sub-block `sub` from the file's twelve bytes: the first four of each are the
+/// low six bits of bytes 0–3 and 4–7; the others have four bits in bytes 8–11 and two at the top of the former.
+fn scale_and_minimum(bytes: &[u8], sub: usize) -> (u8, u8) {
+    if sub < 4 {
+        (bytes[sub] & 63, bytes[sub + 4] & 63)
+    } else {
+        let scale = (bytes[sub + 4] & 15) | ((bytes[sub - 4] >> 6) << 4);
+        let minimum = (bytes[sub + 4] >> 4) | ((bytes[sub] >> 6) << 4);
+        (scale, minimum)
+    }
+}

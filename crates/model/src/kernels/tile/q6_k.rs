@@ -1,0 +1,132 @@
+//! Q6_K: 6-bit weights, one signed 8-bit scale per 16, in super-blocks of 256.
+//!
+//! A weight is `d · scale · (q − 32)` with q in 0…63. One super-block of a tile, with n the half (inputs 128n …):
+//!
+//! ```text
+//! offset 0      32 vectors of 64 bytes, low four bits: vector 16n + c, c < 8: low nibbles inputs 128n + 4c …, high
+//!               nibbles 128n + 64 + 4c …; c ≥ 8: low nibbles 128n + 32 + 4(c−8) …, high 128n + 96 + 4(c−8) …
+//! 2048          16 vectors, high two bits: vector 8n + j has in bits 2m, 2m+1 those of inputs 128n + 32m + 4j …
+//! 3072          scales  [16 sub-blocks][16 rows] i8
+//! 3328          d       [16 rows] f16
+//! 3360          32 bytes of padding to a whole cache line
+//! 3392
+//! ```
+//!
+//! The offset 32 is applied to all sixteen sub-blocks at once: 8 dot products of (scale, scale) with pairs of activation
+//! sums. A sub-block's integer sum stays below 16 · 63 · 127.
+
+use super::{Tile, interleave};
+use crate::kernels::{activations::GroupView, lanes::Lanes};
+
+/// Bytes per super-block of sixteen rows.
+pub(super) const BLOCK: usize = 3392;
+const HIGH: usize = 2048;
+const SCALES: usize = 3072;
+const D: usize = 3328;
+
+/// Bytes per super-block of one row in the file: 128 low, 64 high, 16 scales, d.
+const FILE_BLOCK: usize = 210;
+
+/// The arithmetic of Q6_K tiles.
+pub(crate) struct Q6K;
+
+impl Tile for Q6K {
+    #[inline(always)]
+    unsafe fn multiply<L: Lanes, const R: usize>(
+        lanes: L,
+        tile: *const u8,
+        cols: usize,
+        from: usize,
+        view: GroupView,
+    ) -> [L::Floats; R] {
+        let mut total = [lanes.splat(0.0); R];
+        for block in 0..cols / 256 {
+            // SAFETY: the caller's contract covers every offset of the layout above, per super-block and lane, and
+            // 64 quads, 1 scale and 8 pairs of sums per super-block and activation row.
+            unsafe {
+                let tile = tile.add(block * BLOCK);
+                let mut sum = [lanes.splat(0.0); R];
+                for half in 0..2 {
+                    let part = Part {
+                        low: tile.add(half * 1024 + 4 * from),
+                        high: tile.add(HIGH + half * 512 + 4 * from),
+                        scales: tile.add(SCALES + half * 128 + from),
+                        quads: view.quads.add((block * 64 + half * 32) * R),
+                    };
+                    part.add::<L, R, 0>(lanes, &mut sum);
+                    part.add::<L, R, 1>(lanes, &mut sum);
+                    part.add::<L, R, 2>(lanes, &mut sum);
+                    part.add::<L, R, 3>(lanes, &mut sum);
+                }
+                let mut dot = [lanes.splat_int(0); R];
+                for pair in 0..8 {
+                    let even = lanes.load_i8(tile.add(SCALES + pair * 32 + from));
+                    let odd = lanes.load_i8(tile.add(SCALES + pair * 32 + 16 + from));
+                    let scales = lanes.pair(even, odd);
+                    for (r, dot) in dot.iter_mut().enumerate() {
+                        let sums = lanes.splat_int(*view.sums16.add((block * 8 + pair) * R + r));
+                        *dot = lanes.dot_pairs(*dot, scales, sums);
+                    }
+                }
+                let d = lanes.load_f16(tile.add(D + 2 * from).cast());
+                for r in 0..R {
+                    let value = lanes.fnma(lanes.to_floats(dot[r]), lanes.splat(32.0), sum[r]);
+                    let scale = lanes.mul(d, lanes.splat(*view.scales.add(block * R + r)));
+                    total[r] = lanes.fma(value, scale, total[r]);
+                }
+            }
+        }
+        total
+    }
+}
+
+/// One half of a super-block: 128 inputs.
+struct Part {
+    low: *const u8,
+    high: *const u8,
+    scales: *const u8,
+    quads: *const i32,
+}
+
+impl Part {
+    /// Adds the 32 inputs whose high bits are field `M`.
+    ///
+    /// # Safety
+    /// The pointers are those of a half super-block and of a group of `R` rows.
+    #[inline(always)]
+    unsafe fn add<L: Lanes, const R: usize, const M: usize>(&self, lanes: L, sum: &mut [L::Floats; R]) {
+        for sixteen in 0..2 {
+            let mut dot = [lanes.splat_int(0); R];
+            for step in 0..4 {
+                let j = sixteen * 4 + step;
+                // SAFETY: the caller's contract; M is odd for the second eight vectors and at least 2 for high nibbles.
+                unsafe {
+                    let bytes = lanes.load_ints(self.low.add(((M % 2) * 8 + j) * 64));
+                    let nibbles = if M < 2 { lanes.low_nibbles(bytes) } else { lanes.high_nibbles(bytes) };
+                    let weights = lanes.with_high_bits::<M>(nibbles, lanes.load_ints(self.high.add(j * 64)));
+                    for (r, dot) in dot.iter_mut().enumerate() {
+                        let quad = lanes.splat_int(*self.quads.add((M * 8 + j) * R + r));
+                        *dot = lanes.dot_unsigned(*dot, weights, quad);
+                    }
+                }
+            }
+            // SAFETY: as above.
+            let scale = lanes.to_floats(unsafe { lanes.load_i8(self.scales.add((2 * M + sixteen) * 16)) });
+            for (sum, dot) in sum.iter_mut().zip(dot) {
+                *sum = lanes.fma(lanes.to_floats(dot), scale, *sum);
+            }
+        }
+    }
+}
+
+/// Moves one row from the file's layout into its place in the tile.
+pub(super) fn pack_row(tile: &mut [u8], row: usize, bytes: &[u8]) {
+    for (block, tile) in bytes.as_chunks::<FILE_BLOCK>().0.iter().zip(tile.as_chunks_mut::<BLOCK>().0) {
+        interleave(tile, row, &block[..128]);
+        interleave(&mut tile[HIGH..], row, &block[128..192]);
+        for sub in 0..16 {
+            tile[SCALES + sub * 16 + row] = block[192 + sub];
+        }
+        tile[D + 2 * row..D + 2 * row + 2].copy_from_slice(&block[208..210]);
+    }
+}

@@ -1,0 +1,90 @@
+//! Q8_0: signed 8-bit weights, one scale per 32.
+//!
+//! A weight is `d · q` with q in −128…127. Weights and scales are two runs, so that every vector of weights is a
+//! cache line:
+//!
+//! ```text
+//! offset 0        cols / 4 vectors of 64 bytes: vector j holds, per row, inputs 4j … 4j + 3
+//! 16 · cols       d  [cols / 32][16 rows] f16
+//! 17 · cols       (up to a multiple of 64)
+//! ```
+//!
+//! The dot-product instruction wants unsigned weights: the sum starts at −128 · Σ activations and every weight gets 128
+//! added (its sign bit flipped). Instruction sets with a signed product do neither; see [`Lanes::signed_start`].
+
+use half::f16;
+
+use super::{TILE_ROWS, Tile, interleave};
+use crate::kernels::{activations::GroupView, lanes::Lanes};
+
+/// Bytes per block of one row in the file: d, 32 weights.
+const FILE_BLOCK: usize = 34;
+
+/// The arithmetic of Q8_0 tiles.
+pub(crate) struct Q8;
+
+impl Tile for Q8 {
+    #[inline(always)]
+    unsafe fn multiply<L: Lanes, const R: usize>(
+        lanes: L,
+        tile: *const u8,
+        cols: usize,
+        from: usize,
+        view: GroupView,
+    ) -> [L::Floats; R] {
+        let mut total = [lanes.splat(0.0); R];
+        for block in 0..cols / 32 {
+            // SAFETY: the caller's contract covers every offset of the layout above, and 8 quads, 1 scale and 1 sum per
+            // block and activation row.
+            unsafe {
+                let bytes = tile.add(block * 512 + 4 * from);
+                let mut dot = [lanes.splat_int(0); R];
+                for (r, dot) in dot.iter_mut().enumerate() {
+                    *dot = lanes.signed_start(*view.sums32.add(block * R + r));
+                }
+                for j in 0..8 {
+                    let weights = lanes.load_ints(bytes.add(j * 64));
+                    for (r, dot) in dot.iter_mut().enumerate() {
+                        let quad = lanes.splat_int(*view.quads.add((block * 8 + j) * R + r));
+                        *dot = lanes.dot_signed(*dot, weights, quad);
+                    }
+                }
+                let d = lanes.load_f16(tile.add(cols * 16 + block * 32 + 2 * from).cast());
+                for r in 0..R {
+                    let scale = lanes.mul(d, lanes.splat(*view.scales.add(block * R + r)));
+                    total[r] = lanes.fma(lanes.to_floats(dot[r]), scale, total[r]);
+                }
+            }
+        }
+        total
+    }
+}
+
+/// Where the scale of a block lies in a tile of `cols` inputs.
+fn scale_at(cols: usize, block: usize, row: usize) -> std::ops::Range<usize> {
+    let at = cols * TILE_ROWS + (block * TILE_ROWS + row) * 2;
+    at..at + 2
+}
+
+/// Moves one row from the file's layout into its place in the tile.
+pub(super) fn pack_row(tile: &mut [u8], row: usize, bytes: &[u8]) {
+    let blocks = bytes.as_chunks::<FILE_BLOCK>().0;
+    for (index, block) in blocks.iter().enumerate() {
+        interleave(&mut tile[index * 512..(index + 1) * 512], row, &block[2..]);
+        tile[scale_at(blocks.len() * 32, index, row)].copy_from_slice(&block[..2]);
+    }
+}
+
+/// Quantises one row (a multiple of 32 long) into its place in the tile. A block with a NaN or an infinity gets the scale
+/// NaN, so that outputs show it.
+pub(super) fn quantise_row(tile: &mut [u8], row: usize, values: &[f32]) {
+    for (index, block) in values.as_chunks::<32>().0.iter().enumerate() {
+        let magnitude = block.iter().fold(0.0_f32, |most, value| if value.is_nan() { *value } else { most.max(value.abs()) });
+        let scale = f16::from_f32(if block.iter().any(|value| !value.is_finite()) { f32::NAN } else { magnitude / 127.0 });
+        // The scale as it is stored decides the integers; it can round to zero.
+        let inverse = if scale.to_f32() > 0.0 { 1.0 / scale.to_f32() } else { 0.0 };
+        let q = block.map(|value| ((value * inverse).round().clamp(-127.0, 127.0) as i8).cast_unsigned());
+        interleave(&mut tile[index * 512..(index + 1) * 512], row, &q);
+        tile[scale_at(values.len(), index, row)].copy_from_slice(&scale.to_le_bytes());
+    }
+}
