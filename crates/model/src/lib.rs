@@ -3,5 +3,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod decoder;
+pub mod kernels;
 pub mod store;
 pub mod weights;

@@ -177,7 +177,11 @@ impl Activations {
                         quads.at(padded / 4 * group.slot + row),
                         scales.at(blocks * group.slot + row),
                         sums32.at(pairs * group.slot + row),
-                        if scaling == Scaling::Per256 { sums16.at(padded / 32 * group.slot + row) } else { sums16.at(0) },
+                        if scaling == Scaling::Per256 {
+                            sums16.at(padded / 32 * group.slot + row)
+                        } else {
+                            sums16.at(0)
+                        },
                     )
                 };
                 isa.run(QuantiseRow { values, scaling, stride: group.size, quads, scales, sums32, sums16 });

@@ -14,11 +14,17 @@
 //! portable Rust, AVX2, AVX-VNNI and AVX-512-VNNI. Tests compare each with exact arithmetic on the same integers.
 //!
 //! **Out of scope:** model structure ([`crate::decoder`]), reading files ([`crate::weights`]), GPUs.
-#![expect(unsafe_code, reason = "vector instructions and disjoint writes from several threads; each site says why it is sound")]
+#![expect(
+    unsafe_code,
+    reason = "vector instructions and disjoint writes from several threads; each site says why it is sound"
+)]
 
 mod activations;
 mod arena;
+mod attention;
+mod elementwise;
 mod isa;
+mod kv;
 mod lanes;
 mod matmul;
 mod pool;
@@ -26,7 +32,10 @@ mod tile;
 
 pub use activations::{Activations, Scaling};
 pub use arena::Arena;
+pub use attention::{Attention, MAX_HEAD_DIM, attend_many, attend_one};
+pub use elementwise::{Activation, RotaryLayout, activate, rms_norm, rms_norm_in_place, rotate};
 pub use isa::Isa;
+pub use kv::KvCache;
 pub use matmul::{Output, PackError, PackedMatrix, Product, multiply};
 pub use pool::ThreadPool;
 pub use tile::{TILE_ROWS, TileFormat};

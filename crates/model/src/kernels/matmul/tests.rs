@@ -97,7 +97,11 @@ impl Case {
                 assert!(
                     (found - exact).abs() <= 4e-6 * size,
                     "{} {} {}x{}x{}: token {token} row {row}: {found} for {exact} (of {size})",
-                    isa.name(), self.dtype, self.rows, self.cols, self.tokens
+                    isa.name(),
+                    self.dtype,
+                    self.rows,
+                    self.cols,
+                    self.tokens
                 );
             }
         }
@@ -176,7 +180,8 @@ fn other_types_arrive_within_the_step_of_eight_bits() {
             let (out, _) = case.product(isa);
             for token in 0..tokens {
                 for row in 0..rows {
-                    let exact: f32 = (0..cols).map(|col| weights[row * cols + col] * case.values[token * cols + col]).sum();
+                    let exact: f32 =
+                        (0..cols).map(|col| weights[row * cols + col] * case.values[token * cols + col]).sum();
                     let found = out[token * rows + row] - 1.0;
                     assert!((found - exact).abs() < 0.1, "{} {dtype}: {found} for {exact}", isa.name());
                 }
@@ -228,7 +233,8 @@ fn several_products_share_a_region() {
 fn wrong_lengths_are_refused() {
     let pool = ThreadPool::new(1);
     let mut arena = Arena::new(1 << 16).unwrap();
-    let pack = |arena: &mut Arena, shape, bytes: &[u8]| PackedMatrix::pack(arena, &pool, WeightType::Q8_0, shape, bytes);
+    let pack =
+        |arena: &mut Arena, shape, bytes: &[u8]| PackedMatrix::pack(arena, &pool, WeightType::Q8_0, shape, bytes);
     assert!(matches!(pack(&mut arena, [2, 32], &[0; 67]), Err(PackError::WrongLength { .. })));
     assert!(matches!(pack(&mut arena, [2, 33], &[0; 68]), Err(PackError::WrongLength { .. })));
     assert!(matches!(pack(&mut arena, [usize::MAX, 32], &[0; 68]), Err(PackError::WrongLength { .. })));

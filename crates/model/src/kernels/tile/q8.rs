@@ -79,8 +79,10 @@ pub(super) fn pack_row(tile: &mut [u8], row: usize, bytes: &[u8]) {
 /// NaN, so that outputs show it.
 pub(super) fn quantise_row(tile: &mut [u8], row: usize, values: &[f32]) {
     for (index, block) in values.as_chunks::<32>().0.iter().enumerate() {
-        let magnitude = block.iter().fold(0.0_f32, |most, value| if value.is_nan() { *value } else { most.max(value.abs()) });
-        let scale = f16::from_f32(if block.iter().any(|value| !value.is_finite()) { f32::NAN } else { magnitude / 127.0 });
+        let magnitude =
+            block.iter().fold(0.0_f32, |most, value| if value.is_nan() { *value } else { most.max(value.abs()) });
+        let scale =
+            f16::from_f32(if block.iter().any(|value| !value.is_finite()) { f32::NAN } else { magnitude / 127.0 });
         // The scale as it is stored decides the integers; it can round to zero.
         let inverse = if scale.to_f32() > 0.0 { 1.0 / scale.to_f32() } else { 0.0 };
         let q = block.map(|value| ((value * inverse).round().clamp(-127.0, 127.0) as i8).cast_unsigned());

@@ -1,0 +1,152 @@
+//! Attention over the key/value cache: grouped queries, causal, with an optional sliding window.
+//!
+//! Two kernels over the same two inner loops. [`attend_one`] serves one position (generating): it is bound by reading keys
+//! and values, so all query heads that share a key/value head are worked on together and each cached number is read and
+//! converted once. [`attend_many`] serves a block of positions (reading a prompt): it is bound by multiply-adds, so up to
+//! twelve query rows share each conversion, and it walks the cache in blocks with a running maximum (Milakov and
+//! Gimelshein, arXiv 1805.02867) so that no score matrix is ever stored.
+//!
+//! ```text
+//! scores   for a vector of 16 positions: sum[r] += key[channel][16 positions] · query[channel][r]   over channels
+//! mix      for a vector of 16 channels:  out[r] += value[position][16 channels] · weight[r][position]  over positions
+//! ```
+//!
+//! Queries, scores and sums are f32; only the cache is f16.
+
+mod many;
+mod one;
+
+pub use many::attend_many;
+pub use one::attend_one;
+
+use super::lanes::Lanes;
+
+/// Most channels per head; the inner buffers are on the stack.
+pub const MAX_HEAD_DIM: usize = 256;
+
+/// How queries meet the cache.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attention {
+    /// Query heads per key/value head.
+    pub group: usize,
+    /// Scores are multiplied by this, usually 1 / √dim.
+    pub scale: f32,
+    /// Positions that a query sees, itself included; nothing means all.
+    pub window: Option<usize>,
+}
+
+impl Attention {
+    /// The first position that the query at `position` sees.
+    pub fn first_visible(&self, position: usize) -> usize {
+        self.window.map_or(0, |window| (position + 1).saturating_sub(window))
+    }
+}
+
+/// Scores of `R` queries against whole tiles of sixteen positions.
+///
+/// # Safety
+/// `keys` holds `tiles` tiles of `dim` channels, `queries` is `[dim][R]`, `out` has `R` rows of `stride` floats with room for
+/// `16 · tiles` in each.
+#[inline(always)]
+unsafe fn scores<L: Lanes, const R: usize>(
+    lanes: L,
+    keys: *const u8,
+    tiles: usize,
+    dim: usize,
+    queries: *const f32,
+    out: *mut f32,
+    stride: usize,
+) {
+    for tile in 0..tiles {
+        for from in (0..16).step_by(L::WIDTH) {
+            let mut sums = [lanes.splat(0.0); R];
+            // SAFETY: the caller's contract.
+            unsafe {
+                let tile_keys = keys.add((tile * dim * 16 + from) * 2);
+                for channel in 0..dim {
+                    let key = lanes.load_f16(tile_keys.add(channel * 32).cast());
+                    for (r, sum) in sums.iter_mut().enumerate() {
+                        *sum = lanes.fma(key, lanes.splat(*queries.add(channel * R + r)), *sum);
+                    }
+                }
+                for (r, sum) in sums.into_iter().enumerate() {
+                    lanes.store(out.add(r * stride + tile * 16 + from), sum);
+                }
+            }
+        }
+    }
+}
+
+/// Adds weighted values to `R` outputs: `out[r] += Σ weight[r][p] · value[p]`.
+///
+/// # Safety
+/// `values` holds `positions` rows of `dim` channels (a multiple of 16), `weights` has `R` rows of `stride` floats with
+/// `positions` in each, `out` is `[R][dim]`.
+#[inline(always)]
+unsafe fn mix<L: Lanes, const R: usize>(
+    lanes: L,
+    values: *const u8,
+    positions: usize,
+    dim: usize,
+    weights: *const f32,
+    stride: usize,
+    out: *mut f32,
+) {
+    let mut channel = 0;
+    // SAFETY: the caller's contract; both strips stay below `dim`, a multiple of the vector width.
+    unsafe {
+        while channel + 2 * L::WIDTH <= dim {
+            strip::<L, R, 2>(lanes, values.add(channel * 2), positions, dim, weights, stride, out.add(channel));
+            channel += 2 * L::WIDTH;
+        }
+        while channel < dim {
+            strip::<L, R, 1>(lanes, values.add(channel * 2), positions, dim, weights, stride, out.add(channel));
+            channel += L::WIDTH;
+        }
+    }
+}
+
+/// [`mix`] for `V` vectors of channels, whose sums stay in registers.
+///
+/// # Safety
+/// As [`mix`], with `values` and `out` moved to the first channel and `V` vectors left.
+#[inline(always)]
+unsafe fn strip<L: Lanes, const R: usize, const V: usize>(
+    lanes: L,
+    values: *const u8,
+    positions: usize,
+    dim: usize,
+    weights: *const f32,
+    stride: usize,
+    out: *mut f32,
+) {
+    let mut sums = [[lanes.splat(0.0); V]; R];
+    // SAFETY: the caller's contract.
+    unsafe {
+        for (r, sums) in sums.iter_mut().enumerate() {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                *sum = lanes.load(out.add(r * dim + v * L::WIDTH));
+            }
+        }
+        for position in 0..positions {
+            let mut value = [lanes.splat(0.0); V];
+            for (v, value) in value.iter_mut().enumerate() {
+                *value = lanes.load_f16(values.add((position * dim + v * L::WIDTH) * 2).cast());
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let weight = lanes.splat(*weights.add(r * stride + position));
+                for (sum, value) in sums.iter_mut().zip(value) {
+                    *sum = lanes.fma(value, weight, *sum);
+                }
+            }
+        }
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (v, sum) in sums.into_iter().enumerate() {
+                lanes.store(out.add(r * dim + v * L::WIDTH), sum);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

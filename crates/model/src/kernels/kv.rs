@@ -1,0 +1,127 @@
+//! The key/value cache: half precision, allocated once, laid out for the attention kernels.
+//!
+//! Per layer and head, with `dim` padded to a multiple of sixteen:
+//!
+//! ```text
+//! keys    [positions / 16][dim][16 positions] f16     a vector holds one channel of sixteen positions: scores of sixteen
+//!                                                     positions come out side by side, without horizontal sums
+//! values  [positions][dim] f16                        a vector holds sixteen channels of one position: outputs of sixteen
+//!                                                     channels come out side by side
+//! ```
+//!
+//! Memory: 2 · layers · heads · dim · 2 bytes per position, 128 KiB for Apertus 8B. The system provides pages as they are
+//! first written.
+
+use std::{io, ops::Range};
+
+use half::f16;
+
+use super::{arena::Arena, attention::MAX_HEAD_DIM, pool::ThreadPool};
+
+/// Positions whose keys are interleaved.
+pub(super) const KEY_TILE: usize = 16;
+
+/// Keys and values of every layer for one sequence.
+pub struct KvCache {
+    arena: Arena,
+    layers: Vec<[Range<usize>; 2]>,
+    heads: usize,
+    dim: usize,
+    padded: usize,
+    capacity: usize,
+}
+
+/// Keys and values of one head in one layer.
+#[derive(Clone, Copy)]
+pub(super) struct HeadCache<'a> {
+    /// `[capacity / 16][dim][16]` f16.
+    pub(super) keys: &'a [u8],
+    /// `[capacity][dim]` f16.
+    pub(super) values: &'a [u8],
+}
+
+impl KvCache {
+    /// Makes an empty cache for `capacity` positions.
+    ///
+    /// # Errors
+    /// The system's refusal of so much memory; `InvalidInput` for heads of no or more than [`MAX_HEAD_DIM`] channels.
+    pub fn new(layers: usize, heads: usize, dim: usize, capacity: usize) -> io::Result<Self> {
+        if heads == 0 || dim == 0 || dim > MAX_HEAD_DIM {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let padded = dim.next_multiple_of(16);
+        let capacity = capacity.next_multiple_of(KEY_TILE);
+        let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
+        let part =
+            [heads, padded, capacity, 2].into_iter().try_fold(1_usize, usize::checked_mul).ok_or_else(too_large)?;
+        let total = Arena::footprint(part).checked_mul(2 * layers).ok_or_else(too_large)?;
+        let mut arena = Arena::new(total)?;
+        let mut parts = Vec::with_capacity(layers);
+        for _ in 0..layers {
+            let keys = arena.take(part).ok_or_else(too_large)?;
+            let values = arena.take(part).ok_or_else(too_large)?;
+            parts.push([keys, values]);
+        }
+        Ok(Self { arena, layers: parts, heads, dim, padded, capacity })
+    }
+
+    /// Positions there is room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Key/value heads.
+    pub fn heads(&self) -> usize {
+        self.heads
+    }
+
+    /// Channels per head.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn head_bytes(&self) -> usize {
+        self.padded * self.capacity * 2
+    }
+
+    pub(super) fn head(&self, layer: usize, head: usize) -> HeadCache<'_> {
+        let [keys, values] = &self.layers[layer];
+        let part = head * self.head_bytes()..(head + 1) * self.head_bytes();
+        HeadCache { keys: &self.arena.bytes(keys)[part.clone()], values: &self.arena.bytes(values)[part] }
+    }
+
+    /// Stores the keys and values, `[rows, heads · dim]` each, of the positions from `start` on.
+    ///
+    /// # Panics
+    /// When the rows do not fit the capacity or the shape: a defect of the caller.
+    pub fn write(&mut self, pool: &ThreadPool, layer: usize, start: usize, keys: &[f32], values: &[f32]) {
+        let (heads, dim, padded, head_bytes) = (self.heads, self.dim, self.padded, self.head_bytes());
+        let width = heads * dim;
+        let rows = keys.len() / width;
+        assert!(keys.len() == values.len() && start + rows <= self.capacity, "rows outside the cache");
+        let [key_part, value_part] = self.layers[layer].clone();
+        pool.for_each_chunk(self.arena.bytes_mut(&key_part), head_bytes, grain(rows, heads), |head, out| {
+            for (row, keys) in keys.chunks_exact(width).enumerate() {
+                let position = start + row;
+                let tile = &mut out[position / KEY_TILE * padded * KEY_TILE * 2..];
+                for (channel, key) in keys[head * dim..(head + 1) * dim].iter().enumerate() {
+                    let at = (channel * KEY_TILE + position % KEY_TILE) * 2;
+                    tile[at..at + 2].copy_from_slice(&f16::from_f32(*key).to_le_bytes());
+                }
+            }
+        });
+        pool.for_each_chunk(self.arena.bytes_mut(&value_part), head_bytes, grain(rows, heads), |head, out| {
+            for (row, values) in values.chunks_exact(width).enumerate() {
+                let line = &mut out[(start + row) * padded * 2..(start + row) * padded * 2 + 2 * dim];
+                for (out, value) in line.as_chunks_mut::<2>().0.iter_mut().zip(&values[head * dim..(head + 1) * dim]) {
+                    *out = f16::from_f32(*value).to_le_bytes();
+                }
+            }
+        });
+    }
+}
+
+/// Heads per turn: a few rows are not worth waking the other threads for.
+fn grain(rows: usize, heads: usize) -> usize {
+    if rows < 8 { heads } else { 1 }
+}
