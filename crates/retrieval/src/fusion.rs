@@ -134,8 +134,9 @@ fn finite(score: f32) -> f32 {
     if score.is_nan() { f32::MIN } else { score.clamp(f32::MIN, f32::MAX) }
 }
 
-/// Min–max scaling of one list. The worst candidate keeps a little, because being found at all is worth more
-/// than not being found.
+/// Min–max scaling of the head of a list. Always the same depth, so that asking for more hits does not change
+/// the order of the first. The worst candidate keeps a little, because being found at all is worth more than
+/// not being found; what lies deeper keeps just that.
 struct Scale {
     low: f32,
     range: f32,
@@ -144,9 +145,12 @@ struct Scale {
 /// What the last candidate of a list keeps.
 const FLOOR: f32 = 0.02;
 
+/// How deep the head reaches: as deep as the shallowest search fetches.
+const HEAD: usize = 100;
+
 impl Scale {
     fn of(list: &[Candidate]) -> Self {
-        let scores = || list.iter().map(|candidate| candidate.score).filter(|score| score.is_finite());
+        let scores = || list.iter().take(HEAD).map(|candidate| candidate.score).filter(|score| score.is_finite());
         let low = scores().fold(f32::INFINITY, f32::min);
         let high = scores().fold(f32::NEG_INFINITY, f32::max);
         Self { low, range: high - low }
@@ -156,7 +160,10 @@ impl Scale {
         if !score.is_finite() {
             return 0.0;
         }
-        if self.range <= f32::EPSILON { 1.0 } else { FLOOR + (1.0 - FLOOR) * (score - self.low) / self.range }
+        if self.range <= f32::EPSILON {
+            return if score < self.low { FLOOR } else { 1.0 };
+        }
+        FLOOR + (1.0 - FLOOR) * ((score - self.low) / self.range).clamp(0.0, 1.0)
     }
 }
 
@@ -196,6 +203,19 @@ mod tests {
         );
         assert_eq!(order(&fused), [2, 1, 3, 4]);
         assert!(fused.iter().all(|one| (0.0..=1.0).contains(&one.score)));
+    }
+
+    #[test]
+    fn asking_for_more_does_not_change_the_first() {
+        let long = |step: f32| -> Vec<Candidate> {
+            (0..240).map(|n| Candidate { chunk: chunk(n), score: 1.0 - step * f32::from(n).sqrt() }).collect()
+        };
+        let (dense, mut lexical) = (long(0.01), long(0.02));
+        lexical.rotate_left(3);
+        lexical.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let few = order(&Fusion::default().fuse(&dense[..100], &lexical[..100], false));
+        let many = order(&Fusion::default().fuse(&dense, &lexical, false));
+        assert_eq!(few[..50], many[..50]);
     }
 
     #[test]
