@@ -24,6 +24,7 @@
 mod answerer;
 mod assembly;
 mod clean;
+mod conversation;
 mod extractive;
 mod facts;
 mod lexicon;
@@ -39,6 +40,7 @@ mod verify;
 mod words;
 
 pub use answerer::{Answerer, AskEvent, AskRequest, EXTRACTIVE};
+pub use conversation::standalone;
 pub use mask::MarkerMask;
 pub use policy::{AnswerPolicy, Unsupported};
 pub use prompt::{Prompts, Template};

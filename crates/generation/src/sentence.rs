@@ -63,7 +63,7 @@ fn after_terminator(text: &str, start: usize, at: usize, next: usize) -> Option<
     while let Some(c) = text[end..].chars().next().filter(|&c| is_closer(c) || matches!(c, '.' | '!' | '?')) {
         end += c.len_utf8();
     }
-    end = after_markers(text, end);
+    end = after_markers(text, after_spaced_closer(text, end));
     let rest = &text[end..];
     let Some(following) = rest.chars().next() else { return Some(end) };
     let full_width = matches!(text[at..].chars().next(), Some('。' | '！' | '？'));
@@ -76,6 +76,16 @@ fn after_terminator(text: &str, start: usize, at: usize, next: usize) -> Option<
     }
     let is_stop = text[at..].starts_with('.');
     (!(is_stop && stop_is_inner(text, start, at))).then_some(end)
+}
+
+/// Moves past a closing guillemet that stands off, as French sets it: `Allez. » Il part.`
+fn after_spaced_closer(text: &str, end: usize) -> usize {
+    let rest = &text[end..];
+    let trimmed = rest.trim_start_matches([' ', '\u{a0}', '\u{202f}']);
+    match trimmed.strip_prefix('»') {
+        Some(after) if !after.starts_with(char::is_alphanumeric) => text.len() - after.len(),
+        _ => end,
+    }
 }
 
 /// Moves past citation markers, each with the space before it.
@@ -120,6 +130,7 @@ fn stop_is_inner(text: &str, start: usize, at: usize) -> bool {
         || dotted && word.chars().any(char::is_alphabetic)
         || is_number && word.len() <= 2 && !at_end
         || is_abbreviation(word)
+        || before.ends_with("ad es")
 }
 
 fn is_abbreviation(word: &str) -> bool {
@@ -198,6 +209,7 @@ mod tests {
             "La Rossi S.p.A. paga 1.250,50 euro ai sensi dell'art. 12 cpv. 3.",
             "J. F. Kennedy and Mr. Smith met at 3.5 km from the U.S. border.",
             "Es kostet ca. Fr. 12.50 pro Stück.",
+            "Una tazza, ad es. Oedogonium, va bene.",
         ] {
             assert_eq!(split(text), [text]);
         }
@@ -209,6 +221,12 @@ mod tests {
         let expected =
             ["Die Frist beträgt 30 Tage.", "Sie beginnt 2024.", "Gilt das?", "Ja!", "«Und jetzt.»", "Nein …"];
         assert_eq!(split(text), expected);
+    }
+
+    #[test]
+    fn guillemets_that_stand_off_close_the_sentence() {
+        let text = "Il dit : « Allez. » Puis il part. Er sagte es. »Gut«, sagte sie.";
+        assert_eq!(split(text), ["Il dit : « Allez. »", "Puis il part.", "Er sagte es.", "»Gut«, sagte sie."]);
     }
 
     #[test]
