@@ -1,0 +1,217 @@
+//! The fields of the lexical index, and a chunk as a Tantivy document.
+
+use fontes_core::{AccessScope, ChunkId, Filter, FilterField, IndexEntry, Language};
+use tantivy::{
+    Term,
+    query::{BooleanQuery, ConstScoreQuery, Query, TermQuery},
+    schema::{FAST, Field, INDEXED, IndexRecordOption, Schema, TantivyDocument, TextFieldIndexing, TextOptions},
+    tokenizer::{PreTokenizedString, Token},
+};
+
+use super::{analysis::words, stem::Stems};
+
+/// The fields. Text is analysed here and handed over as words, so no tokeniser has to be registered again after
+/// each opening, and one field can hold the stems of every language: a field per language would make BM25 take
+/// the chunks of all other languages for empty ones and misjudge every length.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields {
+    /// The chunk id, by which a chunk is replaced or removed.
+    pub chunk: Field,
+    /// The chunk id again as two numbers, by which hits are told.
+    pub chunk_high: Field,
+    /// The lower half.
+    pub chunk_low: Field,
+    /// One word per group that may see the chunk: classification rank and group in one, so that one posting list
+    /// answers "may this group at this rank".
+    pub access: Field,
+    /// Language code.
+    pub language: Field,
+    /// Name of the source.
+    pub source: Field,
+    /// Media type.
+    pub media_type: Field,
+    /// Document id.
+    pub document: Field,
+    /// Every spelling of every word, with places.
+    pub exact: Field,
+    /// Stems.
+    pub stem: Field,
+    /// Spellings and stems of the document's title.
+    pub title: Field,
+    /// Spellings and stems of the headings above the chunk.
+    pub headings: Field,
+}
+
+impl Fields {
+    /// The schema and its fields.
+    pub(super) fn schema() -> (Schema, Self) {
+        let mut builder = Schema::builder();
+        let label = || indexed_text(IndexRecordOption::Basic, false);
+        let fields = Self {
+            chunk: builder.add_bytes_field("chunk", INDEXED),
+            chunk_high: builder.add_u64_field("chunk_high", FAST),
+            chunk_low: builder.add_u64_field("chunk_low", FAST),
+            access: builder.add_text_field("access", label()),
+            language: builder.add_text_field("language", label()),
+            source: builder.add_text_field("source", label()),
+            media_type: builder.add_text_field("media_type", label()),
+            document: builder.add_text_field("document", label()),
+            exact: builder.add_text_field("exact", indexed_text(IndexRecordOption::WithFreqsAndPositions, true)),
+            stem: builder.add_text_field("stem", indexed_text(IndexRecordOption::WithFreqs, true)),
+            title: builder.add_text_field("title", indexed_text(IndexRecordOption::WithFreqs, true)),
+            headings: builder.add_text_field("headings", indexed_text(IndexRecordOption::WithFreqs, true)),
+        };
+        (builder.build(), fields)
+    }
+
+    /// The chunk as Tantivy takes it. Nothing is stored: the ledger has the text.
+    pub(super) fn document(&self, entry: &IndexEntry<'_>) -> TantivyDocument {
+        let mut document = TantivyDocument::default();
+        let id = entry.chunk.id;
+        let (high, low) = halves(id);
+        document.add_bytes(self.chunk, id.as_bytes());
+        document.add_u64(self.chunk_high, high);
+        document.add_u64(self.chunk_low, low);
+        let labels = &entry.document.labels;
+        for group in &labels.groups {
+            document.add_text(self.access, access_word(labels.classification.rank(), &group.0));
+        }
+        document.add_text(self.language, entry.chunk.language.code());
+        document.add_text(self.source, &labels.source);
+        document.add_text(self.media_type, &entry.document.media_type);
+        document.add_text(self.document, entry.document.id.to_string());
+
+        let mut stems = Stems::of(entry.chunk.language);
+        let words = words(&entry.chunk.text);
+        let spelled = words.iter().flat_map(|word| word.spellings().into_iter().map(|text| (word.position, text)));
+        document.add_pre_tokenized_text(self.exact, tokens(spelled));
+        let stemmed = words.iter().flat_map(|word| stems.stem(word).into_iter().map(|text| (word.position, text)));
+        document.add_pre_tokenized_text(self.stem, tokens(stemmed));
+
+        let mut titles = Stems::of(entry.document.language);
+        document.add_pre_tokenized_text(self.title, spellings_and_stems(&entry.document.title, &mut titles));
+        let headings = entry.chunk.headings.join("\n");
+        document.add_pre_tokenized_text(self.headings, spellings_and_stems(&headings, &mut stems));
+        document
+    }
+
+    /// Compiles who is asking and what was asked for into clauses that must all hold and do not score. `None`
+    /// when nothing can match.
+    pub(super) fn scope_filter(&self, scope: &AccessScope, filter: &Filter) -> Option<Vec<Box<dyn Query>>> {
+        if scope.groups().len() == 0 {
+            return None;
+        }
+        let ranks = 0..=scope.clearance().rank();
+        let access = ranks.flat_map(|rank| scope.groups().map(move |group| access_word(rank, &group.0)));
+        let mut clauses = vec![any_of(self.access, access)];
+        for named in [FilterField::Language, FilterField::Source, FilterField::MediaType, FilterField::DocumentId] {
+            let mut values = filter.values(named).map(str::to_owned).peekable();
+            if values.peek().is_some() {
+                clauses.push(any_of(self.filter_field(named), values));
+            }
+        }
+        Some(clauses)
+    }
+
+    fn filter_field(&self, field: FilterField) -> Field {
+        match field {
+            FilterField::Language => self.language,
+            FilterField::Source => self.source,
+            FilterField::MediaType => self.media_type,
+            FilterField::DocumentId => self.document,
+        }
+    }
+
+    /// The term by which a chunk is removed.
+    pub(super) fn chunk_term(&self, chunk: ChunkId) -> Term {
+        Term::from_field_bytes(self.chunk, chunk.as_bytes())
+    }
+}
+
+/// A chunk id as two numbers.
+fn halves(chunk: ChunkId) -> (u64, u64) {
+    let number = u128::from_be_bytes(*chunk.as_bytes());
+    let low = u64::try_from(number & u128::from(u64::MAX)).expect("64 bits remain");
+    let high = u64::try_from(number >> 64).expect("64 bits remain");
+    (high, low)
+}
+
+/// A chunk id from its two numbers.
+pub(super) fn chunk_of(high: u64, low: u64) -> ChunkId {
+    ChunkId::from_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+}
+
+/// Rank and group as one word. The rank is one digit and comes first, so no group name can pass for another.
+fn access_word(rank: u8, group: &str) -> String {
+    format!("{rank}{group}")
+}
+
+fn any_of(field: Field, values: impl Iterator<Item = String>) -> Box<dyn Query> {
+    let terms = values.map(|value| {
+        let term = Term::from_field_text(field, &value);
+        Box::new(TermQuery::new(term, IndexRecordOption::Basic)) as Box<dyn Query>
+    });
+    Box::new(ConstScoreQuery::new(Box::new(BooleanQuery::union(terms.collect())), 0.0))
+}
+
+fn indexed_text(record: IndexRecordOption, fieldnorms: bool) -> TextOptions {
+    let indexing =
+        TextFieldIndexing::default().set_tokenizer("raw").set_index_option(record).set_fieldnorms(fieldnorms);
+    TextOptions::default().set_indexing_options(indexing)
+}
+
+fn spellings_and_stems(text: &str, stems: &mut Stems) -> PreTokenizedString {
+    let mut all = Vec::new();
+    for word in words(text) {
+        let mut forms = word.spellings();
+        forms.extend(stems.stem(&word));
+        forms.sort();
+        forms.dedup();
+        all.extend(forms.into_iter().map(|form| (word.position, form)));
+    }
+    tokens(all.into_iter())
+}
+
+fn tokens(words: impl Iterator<Item = (usize, String)>) -> PreTokenizedString {
+    let tokens =
+        words.map(|(position, text)| Token { offset_from: 0, offset_to: 0, position, text, position_length: 1 });
+    PreTokenizedString { text: String::new(), tokens: tokens.collect() }
+}
+
+/// The language in which a query is stemmed.
+pub(super) fn query_language(text: &str) -> Language {
+    Language::detect(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use fontes_core::Classification;
+    use fontes_testkit::{Specimen, scope};
+
+    use super::*;
+
+    #[test]
+    fn a_chunk_id_survives_its_halves() {
+        let id = Specimen::new("a", 0, "").id();
+        let (high, low) = halves(id);
+        assert_eq!(chunk_of(high, low), id);
+        assert_ne!(high, low);
+    }
+
+    #[test]
+    fn no_group_has_no_filter() {
+        let (_, fields) = Fields::schema();
+        assert!(fields.scope_filter(&scope(&[], Classification::Secret), &Filter::default()).is_none());
+    }
+
+    #[test]
+    fn rank_and_group_cannot_be_confused() {
+        // A group called "1staff" at rank 0 is not group "staff" at rank 1 nor at any other.
+        let confusable: Vec<String> = [(0, "1staff"), (1, "staff"), (0, "staff"), (0, "01staff")]
+            .map(|(rank, group)| access_word(rank, group))
+            .into();
+        for (at, word) in confusable.iter().enumerate() {
+            assert!(!confusable[..at].contains(word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Recipes: how an index is built and searched, as a file in the repository (`indexes/*/index.toml`).
+//!
+//! A recipe holds choices, never state: the embedder and its dimensions come from the installed model, and what
+//! an index was really built with stands in its [`crate::Manifest`].
+
+use serde::Deserialize;
+
+use crate::error::IndexError;
+
+/// The recipe that is compiled in.
+const BUILTIN: &str = include_str!("../../../indexes/default/index.toml");
+
+/// A parsed and validated recipe. Unknown keys are refused.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Version of the recipe's own format; 1.
+    pub format: u32,
+    /// The vector index.
+    pub vectors: VectorRecipe,
+    /// The lexical index.
+    pub lexical: LexicalRecipe,
+    /// How the two legs are put together.
+    pub fusion: FusionRecipe,
+}
+
+/// Settings of the vector index.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VectorRecipe {
+    /// Edges per node of the HNSW graph (Malkov and Yashunin 2018), 4 to 128.
+    pub m: usize,
+    /// Beam width while the graph is built, 4 to 4096.
+    pub ef_construct: usize,
+    /// Beam width while it is searched, 1 to 4096.
+    pub ef_search: usize,
+    /// Below this many KiB of vectors, in a segment or left by a filter, the search is exact and no graph is built.
+    pub full_scan_kib: usize,
+    /// Compressed copies of the vectors.
+    pub quantization: Quantization,
+    /// Whether full vectors are memory-mapped and may be paged out, instead of held.
+    pub on_disk: bool,
+}
+
+/// Compressed copies of the vectors, searched first and rescored with the full ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantization {
+    /// None: the search uses the full vectors.
+    None,
+    /// One byte per dimension.
+    Int8,
+}
+
+/// Settings of the lexical index.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LexicalRecipe {
+    /// Memory that staged chunks may take before they are written out, in MiB; at least 16.
+    pub writer_memory_mib: usize,
+    /// What a match is worth, by field.
+    pub weights: FieldWeights,
+}
+
+/// What a match is worth: factors of the BM25 score of each field.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldWeights {
+    /// The word as written, or but for case and accents.
+    pub exact: f32,
+    /// The stem of the word in the chunk's language.
+    pub stem: f32,
+    /// Either, in the document's title.
+    pub title: f32,
+    /// Either, in the headings above the chunk.
+    pub headings: f32,
+    /// Words of the query that stand side by side in quotes, or as an identifier.
+    pub phrase: f32,
+}
+
+/// How the ranked lists of the two legs become one; used by `retrieval`.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FusionRecipe {
+    /// The method.
+    pub method: FusionMethod,
+    /// The constant of reciprocal rank fusion.
+    pub k: f32,
+    /// Weight of the dense leg.
+    pub dense: f32,
+    /// Weight of the lexical leg.
+    pub lexical: f32,
+    /// Candidates taken from each leg, at least as many as hits are wanted.
+    pub candidates: usize,
+}
+
+/// Methods of fusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FusionMethod {
+    /// Weighted reciprocal rank fusion (Cormack et al. 2009).
+    Rrf,
+    /// Weighted sum of scores, each leg scaled to 0..=1 by its own extremes.
+    WeightedSum,
+}
+
+impl Recipe {
+    /// The only format.
+    pub const FORMAT: u32 = 1;
+
+    /// The recipe in `indexes/default/index.toml`.
+    pub fn builtin() -> Self {
+        Self::parse(BUILTIN).expect("the compiled-in recipe is tested")
+    }
+
+    /// Parses and validates a recipe.
+    ///
+    /// # Errors
+    /// [`fontes_core::ErrorKind::Invalid`], naming the line, key or range.
+    pub fn parse(text: &str) -> fontes_core::Result<Self> {
+        let recipe: Self = toml::from_str(text).map_err(|error| IndexError::Recipe(error.to_string()))?;
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    fn validate(&self) -> Result<(), IndexError> {
+        let Self { vectors, lexical, fusion, .. } = self;
+        let weights = lexical.weights;
+        let usable = |weight: f32| weight.is_finite() && weight >= 0.0;
+        let checks = [
+            (self.format == Self::FORMAT, "format is not 1"),
+            ((4..=128).contains(&vectors.m), "vectors.m is not within 4 and 128"),
+            ((4..=4096).contains(&vectors.ef_construct), "vectors.ef_construct is not within 4 and 4096"),
+            ((1..=4096).contains(&vectors.ef_search), "vectors.ef_search is not within 1 and 4096"),
+            (vectors.full_scan_kib >= 1, "vectors.full_scan_kib is 0"),
+            ((16..=4096).contains(&lexical.writer_memory_mib), "lexical.writer_memory_mib is not within 16 and 4096"),
+            (
+                [weights.exact, weights.stem, weights.title, weights.headings, weights.phrase].into_iter().all(usable),
+                "lexical.weights holds a negative or infinite weight",
+            ),
+            (weights.exact > 0.0, "lexical.weights.exact is 0: nothing would be found across languages"),
+            (usable(fusion.k) && usable(fusion.dense) && usable(fusion.lexical), "fusion holds a negative number"),
+            (fusion.candidates >= 1, "fusion.candidates is 0"),
+        ];
+        match checks.into_iter().find(|(holds, _)| !holds) {
+            Some((_, what)) => Err(IndexError::Recipe(what.to_owned())),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fontes_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn the_builtin_recipe_is_what_its_comments_say() {
+        let recipe = Recipe::builtin();
+        assert_eq!((recipe.fusion.method, recipe.fusion.k), (FusionMethod::Rrf, 60.0));
+        assert_eq!(recipe.vectors.quantization, Quantization::None);
+        assert_eq!(recipe.lexical.writer_memory_mib, 64);
+    }
+
+    #[test]
+    fn bad_recipes_are_named() {
+        let cases = [
+            ("format = 1", "format = 2", "format"),
+            ("\nm = 16", "\nm = 1000", "vectors.m"),
+            ("\nm = 16", "\nm = 16\nmm = 1", "mm"),
+            ("quantization = \"none\"", "quantization = \"binary\"", "binary"),
+            ("exact = ", "exact = -", "negative"),
+            ("[fusion]", "[fusion", "TOML"),
+        ];
+        for (from, to, named) in cases {
+            assert!(BUILTIN.contains(from), "{from}");
+            let error = Recipe::parse(&BUILTIN.replacen(from, to, 1)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.to_string().contains(named), "{to}: {error}");
+        }
+    }
+}
