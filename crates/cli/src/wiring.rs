@@ -63,7 +63,7 @@ pub fn model_store(config: &Config) -> anyhow::Result<ModelStore> {
 /// The installed embedder the configuration names.
 pub fn embedder(config: &Config) -> anyhow::Result<Arc<dyn Embedder>> {
     let model = installed(&model_store(config)?, &config.models.embedder)?;
-    Ok(Arc::from(encoder::open_embedder(&model, &encoder::EmbedderOptions::default())?))
+    Ok(Arc::new(encoder::open_embedder(&model, &encoder::EncoderOptions::default()).map_err(Error::from)?))
 }
 
 /// The installed reranker, when the configuration names one.
@@ -72,7 +72,7 @@ fn reranker(config: &Config) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
         return Ok(None);
     }
     let model = installed(&model_store(config)?, &config.models.reranker)?;
-    Ok(Some(Arc::from(encoder::open_reranker(&model, &encoder::RerankerOptions::default())?)))
+    Ok(Some(Arc::new(encoder::open_reranker(&model, &encoder::EncoderOptions::default()).map_err(Error::from)?)))
 }
 
 /// An installed model by name; the error says how to install it.
@@ -221,7 +221,7 @@ impl Archive {
             ..AnswerPolicy::default()
         };
         let answerer =
-            Answerer::new(generator, self.embedder.clone(), self.ledger.clone(), Prompts::built_in(), policy);
+            Answerer::new(generator, self.embedder.clone(), self.ledger.clone(), Prompts::default(), policy);
         let searcher = Arc::new(self.searcher(config)?);
         Ok(Site::new(searcher, Arc::new(answerer), self.ledger.clone(), config.access.clone()))
     }
