@@ -10,7 +10,7 @@ use super::WeightsError;
 ///
 /// The map is only as stable as the file: the model store writes a file once, under a temporary name, and never
 /// changes it in place. Somebody who truncates a model file under a running process ends that process.
-pub(super) fn map(path: &Path) -> Result<Mmap, WeightsError> {
+pub(crate) fn map(path: &Path) -> Result<Mmap, WeightsError> {
     let io = |source| WeightsError::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(io)?;
     if !file.metadata().map_err(io)?.is_file() {

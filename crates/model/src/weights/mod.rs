@@ -14,7 +14,7 @@ mod digest;
 mod error;
 mod float;
 pub mod gguf;
-mod mapping;
+pub(crate) mod mapping;
 mod safetensors;
 mod source;
 mod weight_type;

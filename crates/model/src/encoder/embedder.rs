@@ -1,0 +1,84 @@
+//! Text to vector: prefix, tokenise, encode, pool, cut, normalise.
+
+use fontes_core::{ModelIdentity, Result, seam::EmbedAs, seam::Embedder};
+
+use super::{
+    EncoderError,
+    batch::batches,
+    elementwise::normalise,
+    network::{Network, Packed},
+    settings::Usage,
+    tokenize::{TextTokenizer, Tokens},
+};
+use crate::store::Pooling;
+
+/// A sentence embedder on a BERT or XLM-RoBERTa encoder.
+#[derive(Debug)]
+pub struct EncoderEmbedder {
+    pub(super) identity: ModelIdentity,
+    pub(super) network: Network,
+    pub(super) tokenizer: TextTokenizer,
+    pub(super) usage: Usage,
+    /// Length of the vectors given out; at most the encoder's width.
+    pub(super) dimensions: usize,
+    pub(super) tokens_per_batch: usize,
+}
+
+impl EncoderEmbedder {
+    fn embed_all(&self, texts: &[&str], role: EmbedAs) -> Result<Vec<Vec<f32>>, EncoderError> {
+        let prefix = match role {
+            EmbedAs::Query => &self.usage.query_prefix,
+            EmbedAs::Passage => &self.usage.passage_prefix,
+        };
+        let inputs: Vec<Tokens> =
+            texts.iter().map(|text| self.tokenizer.single(&format!("{prefix}{text}"))).collect::<Result<_, _>>()?;
+        let lengths: Vec<usize> = inputs.iter().map(|input| input.ids.len()).collect();
+        let mut vectors = vec![Vec::new(); texts.len()];
+        for batch in batches(&lengths, self.tokens_per_batch) {
+            let mut packed = Packed::default();
+            batch.iter().for_each(|&index| packed.push(&inputs[index].ids, &inputs[index].types));
+            let states = self.network.forward(&packed)?;
+            for (&index, sequence) in batch.iter().zip(&packed.sequences) {
+                let hidden = self.network.config().hidden;
+                vectors[index] = self.pool(&states[sequence.start * hidden..sequence.end * hidden])?;
+            }
+        }
+        Ok(vectors)
+    }
+
+    /// One unit vector from the token vectors of a sequence.
+    fn pool(&self, states: &[f32]) -> Result<Vec<f32>, EncoderError> {
+        let hidden = self.network.config().hidden;
+        let mut vector = states[..hidden].to_vec();
+        if self.usage.pooling == Pooling::Mean {
+            // The sum points the same way as the mean.
+            for row in states.chunks_exact(hidden).skip(1) {
+                vector.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+            }
+        }
+        vector.truncate(self.dimensions);
+        if normalise(&mut vector) { Ok(vector) } else { Err(EncoderError::NotANumber) }
+    }
+}
+
+impl Embedder for EncoderEmbedder {
+    fn identity(&self) -> &ModelIdentity {
+        &self.identity
+    }
+
+    fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.tokenizer.max_tokens()
+    }
+
+    fn embed(&self, texts: &[&str], role: EmbedAs) -> Result<Vec<Vec<f32>>> {
+        Ok(self.embed_all(texts, role)?)
+    }
+
+    fn token_offsets(&self, text: &str) -> Result<Vec<usize>> {
+        Ok(self.tokenizer.offsets(text)?)
+    }
+}

@@ -1,0 +1,137 @@
+//! Encoders: embedders and rerankers of the BERT and XLM-RoBERTa families.
+//!
+//! Two nouns for the outside: an [`EncoderEmbedder`] turns texts into vectors, an [`EncoderReranker`] scores
+//! passages against a query. Inside, a tokenizer makes ids, sequences are sorted by length and packed into
+//! batches of a bounded number of tokens, the network gives one vector per token, and pooling or a
+//! classification head makes of them what was asked for.
+//!
+//! **Why our own and not `candle-transformers`.** Its BERT pads every sequence to the longest of the batch
+//! and multiplies the padding, too; it cannot look embedding rows up in quantised form, which for
+//! a vocabulary of 250,000 is most of the model; and it copies more than it computes on narrow models. The
+//! whole encoder is two hundred lines once matrix products are one type ([`linear`]).
+//!
+//! **Out of scope:** training, token-level tasks, sparse and multi-vector embeddings.
+
+mod batch;
+mod checkpoint;
+mod config;
+mod e5s1;
+mod elementwise;
+mod embedder;
+mod error;
+mod linear;
+mod network;
+mod parallel;
+mod reranker;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod tokenize;
+
+use std::path::{Path, PathBuf};
+
+pub use config::{EncoderConfig, Family};
+pub use embedder::EncoderEmbedder;
+pub use error::EncoderError;
+pub use linear::Precision;
+pub use reranker::EncoderReranker;
+
+use crate::{
+    store::{InstalledModel, ModelRole},
+    weights::{Config, TensorSource},
+};
+use checkpoint::Checkpoint;
+use e5s1::Container;
+use network::Network;
+use reranker::Head;
+use settings::Usage;
+use tokenize::TextTokenizer;
+
+/// How an encoder is to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncoderOptions {
+    /// How linear layers are held.
+    pub precision: Precision,
+    /// Threads to work on, at least one.
+    pub threads: usize,
+    /// Most tokens computed at once. Larger batches do not run faster once the matrices are wide enough for
+    /// the kernels; smaller ones stay in the cache.
+    pub tokens_per_batch: usize,
+    /// Keep only the first so many dimensions of an embedding, for models trained that way (Matryoshka,
+    /// Kusupati et al. 2022, arXiv 2205.13147). `None`: all.
+    pub dimensions: Option<usize>,
+}
+
+impl Default for EncoderOptions {
+    /// Single precision, every core, 1024 tokens at once, all dimensions.
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { precision: Precision::F32, threads, tokens_per_batch: 1024, dimensions: None }
+    }
+}
+
+/// Opens an embedder.
+///
+/// # Errors
+/// [`EncoderError::WrongRole`] for another kind of model, [`EncoderError::Config`] for more dimensions than
+/// there are, and whatever is wrong with the files.
+pub fn open_embedder(model: &InstalledModel, options: &EncoderOptions) -> Result<EncoderEmbedder, EncoderError> {
+    expect_role(model, ModelRole::Embedder)?;
+    let network = open_network(model, options)?;
+    let config = network.config();
+    let dimensions = options.dimensions.unwrap_or(config.hidden);
+    if !(1..=config.hidden).contains(&dimensions) {
+        return Err(EncoderError::Config(format!("{dimensions} dimensions wanted, the model has {}", config.hidden)));
+    }
+    let usage = Usage::find(&model.dir, &model.name, model.embedding.as_ref(), config.max_tokens())?;
+    let tokenizer = TextTokenizer::open(&model.dir, usage.max_tokens, config.vocabulary)?;
+    let tokens_per_batch = options.tokens_per_batch;
+    Ok(EncoderEmbedder { identity: model.identity(), network, tokenizer, usage, dimensions, tokens_per_batch })
+}
+
+/// Opens a reranker.
+///
+/// # Errors
+/// [`EncoderError::WrongRole`] for another kind of model, and whatever is wrong with the files.
+pub fn open_reranker(model: &InstalledModel, options: &EncoderOptions) -> Result<EncoderReranker, EncoderError> {
+    expect_role(model, ModelRole::Reranker)?;
+    let network = open_network(model, options)?;
+    let head = Head::load(network.checkpoint(), network.config())?;
+    let config = network.config();
+    let tokenizer = TextTokenizer::open(&model.dir, config.max_tokens(), config.vocabulary)?;
+    let tokens_per_batch = options.tokens_per_batch;
+    Ok(EncoderReranker { identity: model.identity(), network, head, tokenizer, tokens_per_batch })
+}
+
+fn expect_role(model: &InstalledModel, wanted: ModelRole) -> Result<(), EncoderError> {
+    if model.role == wanted { Ok(()) } else { Err(EncoderError::WrongRole { name: model.name.clone(), wanted }) }
+}
+
+fn open_network(model: &InstalledModel, options: &EncoderOptions) -> Result<Network, EncoderError> {
+    let (checkpoint, config) = match container(model) {
+        Some(path) => {
+            let container = Container::open(&path)?;
+            let config = container.config().clone();
+            (Checkpoint::Container(container), config)
+        }
+        None => open_folder(&model.dir)?,
+    };
+    Network::load(checkpoint, config, options.precision, options.threads)
+}
+
+/// The E5S1 container among a model's files.
+fn container(model: &InstalledModel) -> Option<PathBuf> {
+    model.file_with_extension("bin")
+}
+
+fn open_folder(dir: &Path) -> Result<(Checkpoint, EncoderConfig), EncoderError> {
+    let source = TensorSource::open(dir)?;
+    let config = match source.config() {
+        Config::Json(json) => EncoderConfig::from_json(json)?,
+        Config::Gguf(_) => {
+            let supported = "a safetensors folder or an E5S1 container";
+            return Err(EncoderError::Unsupported { what: "file", found: "GGUF".into(), supported });
+        }
+    };
+    Ok((Checkpoint::folder(source)?, config))
+}

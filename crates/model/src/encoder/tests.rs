@@ -1,0 +1,218 @@
+//! Encoders against the outputs of `transformers` on small random checkpoints (`tests/fixtures/encoders`).
+
+use std::{fs, path::PathBuf};
+
+use fontes_core::{
+    Cancel, ErrorKind,
+    seam::{EmbedAs, Embedder, Reranker},
+};
+use serde::Deserialize;
+
+use super::*;
+use crate::store::{Manifest, ModelStore};
+
+#[derive(Deserialize)]
+struct Case {
+    role: String,
+    text: String,
+    ids: Vec<u32>,
+    vector: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct Pair {
+    query: String,
+    passage: String,
+    score: f32,
+}
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/encoders").join(name)
+}
+
+/// The model in `dir`, found as a model used where it lies.
+fn model(dir: &Path) -> InstalledModel {
+    let memory = tempfile::tempdir().unwrap();
+    let store = ModelStore::open(memory.path(), Manifest::default(), "", None);
+    store.resolve_path(dir, &Cancel::default()).unwrap()
+}
+
+fn options() -> EncoderOptions {
+    EncoderOptions { threads: 2, ..EncoderOptions::default() }
+}
+
+fn cases(name: &str) -> Vec<Case> {
+    serde_json::from_slice(&fs::read(fixture(name).join("reference.json")).unwrap()).unwrap()
+}
+
+fn pairs(name: &str) -> Vec<Pair> {
+    serde_json::from_slice(&fs::read(fixture(name).join("reference.json")).unwrap()).unwrap()
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Embeds the cases of one role in one call.
+fn embed(embedder: &EncoderEmbedder, cases: &[Case], role: &str) -> Vec<Vec<f32>> {
+    let texts: Vec<&str> = cases.iter().filter(|case| case.role == role).map(|case| case.text.as_str()).collect();
+    embedder.embed(&texts, if role == "query" { EmbedAs::Query } else { EmbedAs::Passage }).unwrap()
+}
+
+/// Least cosine between embeddings and references.
+fn agreement(embedder: &EncoderEmbedder, cases: &[Case]) -> f32 {
+    let of_role = |role: &str| {
+        let wanted: Vec<&Case> = cases.iter().filter(|case| case.role == role).collect();
+        let found = embed(embedder, cases, role);
+        assert_eq!(wanted.len(), found.len());
+        wanted.iter().zip(found).map(|(case, vector)| cosine(&case.vector, &vector)).fold(f32::INFINITY, f32::min)
+    };
+    of_role("query").min(of_role("passage"))
+}
+
+#[test]
+fn embeddings_agree_with_transformers() {
+    for name in ["bert", "xlm-roberta"] {
+        let (cases, embedder) = (cases(name), open_embedder(&model(&fixture(name)), &options()).unwrap());
+        for role in ["query", "passage"] {
+            let wanted = cases.iter().filter(|case| case.role == role);
+            for (case, vector) in wanted.zip(embed(&embedder, &cases, role)) {
+                let worst = case.vector.iter().zip(&vector).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(worst < 1e-5, "{name}, {} tokens: off by {worst}", case.ids.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn tokens_are_those_of_the_reference_and_cut_at_the_limit() {
+    for name in ["bert", "xlm-roberta"] {
+        let embedder = open_embedder(&model(&fixture(name)), &options()).unwrap();
+        assert_eq!(embedder.max_tokens(), 40);
+        let cases = cases(name);
+        assert!(cases.iter().any(|case| case.ids.len() == 40), "the fixtures reach the limit");
+        for case in cases {
+            let prefix =
+                if case.role == "query" { &embedder.usage.query_prefix } else { &embedder.usage.passage_prefix };
+            assert_eq!(embedder.tokenizer.single(&format!("{prefix}{}", case.text)).unwrap().ids, case.ids);
+        }
+    }
+}
+
+#[test]
+fn reduced_precision_stays_close() {
+    for (precision, least) in [(Precision::F16, 0.9999), (Precision::Q8_0, 0.999), (Precision::Q4_0, 0.95)] {
+        let options = EncoderOptions { precision, ..options() };
+        for name in ["bert", "xlm-roberta"] {
+            let embedder = open_embedder(&model(&fixture(name)), &options).unwrap();
+            let cosine = agreement(&embedder, &cases(name));
+            assert!(cosine > least, "{name} {precision:?}: {cosine}");
+        }
+    }
+}
+
+#[test]
+fn grouping_does_not_change_an_embedding() {
+    let cases = cases("bert");
+    let model = model(&fixture("bert"));
+    let together = open_embedder(&model, &options()).unwrap();
+    let apart = open_embedder(&model, &EncoderOptions { tokens_per_batch: 1, threads: 1, ..options() }).unwrap();
+    for (a, b) in embed(&together, &cases, "passage").iter().zip(embed(&apart, &cases, "passage")) {
+        assert!(cosine(a, &b) > 0.999_999);
+    }
+    assert!(together.embed(&[], EmbedAs::Query).unwrap().is_empty());
+    let empty = together.embed(&[""], EmbedAs::Passage).unwrap();
+    assert!((cosine(&empty[0], &empty[0]) - 1.0).abs() < 1e-5);
+}
+
+#[test]
+fn fewer_dimensions_are_the_first_ones_made_unit() {
+    let model = model(&fixture("xlm-roberta"));
+    let whole = open_embedder(&model, &options()).unwrap().embed(&["x"], EmbedAs::Query).unwrap();
+    let cut = EncoderOptions { dimensions: Some(8), ..options() };
+    let embedder = open_embedder(&model, &cut).unwrap();
+    assert_eq!(embedder.dimensions(), 8);
+    let cut = embedder.embed(&["x"], EmbedAs::Query).unwrap();
+    let length = whole[0][..8].iter().map(|x| x * x).sum::<f32>().sqrt();
+    for (a, b) in cut[0].iter().zip(&whole[0]) {
+        assert!((a - b / length).abs() < 1e-5);
+    }
+    for wrong in [0, 33] {
+        let options = EncoderOptions { dimensions: Some(wrong), ..options() };
+        assert!(matches!(open_embedder(&model, &options), Err(EncoderError::Config(_))));
+    }
+}
+
+#[test]
+fn token_offsets_ascend_on_character_boundaries() {
+    for name in ["bert", "xlm-roberta"] {
+        let embedder = open_embedder(&model(&fixture(name)), &options()).unwrap();
+        let text = "  Le Conseil fédéral…  naïve café\n12 % 🦀 Mitglieder";
+        let offsets = embedder.token_offsets(text).unwrap();
+        assert!(offsets.len() > 10 && offsets.is_sorted());
+        assert!(offsets.iter().all(|&at| text.is_char_boundary(at)));
+        assert!(embedder.token_offsets("").unwrap().is_empty());
+    }
+}
+
+#[test]
+fn rerankers_agree_with_transformers() {
+    for name in ["bert-reranker", "xlm-roberta-reranker"] {
+        let pairs = pairs(name);
+        let reranker = open_reranker(&model(&fixture(name)), &options()).unwrap();
+        for group in pairs.chunk_by(|a, b| a.query == b.query) {
+            let passages: Vec<&str> = group.iter().map(|pair| pair.passage.as_str()).collect();
+            let scores = reranker.score(&group[0].query, &passages).unwrap();
+            for (pair, score) in group.iter().zip(scores) {
+                assert!((pair.score - score).abs() < 1e-4, "{name}: {score}, reference {}", pair.score);
+            }
+        }
+        assert!(reranker.score("q", &[]).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn the_wrong_kind_of_model_is_refused() {
+    let embedder = model(&fixture("bert"));
+    let error = fontes_core::Error::from(open_reranker(&embedder, &options()).unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(open_embedder(&model(&fixture("bert-reranker")), &options()).is_err());
+}
+
+/// A copy of a fixture in which one file is changed.
+fn damaged(name: &str, file: &str, change: impl Fn(Vec<u8>) -> Vec<u8>) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        fs::copy(fixture(name).join(file), dir.path().join(file)).unwrap();
+    }
+    let path = dir.path().join(file);
+    fs::write(&path, change(fs::read(&path).unwrap())).unwrap();
+    dir
+}
+
+#[test]
+fn damaged_checkpoints_are_errors() {
+    let replaced = |from: &'static str, to: &'static str| {
+        move |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replacen(from, to, 1).into_bytes()
+    };
+    let wide = damaged("bert", "config.json", replaced("\"hidden_size\": 32", "\"hidden_size\": 64"));
+    assert!(matches!(open_embedder(&model(wide.path()), &options()), Err(EncoderError::Weights(_))));
+    let deep = damaged("bert", "config.json", replaced("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3"));
+    assert!(matches!(open_embedder(&model(deep.path()), &options()), Err(EncoderError::Weights(_))));
+    let short = damaged("bert", "model.safetensors", |bytes| bytes[..bytes.len() - 4].to_vec());
+    assert!(matches!(open_embedder(&model(short.path()), &options()), Err(EncoderError::Weights(_))));
+    let nan = damaged("bert", "model.safetensors", |mut bytes| {
+        // The first number after the header belongs to the first tensor by name, a normalisation.
+        let start = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        bytes
+    });
+    assert!(matches!(open_embedder(&model(nan.path()), &options()), Err(EncoderError::Weights(_))));
+    let garbled = damaged("bert", "tokenizer.json", |_| b"{}".to_vec());
+    assert!(matches!(open_embedder(&model(garbled.path()), &options()), Err(EncoderError::Tokenizer { .. })));
+    let foreign = damaged("bert", "tokenizer.json", |_| fs::read(fixture("xlm-roberta/tokenizer.json")).unwrap());
+    assert!(open_embedder(&model(foreign.path()), &options()).is_ok(), "fewer ids than rows is no contradiction");
+    let small = damaged("xlm-roberta", "tokenizer.json", |_| fs::read(fixture("bert/tokenizer.json")).unwrap());
+    assert!(matches!(open_embedder(&model(small.path()), &options()), Err(EncoderError::Vocabulary { .. })));
+}
