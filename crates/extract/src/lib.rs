@@ -30,17 +30,21 @@
 mod archive;
 mod builder;
 mod clean;
+mod data;
 mod encoding;
+mod epub;
 mod error;
 mod html;
 mod limits;
 mod mail;
 mod markdown;
 mod media;
+mod odf;
 mod ooxml;
 mod package;
 mod pdf;
 mod plain;
+mod rtf;
 mod time;
 pub mod worker;
 mod xml;
@@ -106,10 +110,15 @@ pub fn parse(bytes: &[u8], file_name: &str, limits: &ParseLimits) -> Result<Extr
         MediaType::Xlsx => ooxml::parse_xlsx(bytes, limits),
         MediaType::Xlsb => ooxml::parse_xlsb(bytes, limits),
         MediaType::Xls => ooxml::parse_xls(bytes, limits),
+        MediaType::Odt | MediaType::Ods | MediaType::Odp => odf::parse(bytes, media, limits),
+        MediaType::Rtf => rtf::parse(bytes, limits),
+        MediaType::Epub => epub::parse(bytes, limits),
+        MediaType::Csv | MediaType::Tsv => data::parse_csv(bytes, media, limits),
+        MediaType::Json => data::parse_json(bytes, limits),
+        MediaType::Xml => data::parse_xml(bytes, limits),
         MediaType::Zip => archive::parse_zip(bytes, limits),
         MediaType::Tar => archive::parse_tar(bytes, limits),
         MediaType::Gzip => archive::parse_gzip(bytes, file_name, limits),
-        other => Err(ExtractError::Unsupported { media_type: other.name().to_owned() }),
     }?;
     extraction.document.validate().map_err(|error| ExtractError::Internal { what: error.to_string() })?;
     Ok(extraction)

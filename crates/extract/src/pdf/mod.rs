@@ -8,6 +8,7 @@ mod fields;
 mod layout;
 mod lines;
 mod pdf_extract;
+mod repair;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -122,13 +123,26 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
 /// US letter, the frame of pages that state none (as PDF viewers assume).
 const LETTER: Frame = Frame { left: 0.0, bottom: 0.0, right: 612.0, top: 792.0, turns: 0 };
 
-/// Opens the file with the empty password.
+/// Opens the file with the empty password; a file whose tables are broken is searched for its objects.
 fn open(bytes: &[u8]) -> Result<lopdf::Document, ExtractError> {
+    let opened = match load(bytes) {
+        Ok(document) if document.page_iter().next().is_some() => return Ok(document),
+        Err(error @ ExtractError::Encrypted { .. }) => return Err(error),
+        opened => opened,
+    };
+    let second = repair::repaired(bytes).map(|bytes| load(&bytes));
+    match second {
+        Some(Ok(document)) if document.page_iter().next().is_some() => Ok(document),
+        Some(Err(error @ ExtractError::Encrypted { .. })) => Err(error),
+        _ => opened,
+    }
+}
+
+fn load(bytes: &[u8]) -> Result<lopdf::Document, ExtractError> {
     let encrypted = || ExtractError::Encrypted { what: "the PDF".into() };
     let document = lopdf::Document::load_mem(bytes).map_err(|error| match error {
-        lopdf::Error::InvalidPassword => encrypted(),
-        lopdf::Error::Decryption(_) => encrypted(),
-        // Messages of the parser name structure only, but some quote names: keep the kind.
+        lopdf::Error::InvalidPassword | lopdf::Error::Decryption(_) => encrypted(),
+        // Messages of the parser may quote the file: keep the kind.
         lopdf::Error::Parse(_) => ExtractError::corrupted("PDF structure cannot be parsed"),
         lopdf::Error::Xref(_) => ExtractError::corrupted("PDF cross-reference table is broken"),
         _ => ExtractError::corrupted("PDF cannot be loaded"),
