@@ -54,6 +54,29 @@ pub(crate) struct Extract {
     pub(crate) score: f32,
     /// How sure it is that the sources speak to the question at all, comparable between questions.
     pub(crate) confidence: f32,
+    /// What it rests on.
+    pub(crate) signals: Signals,
+}
+
+/// What speaks for a sentence, each about 0..=1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Signals {
+    /// Share of the question's words, by weight, in the sentence.
+    pub(crate) sentence: f32,
+    /// The same in the better of its neighbours.
+    pub(crate) neighbours: f32,
+    /// The same in the passage with title and headings.
+    pub(crate) passage: f32,
+    /// Share of the weight that the heaviest word carries which the passage lacks.
+    pub(crate) missing: f32,
+    /// Goodness of the passage's rank.
+    pub(crate) rank: f32,
+    /// Holds the kind of thing asked for.
+    pub(crate) kind: f32,
+    /// Cosine of question and sentence.
+    pub(crate) similarity: f32,
+    /// How far that lies above the average of the compared sentences.
+    pub(crate) standout: f32,
 }
 
 /// Ranks the sentences of `sources` as answers to `question`, best first.
@@ -76,14 +99,19 @@ pub(crate) fn rank(
         vectors.iter().map(|vector| asked.first().map_or(0.0, |asked| cosine(asked, vector))).collect();
     let low = similarities.iter().copied().fold(f32::INFINITY, f32::min);
     let range = (similarities.iter().copied().fold(f32::NEG_INFINITY, f32::max) - low).max(0.05);
+    let mean = similarities.iter().sum::<f32>() / similarities.len().max(1) as f32;
     let mut extracts: Vec<Extract> = candidates
         .iter()
         .zip(&similarities)
-        .map(|(candidate, similarity)| Extract {
-            source: candidate.source,
-            span: candidate.span,
-            score: candidate.lexical + weights.similarity * (similarity - low) / range,
-            confidence: confidence(candidate, *similarity),
+        .map(|(candidate, &similarity)| {
+            let signals = Signals { similarity, standout: similarity - mean, ..candidate.signals };
+            Extract {
+                source: candidate.source,
+                span: candidate.span,
+                score: candidate.lexical + weights.similarity * (similarity - low) / range,
+                confidence: signals.confidence(),
+                signals,
+            }
         })
         .collect();
     extracts.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.source.cmp(&b.source)).then(a.span.cmp(&b.span)));
@@ -109,8 +137,7 @@ struct Candidate {
     span: Span,
     /// The sum of everything but similarity.
     lexical: f32,
-    /// The share of the question's words, by weight, in the sentence and its passage.
-    coverage: f32,
+    signals: Signals,
 }
 
 impl Candidate {
@@ -119,8 +146,20 @@ impl Candidate {
     }
 }
 
-fn confidence(candidate: &Candidate, similarity: f32) -> f32 {
-    0.5 * candidate.coverage + 0.5 * ((similarity - 0.75) / 0.2).clamp(0.0, 1.0)
+impl Signals {
+    /// How sure it is that the sources speak to the question, 0..=1.
+    fn confidence(&self) -> f32 {
+        0.25 * (self.sentence + self.passage) + 0.5 * ((self.similarity - 0.75) / 0.2).clamp(0.0, 1.0)
+    }
+
+    /// The weighted sum of everything but similarity.
+    fn lexical(&self, weights: &Weights) -> f32 {
+        weights.sentence * self.sentence
+            + weights.neighbours * self.neighbours
+            + weights.passage * self.passage
+            + weights.rank * self.rank
+            + weights.kind * self.kind
+    }
 }
 
 /// One sentence, analysed.
@@ -142,11 +181,12 @@ fn candidates(question: &str, sources: &[Source], weights: &Weights) -> Vec<Cand
     let wanted = weigh(question, &sentences);
     let asked = lexicon::asked(question);
     let question_stems = stems(question);
-    let passages: Vec<f32> = sources
+    let passages: Vec<(f32, f32)> = sources
         .iter()
         .map(|source| {
             let hit = &source.passage.hit;
-            coverage(&wanted, &stems(&format!("{} {} {}", source.summary.title, hit.headings.join(" "), hit.text)))
+            let stems = stems(&format!("{} {} {}", source.summary.title, hit.headings.join(" "), hit.text));
+            (coverage(&wanted, &stems), heaviest_missing(&wanted, &stems))
         })
         .collect();
     let mut candidates = Vec::with_capacity(sentences.len());
@@ -162,19 +202,18 @@ fn candidates(question: &str, sources: &[Source], weights: &Weights) -> Vec<Cand
             .filter(|other| other.source == sentence.source)
             .map(|other| coverage(&wanted, &other.stems))
             .fold(0.0, f32::max);
-        let kind = if holds(text, asked, &question_stems) { 1.0 } else { 0.0 };
-        let rank = 1.0 / (1.0 + sentence.source as f32);
-        let passage = passages[sentence.source];
-        candidates.push(Candidate {
-            source: sentence.source,
-            span: sentence.span,
-            lexical: weights.sentence * own
-                + weights.neighbours * beside
-                + weights.passage * passage
-                + weights.rank * rank
-                + weights.kind * kind,
-            coverage: 0.5 * own + 0.5 * passage,
-        });
+        let (passage, missing) = passages[sentence.source];
+        let signals = Signals {
+            sentence: own,
+            neighbours: beside,
+            passage,
+            missing,
+            rank: 1.0 / (1.0 + sentence.source as f32),
+            kind: f32::from(u8::from(holds(text, asked, &question_stems))),
+            ..Signals::default()
+        };
+        let lexical = signals.lexical(weights);
+        candidates.push(Candidate { source: sentence.source, span: sentence.span, lexical, signals });
     }
     candidates
 }
@@ -202,6 +241,15 @@ fn coverage(wanted: &HashMap<String, f32>, stems: &HashSet<String>) -> f32 {
     let mut parts: Vec<f32> = wanted.iter().map(|(stem, weight)| weight * found(stem, stems)).collect();
     parts.sort_by(f32::total_cmp);
     if total > 0.0 { parts.iter().sum::<f32>() / total } else { 0.0 }
+}
+
+/// The share of all weight that the heaviest word carries which is not there.
+fn heaviest_missing(wanted: &HashMap<String, f32>, stems: &HashSet<String>) -> f32 {
+    let mut weights: Vec<f32> = wanted.values().copied().collect();
+    weights.sort_by(f32::total_cmp);
+    let total: f32 = weights.iter().sum();
+    let missing = wanted.iter().filter(|(stem, _)| found(stem, stems) == 0.0).map(|(_, weight)| *weight);
+    if total > 0.0 { missing.fold(0.0, f32::max) / total } else { 1.0 }
 }
 
 /// Says whether a sentence states something: long enough, and no question itself.

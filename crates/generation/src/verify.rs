@@ -1,6 +1,6 @@
 //! Verification: does the cited span carry the sentence? Cheapest check first, and facts before similarity.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fontes_core::{Embedder, Language, Result, Span, seam::EmbedAs};
 
@@ -31,13 +31,15 @@ pub(crate) struct Verifier<'a> {
     embedder: &'a dyn Embedder,
     policy: &'a AnswerPolicy,
     embedded: HashMap<(u32, Span), Vec<f32>>,
+    /// Runs of sentences per marker, analysed once.
+    prepared: HashMap<u32, Vec<Prepared>>,
 }
 
 /// A sentence to be checked.
 pub(crate) struct Claim {
     text: String,
     facts: Facts,
-    stems: std::collections::HashSet<String>,
+    stems: HashSet<String>,
     language: Language,
     vector: Option<Vec<f32>>,
 }
@@ -58,7 +60,7 @@ impl Claim {
 impl<'a> Verifier<'a> {
     /// Makes a verifier for one answer.
     pub(crate) fn new(embedder: &'a dyn Embedder, policy: &'a AnswerPolicy) -> Self {
-        Self { embedder, policy, embedded: HashMap::new() }
+        Self { embedder, policy, embedded: HashMap::new(), prepared: HashMap::new() }
     }
 
     /// The smallest span of `source` that carries `claim` best, or `None` when none does.
@@ -98,28 +100,18 @@ impl<'a> Verifier<'a> {
     }
 
     /// Every run of at most [`WIDEST`] sentences whose facts agree with the claim's.
-    fn windows(&self, claim: &Claim, source: &Source) -> Vec<Window> {
-        let mut windows = Vec::new();
-        for first in 0..source.sentences.len() {
-            for count in 1..=WIDEST.min(source.sentences.len() - first) {
-                let span = source.sentences[first].cover(&source.sentences[first + count - 1]);
-                let text = source.text(span);
-                let facts = Facts::of(text, source.language());
-                if claim.facts.carried_by(&facts, &source.facts, &source.frame).is_err() {
-                    continue;
-                }
-                // A sentence of bare facts ("30.") is carried by the facts alone.
-                let Some(containment) = containment(&claim.stems, &content_stems(text)) else { continue };
-                windows.push(Window {
-                    first,
-                    count,
-                    span,
-                    containment,
-                    score: containment - WIDTH_COST * (count - 1) as f32,
-                });
-            }
-        }
-        windows
+    fn windows(&mut self, claim: &Claim, source: &Source) -> Vec<Window> {
+        let prepared = self.prepared.entry(source.marker()).or_insert_with(|| prepare(source));
+        let agreeing = prepared
+            .iter()
+            .filter(|window| claim.facts.carried_by(&window.facts, &source.facts, &source.frame).is_ok());
+        agreeing
+            .filter_map(|window| {
+                let Prepared { first, count, span, .. } = *window;
+                let containment = containment(&claim.stems, &window.stems)?;
+                Some(Window { first, count, span, containment, score: containment - WIDTH_COST * (count - 1) as f32 })
+            })
+            .collect()
     }
 
     /// The similarity of the claim to the most similar sentence of the window.
@@ -144,6 +136,27 @@ impl<'a> Verifier<'a> {
     }
 }
 
+/// A run of sentences of a source, analysed.
+struct Prepared {
+    first: usize,
+    count: usize,
+    span: Span,
+    facts: Facts,
+    stems: HashSet<String>,
+}
+
+fn prepare(source: &Source) -> Vec<Prepared> {
+    let total = source.sentences.len();
+    let runs = (0..total).flat_map(|first| (1..=WIDEST.min(total - first)).map(move |count| (first, count)));
+    runs.map(|(first, count)| {
+        let span = source.sentences[first].cover(&source.sentences[first + count - 1]);
+        let text = source.text(span);
+        Prepared { first, count, span, facts: Facts::of(text, source.language()), stems: content_stems(text) }
+    })
+    .collect()
+}
+
+/// A run of sentences and how it fits a claim.
 struct Window {
     first: usize,
     count: usize,
