@@ -39,7 +39,7 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
     for href in spine.filter_map(|item| manifest.get(item.attr("idref")?)) {
         let path = if folder.is_empty() { decoded(href) } else { format!("{folder}/{}", decoded(href)) };
         match package.read(&path)? {
-            Some(chapter) => html::page(&mut builder, &encoding::decode(&chapter, Some("utf-8"))),
+            Some(chapter) => html::page(&mut builder, &encoding::decode(&chapter, Some("utf-8")))?,
             None => builder.warnings.push(format!("chapter {} is missing", builder.page_number())),
         }
         builder.end_page(None);

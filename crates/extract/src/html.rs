@@ -66,7 +66,7 @@ const SPAN_LIMIT: usize = 50;
 pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, ExtractError> {
     let text = encoding::decode(bytes, declared_charset(bytes).as_deref());
     let mut builder = Builder::new(limits);
-    page(&mut builder, &text);
+    page(&mut builder, &text)?;
     if builder.is_empty() {
         return Err(ExtractError::Empty);
     }
@@ -74,7 +74,11 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
 }
 
 /// Appends a page's blocks to `builder`; its title and author become metadata where none are known.
-pub(crate) fn page(builder: &mut Builder, text: &str) {
+///
+/// # Errors
+/// [`ExtractError::Limit`] when elements nest deeper than any browser would follow.
+pub(crate) fn page(builder: &mut Builder, text: &str) -> Result<(), ExtractError> {
+    check_depth(text)?;
     let html = Html::parse_document(text);
     let mut writer = Writer::new(builder);
     for edge in html.tree.root().traverse() {
@@ -99,6 +103,58 @@ pub(crate) fn page(builder: &mut Builder, text: &str) {
     if hidden > 0 {
         builder.warnings.push(format!("left out {hidden} hidden elements"));
     }
+    Ok(())
+}
+
+/// Elements that pages nest in earnest. Others close themselves, or browsers close them.
+const NESTING: &[&str] = &[
+    "div",
+    "span",
+    "table",
+    "section",
+    "article",
+    "blockquote",
+    "ul",
+    "ol",
+    "dl",
+    "font",
+    "b",
+    "i",
+    "u",
+    "em",
+    "strong",
+    "center",
+    "a",
+    "small",
+    "big",
+    "form",
+    "main",
+    "aside",
+    "figure",
+    "details",
+    "template",
+    "svg",
+    "sup",
+    "sub",
+];
+
+/// Deepest nesting. Honest pages stay below 300, browsers stop at 512; the parser's time grows with its square.
+const DEPTH_LIMIT: i64 = 4_000;
+
+fn check_depth(text: &str) -> Result<(), ExtractError> {
+    let mut depth = 0_i64;
+    for tag in text.split('<').skip(1) {
+        let closing = tag.starts_with('/');
+        let name: String =
+            tag.trim_start_matches('/').chars().take(12).take_while(char::is_ascii_alphanumeric).collect();
+        if NESTING.contains(&name.to_ascii_lowercase().as_str()) {
+            depth = if closing { (depth - 1).max(0) } else { depth + 1 };
+        }
+        if depth > DEPTH_LIMIT {
+            return Err(ExtractError::limit("nesting of HTML elements", DEPTH_LIMIT));
+        }
+    }
+    Ok(())
 }
 
 /// Says whether a table only places things: it holds headings or other tables, or says so itself.
@@ -411,8 +467,9 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_walked_without_recursion() {
-        let html = format!("{}deep{}", "<div>".repeat(20_000), "</div>".repeat(20_000));
-        assert_eq!(parsed(&html).document.text, "deep\n");
+        let html = |depth| format!("{}deep{}", "<div>".repeat(depth), "</div>".repeat(depth));
+        assert_eq!(parsed(&html(3_000)).document.text, "deep\n");
+        assert_eq!(parse(html(5_000).as_bytes(), &ParseLimits::default()).unwrap_err().code(), "limit");
         assert_eq!(parse(b"<p> </p>", &ParseLimits::default()).unwrap_err(), ExtractError::Empty);
     }
 }

@@ -53,7 +53,7 @@ impl Message {
             (Some(text), Some(markup)) if text.len() * 20 >= markup.len() || text.len() > 2000 => {
                 plain::blocks(&mut builder, &text);
             }
-            (_, Some(markup)) => html::page(&mut builder, &markup),
+            (_, Some(markup)) => html::page(&mut builder, &markup)?,
             (Some(text), None) => plain::blocks(&mut builder, &text),
             (None, None) => {}
         }

@@ -90,7 +90,11 @@ fn objects(package: &mut Package<'_>, builder: &mut Builder) -> Result<(), Extra
     for index in 0..package.names().len() {
         let name = package.names()[index].clone();
         let is_file = [".pdf", ".docx", ".xlsx", ".odt", ".ods"].iter().any(|extension| name.ends_with(extension));
-        if is_file && let Some(bytes) = package.read_index(index)? {
+        // Programs also store pictures of the document's own first page.
+        if is_file
+            && !name.starts_with("Thumbnails/")
+            && let Some(bytes) = package.read_index(index)?
+        {
             push_child(&mut builder.children, &name, bytes);
         }
     }

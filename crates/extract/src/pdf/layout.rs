@@ -43,6 +43,9 @@ pub(super) struct Style {
 /// A size this much over the body's is a heading's.
 const HEADING_RATIO: f32 = 1.12;
 
+/// A size that more than this share of the text has is no heading's.
+const HEADING_SHARE: f32 = 0.2;
+
 /// Share of the page height at top and bottom where running lines stand.
 const EDGE: f32 = 0.09;
 
@@ -80,8 +83,11 @@ impl Style {
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let (limit, leading) =
             (body as f32 * HEADING_RATIO, most(&leadings).map_or(1.2, |twentieths| twentieths as f32 / 20.0));
+        let total: usize = sizes.values().sum();
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-        let headings = sizes.keys().rev().copied().filter(|size| *size as f32 > limit).collect();
+        let is_heading = |size: i32, count: usize| size as f32 > limit && count as f32 <= HEADING_SHARE * total as f32;
+        let headings =
+            sizes.iter().rev().filter(|(size, count)| is_heading(**size, **count)).map(|(size, _)| *size).collect();
         Self { body, headings, leading, running, pages: pages.len() }
     }
 

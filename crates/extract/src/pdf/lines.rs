@@ -28,8 +28,14 @@ pub(super) struct Line {
 /// blank is about 0.18.
 const WORD_GAP: f32 = 0.15;
 
-/// Baselines closer than this share of the font size are one line (sub- and superscripts stay on it).
+/// Baselines closer than this share of the font size are one line, wherever on it the next character is.
+const SAME_BASELINE: f32 = 0.12;
+
+/// Sub- and superscripts are shifted by at most this share, and stand right behind what they belong to.
 const BASELINE_SHIFT: f32 = 0.45;
+
+/// Lines of a page that go up instead of down beyond this share show that it is drawn in no reading order.
+const UPWARD_SHARE: f32 = 0.35;
 
 /// A character in coordinates of its writing direction.
 struct Placed<'g> {
@@ -76,8 +82,27 @@ pub(super) fn build(glyphs: &[Glyph]) -> Vec<Line> {
     finish(&mut lines, &mut open);
     let main = main_direction(&lines);
     let (mut first, others): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(|line| line.direction == main);
+    if is_scattered(&first) {
+        // Row by row is the best that is left: forms are drawn bottom up or field by field.
+        first.sort_by(|a, b| row(a).cmp(&row(b)).then(a.start.total_cmp(&b.start)));
+    }
     first.extend(others);
     first
+}
+
+/// Says whether lines follow each other in no reading order. A new column or a box is one step up in many.
+fn is_scattered(lines: &[Line]) -> bool {
+    let steps = lines.len().saturating_sub(1);
+    let up = lines.windows(2).filter(|pair| pair[1].baseline < pair[0].baseline - 0.5 * pair[0].size).count();
+    #[expect(clippy::cast_precision_loss, reason = "lines of a page")]
+    let share = up as f32 / steps.max(1) as f32;
+    steps >= 6 && share > UPWARD_SHARE
+}
+
+/// The row a line stands in: baselines within three points are one.
+#[expect(clippy::cast_possible_truncation, reason = "casts saturate, far outside any page")]
+fn row(line: &Line) -> i32 {
+    (line.baseline / 3.0).round() as i32
 }
 
 fn main_direction(lines: &[Line]) -> i32 {
@@ -93,11 +118,14 @@ fn main_direction(lines: &[Line]) -> i32 {
 /// Says whether `next` stands on the line being built.
 fn continues(open: &[Placed<'_>], next: &Placed<'_>) -> bool {
     let Some(last) = open.last() else { return true };
-    // The largest of the last few: a superscript must not tighten the tolerance for the word after it.
-    let size = open.iter().rev().take(4).map(|placed| placed.glyph.size).fold(next.glyph.size, f32::max);
-    let baseline =
-        open.iter().rev().take(4).map(|placed| (placed.baseline - next.baseline).abs()).fold(f32::MAX, f32::min);
-    last.direction == next.direction && baseline <= BASELINE_SHIFT * size
+    // A shifted character is compared with its neighbours, one of which stands on the line itself.
+    let recent = || open.iter().rev().take(4);
+    let size = recent().map(|placed| placed.glyph.size).fold(next.glyph.size, f32::max);
+    let shift = recent().map(|placed| (placed.baseline - next.baseline).abs()).fold(f32::MAX, f32::min);
+    let gap = next.start - last.end;
+    let beside = gap > -0.4 * size && gap < size;
+    last.direction == next.direction
+        && (shift <= SAME_BASELINE * size.min(next.glyph.size * 1.5) || beside && shift <= BASELINE_SHIFT * size)
 }
 
 /// Ends the open line.
@@ -113,7 +141,7 @@ fn finish(lines: &mut Vec<Line>, open: &mut Vec<Placed<'_>>) {
     let start = open.iter().map(|placed| placed.start.min(placed.end)).fold(f32::MAX, f32::min);
     let end = open.iter().map(|placed| placed.end.max(placed.start)).fold(f32::MIN, f32::max);
     let area = area(open);
-    let text = text(open);
+    let text = text(open, baseline, size);
     open.clear();
     if !text.is_empty() {
         lines.push(Line { text, area, start, end, baseline, direction, size });
@@ -136,7 +164,7 @@ fn area(open: &[Placed<'_>]) -> (f32, f32, f32, f32) {
 }
 
 /// Orders the characters by place, drops those drawn twice for boldness, and puts blanks into the gaps.
-fn text(open: &mut Vec<Placed<'_>>) -> String {
+fn text(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> String {
     let backward = open.windows(2).any(|pair| pair[1].start < pair[0].start - 0.1);
     let letters = || open.iter().flat_map(|placed| placed.glyph.text.chars()).filter(|c| c.is_alphabetic());
     let rtl = letters().filter(|c| is_rtl(*c)).count() * 2 > letters().count();
@@ -150,24 +178,48 @@ fn text(open: &mut Vec<Placed<'_>>) -> String {
     }
     let mut words = String::new();
     let mut last_end: Option<f32> = None;
+    let mut in_mark = false;
     for placed in open.iter() {
         let gap = last_end.map_or(0.0, |end| placed.start - end);
         let blank = placed.glyph.text.trim().is_empty();
-        if (blank || gap > WORD_GAP * placed.glyph.size) && !words.is_empty() && !words.ends_with(' ') {
+        let raised = placed.glyph.size <= 0.8 * size && baseline - placed.baseline >= 0.15 * size;
+        let mark = Some(superscript(&placed.glyph.text)).filter(|mark| raised && !mark.is_empty());
+        // A note mark is no digit of the number before it: "Art. 2" with note 3 is not article 23.
+        let parted = mark.is_some() != in_mark && !blank && !is_square_unit(&words) && !words.is_empty();
+        let closing = in_mark && placed.glyph.text.starts_with(['.', ',', ';', ':', ')', '!', '?']);
+        if (blank || gap > WORD_GAP * placed.glyph.size || parted && !closing)
+            && !words.is_empty()
+            && !words.ends_with(' ')
+        {
             words.push(' ');
         }
-        if !blank {
-            // Presentation order: right-to-left ligatures are turned with their line below.
-            if rtl {
-                words.extend(placed.glyph.text.chars().rev());
-            } else {
-                words.push_str(&placed.glyph.text);
-            }
-            last_end = Some(placed.end);
+        if blank {
+            continue;
         }
+        in_mark = mark.is_some();
+        // Presentation order: right-to-left ligatures are turned with their line below.
+        match mark {
+            Some(mark) => words.push_str(&mark),
+            None if rtl => words.extend(placed.glyph.text.chars().rev()),
+            None => words.push_str(&placed.glyph.text),
+        }
+        last_end = Some(placed.end);
     }
     let words = words.trim_end();
     if rtl { logical_order(words) } else { words.to_owned() }
+}
+
+/// Digits as superscripts; empty when there is anything else.
+fn superscript(digits: &str) -> String {
+    let marks: Option<String> =
+        digits.chars().map(|c| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(usize::try_from(c.to_digit(10)?).ok()?)).collect();
+    marks.unwrap_or_default()
+}
+
+/// Says whether what comes next is the power of a unit (m², cm³), not a note mark.
+fn is_square_unit(words: &str) -> bool {
+    let last = words.rsplit(' ').next().unwrap_or("").trim_start_matches(|c: char| c.is_ascii_digit());
+    matches!(last.trim_end_matches(['²', '³']), "m" | "cm" | "mm" | "km" | "dm")
 }
 
 /// Turns a right-to-left line from visual to logical order; runs of digits and Latin letters keep theirs.
@@ -247,6 +299,33 @@ mod tests {
     fn right_to_left_lines_come_in_logical_order() {
         // Drawn from the left: the last letter of the line first.
         assert_eq!(texts(&typed("12.5 םולש", 0.0, 20.0)), ["שלום 12.5"]);
+    }
+
+    #[test]
+    fn a_note_mark_is_no_digit_of_the_number_before_it() {
+        let mut glyphs = typed("Art. 2", 0.0, 20.0);
+        glyphs.push(Glyph { text: "3".into(), from: (30.0, 16.5), to: (33.0, 16.5), size: 6.0 });
+        glyphs.extend(typed("Scope 9 m", 34.0, 20.0));
+        glyphs.push(Glyph { text: "2".into(), from: (79.0, 16.5), to: (82.0, 16.5), size: 6.0 });
+        assert_eq!(texts(&glyphs), ["Art. 2 ³ Scope 9 m²"]);
+    }
+
+    #[test]
+    fn a_large_line_beside_a_small_one_stays_apart() {
+        let mut glyphs = typed("small print above", 0.0, 20.0);
+        glyphs.extend(typed("TITLE", 0.0, 25.0).into_iter().map(|glyph| Glyph { size: 18.0, ..glyph }));
+        assert_eq!(texts(&glyphs), ["small print above", "TITLE"]);
+    }
+
+    #[test]
+    fn pages_drawn_bottom_up_are_read_top_down() {
+        let words = ["g", "f", "e", "d", "c", "b", "a"];
+        let glyphs: Vec<Glyph> = words
+            .into_iter()
+            .zip([140.0, 120.0, 100.0, 80.0, 60.0, 40.0, 20.0])
+            .flat_map(|(word, y)| typed(word, 0.0, y))
+            .collect();
+        assert_eq!(texts(&glyphs), ["a", "b", "c", "d", "e", "f", "g"]);
     }
 
     #[test]

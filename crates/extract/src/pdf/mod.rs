@@ -251,4 +251,4 @@ fn write(builder: &mut Builder, pages: &[layout::PageContent]) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -36,6 +36,9 @@ pub(super) fn repaired(bytes: &[u8]) -> Option<Vec<u8>> {
         same
     });
     let mut out = bytes.to_vec();
+    for (_, _, start) in &objects {
+        correct_length(&mut out, *start);
+    }
     out.extend_from_slice(b"\n");
     let table = out.len();
     out.extend_from_slice(b"xref\n0 1\n0000000000 65535 f \n");
@@ -47,6 +50,35 @@ pub(super) fn repaired(bytes: &[u8]) -> Option<Vec<u8>> {
     out.extend(encryption(bytes).unwrap_or_default());
     out.extend(format!(">>\nstartxref\n{table}\n%%EOF\n").bytes());
     Some(out)
+}
+
+/// Corrects the length of the stream that the object at `start` may be: files whose line ends were changed
+/// on the way state lengths that are no longer true. The number keeps its width.
+fn correct_length(bytes: &mut [u8], start: usize) -> Option<()> {
+    let head = &bytes[start..bytes.len().min(start + 2000)];
+    let stream = find(head, b"stream").filter(|at| find(&head[..*at], b"endobj").is_none())?;
+    let digits_from = find(&head[..stream], b"/Length ")? + b"/Length ".len();
+    let width = head[digits_from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    // An indirect length (`12 0 R`) is left alone.
+    let rest = head[digits_from + width..stream].trim_ascii_start();
+    if width == 0 || rest.starts_with(b"0 R") {
+        return None;
+    }
+    let mut data = start + stream + b"stream".len();
+    data += usize::from(bytes.get(data) == Some(&b'\r'));
+    data += usize::from(bytes.get(data) == Some(&b'\n'));
+    let stated: usize = std::str::from_utf8(&head[digits_from..digits_from + width]).ok()?.parse().ok()?;
+    let after = bytes.get(data.checked_add(stated)?..).unwrap_or(&[]);
+    if after[..after.len().min(20)].trim_ascii_start().starts_with(b"endstream") {
+        return None;
+    }
+    let length = find(bytes.get(data..)?, b"endstream")?;
+    let written = format!("{length:width$}");
+    let place = start + digits_from;
+    if written.len() == width {
+        bytes[place..place + width].copy_from_slice(written.as_bytes());
+    }
+    Some(())
 }
 
 /// The entries of the old trailer that decryption needs. Without them locked text would pass for damage.
@@ -84,6 +116,15 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_that_are_no_longer_true_are_corrected() {
+        let mut file = b"5 0 obj <</Length 12>>\nstream\n12345678\nendstream endobj".to_vec();
+        correct_length(&mut file, 0);
+        assert!(file.starts_with(b"5 0 obj <</Length  9>>"), "{}", String::from_utf8_lossy(&file));
+        let mut right = b"5 0 obj <</Length 8>>\nstream\n12345678\nendstream endobj".to_vec();
+        assert_eq!(correct_length(&mut right, 0), None);
+    }
 
     #[test]
     fn objects_are_found_and_the_last_of_a_number_counts() {

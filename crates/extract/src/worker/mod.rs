@@ -15,4 +15,6 @@ pub use sandbox::{Mechanism, sandbox_report};
 pub use serve::serve;
 
 #[cfg(test)]
+mod bombs;
+#[cfg(test)]
 mod tests;

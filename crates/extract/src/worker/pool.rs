@@ -351,7 +351,8 @@ impl Worker {
         let stderr = String::from_utf8_lossy(&stderr);
         let memory = ExtractError::OutOfMemory { limit_bytes: limits.memory_bytes };
         let crashed = |how: &str| ExtractError::Crashed { how: how.to_owned() };
-        if stderr.contains("memory allocation of") {
+        let no_memory = status.and_then(|status| status.code()) == Some(protocol::EXIT_NO_MEMORY);
+        if no_memory || stderr.contains("memory allocation of") {
             return memory;
         }
         if stderr.contains("overflowed its stack") {

@@ -15,6 +15,9 @@ use crate::{Child, ExtractError, Extraction, ParseLimits};
 /// test harness that prints a line does no harm.
 pub(super) const PREAMBLE: &[u8] = b"\0fontes extract worker 1\0";
 
+/// Exit status of a worker that had no memory for a frame. (Allocations elsewhere abort.)
+pub(super) const EXIT_NO_MEMORY: i32 = 12;
+
 /// Bytes of noise accepted before the preamble.
 const NOISE_LIMIT: usize = 64 << 10;
 

@@ -15,7 +15,7 @@ use rustix::{
 };
 
 use super::{
-    protocol::{self, PREAMBLE, Ready, Request, Setup},
+    protocol::{self, EXIT_NO_MEMORY, PREAMBLE, Ready, Request, Setup},
     sandbox,
 };
 use crate::{ExtractError, Extraction, ParseLimits, parse};
@@ -51,7 +51,12 @@ fn run() -> io::Result<()> {
     thread::Builder::new().name("parse".into()).stack_size(STACK_BYTES).spawn(move || {
         mechanisms.push(sandbox::filter_system_calls());
         let served = serve_files(&mut out, &setup, mechanisms);
-        std::process::exit(i32::from(served.is_err()));
+        let code = match served {
+            Ok(()) => 0,
+            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => EXIT_NO_MEMORY,
+            Err(_) => 1,
+        };
+        std::process::exit(code);
     })?;
     wait_for_hangup()
 }
