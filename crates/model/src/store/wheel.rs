@@ -22,7 +22,7 @@ use super::{StoreError, record::BLOCK};
 /// How often the running client is looked at.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Downloads `package==version` into the empty folder `dir` and returns the wheel's path; `None` when
+/// Downloads `package` (of the form `name==version`) into the empty folder `dir` and returns the wheel's path; `None` when
 /// cancelled. `on_bytes` hears how much has arrived.
 ///
 /// # Errors
@@ -30,7 +30,6 @@ const POLL: Duration = Duration::from_millis(100);
 pub(super) fn download(
     python: &Path,
     package: &str,
-    version: &str,
     dir: &Path,
     on_bytes: &mut dyn FnMut(u64),
     cancel: &Cancel,
@@ -40,7 +39,7 @@ pub(super) fn download(
     let client = Command::new(python)
         .args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir", "--only-binary=:all:"])
         .args(["--disable-pip-version-check", "--no-input", "--dest", "."])
-        .arg(format!("{package}=={version}"))
+        .arg(package)
         .current_dir(dir)
         // The client unpacks beside its destination: same disk, and progress can be seen.
         .env("TMPDIR", "tmp")
@@ -193,7 +192,7 @@ mod tests {
     fn a_missing_client_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let python = Path::new("/nonexistent/python");
-        let refused = download(python, "a", "1", dir.path(), &mut |_| {}, &Cancel::default()).unwrap_err();
+        let refused = download(python, "a==1", dir.path(), &mut |_| {}, &Cancel::default()).unwrap_err();
         assert!(refused.to_string().contains("/nonexistent/python"), "{refused}");
     }
 
