@@ -5,8 +5,13 @@
 //! reference, the way to a GPU) and the CPU runner over our own kernels (quantised weights, fast). The
 //! generation loop sees only this seam.
 
+pub mod candle;
 pub mod config;
 mod error;
+mod memory;
+mod open;
+mod options;
+mod probe;
 mod weights;
 
 use std::ops::Range;
@@ -14,6 +19,9 @@ use std::ops::Range;
 use fontes_core::{Result, TokenId};
 
 pub use error::DecoderError;
+pub use open::{load, open};
+pub use options::{DeviceChoice, Dtype, KvDtype, OpenOptions, Runner};
+pub use probe::{Probe, Speeds, probe};
 pub use weights::{DecoderWeights, LayerRole, Role};
 
 /// Which positions of a forward pass should yield logits.
@@ -78,3 +86,6 @@ pub trait Session {
     /// layers of the group; empty when nothing is observed. Layers are split into at most four even groups.
     fn attention(&self) -> Vec<Vec<f32>>;
 }
+
+#[cfg(test)]
+mod tests;

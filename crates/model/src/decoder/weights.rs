@@ -215,6 +215,12 @@ impl DecoderWeights {
         &self.config
     }
 
+    /// For tests that stand in for another configuration.
+    #[cfg(test)]
+    pub(super) fn config_mut(&mut self) -> &mut DecoderConfig {
+        &mut self.config
+    }
+
     /// The files.
     pub fn source(&self) -> &Arc<TensorSource> {
         &self.source

@@ -20,6 +20,7 @@ mod source;
 mod weight_type;
 
 pub use error::WeightsError;
+pub(crate) use float::ggml;
 pub use float::{floats, row_floats};
 pub use gguf::{Array, Metadata, Value};
 pub use source::{Config, TensorSource, TensorView};

@@ -1,0 +1,104 @@
+//! How a decoder is to be opened.
+
+use candle_core::DType;
+
+/// Which implementation runs a decoder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Runner {
+    /// The fast CPU runner where it applies, else candle.
+    #[default]
+    Auto,
+    /// candle: every architecture and type, exact, CPU or GPU.
+    Candle,
+    /// Our own kernels, on the CPU.
+    Cpu,
+}
+
+/// What float weights become in memory. Quantised weights keep their own types.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dtype {
+    /// Exact for every published checkpoint; the default, because a wrong answer is not cheaper.
+    #[default]
+    F32,
+    /// Half the memory; products round activations to 11 bits.
+    F16,
+    /// Half the memory; products round activations to 8 bits.
+    Bf16,
+}
+
+impl Dtype {
+    /// Bytes per weight.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
+    pub(super) const fn candle(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+}
+
+/// How keys and values are cached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KvDtype {
+    /// Half the memory; moves logits of a random model by about 1e-2 and greedy text not at all.
+    #[default]
+    F16,
+    /// Exact, for probes.
+    F32,
+}
+
+impl KvDtype {
+    /// Bytes per element.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F16 => 2,
+            Self::F32 => 4,
+        }
+    }
+
+    pub(super) const fn candle(self) -> DType {
+        match self {
+            Self::F16 => DType::F16,
+            Self::F32 => DType::F32,
+        }
+    }
+}
+
+/// Where the candle runner computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// A CUDA device by number; needs the Cargo feature `cuda`.
+    Cuda(usize),
+}
+
+/// How a decoder is to be opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// The implementation.
+    pub runner: Runner,
+    /// Float weights in memory.
+    pub dtype: Dtype,
+    /// The cache.
+    pub kv_dtype: KvDtype,
+    /// The device of the candle runner.
+    pub device: DeviceChoice,
+    /// Bytes that weights, cache and scratch may take together; `None` does not ask.
+    pub max_memory: Option<u64>,
+}
+
+impl OpenOptions {
+    /// The most exact arithmetic there is: candle with an `f32` cache.
+    pub fn exact() -> Self {
+        Self { runner: Runner::Candle, kv_dtype: KvDtype::F32, ..Self::default() }
+    }
+}
