@@ -6,7 +6,7 @@ use roxmltree::Node;
 use crate::{
     ExtractError, Extraction, MediaType, ParseLimits,
     builder::Builder,
-    encoding, plain,
+    clinical, encoding, plain,
     xml::{self, NodeExt as _},
 };
 
@@ -90,6 +90,12 @@ impl Iterator for Rows<'_> {
 /// not well-formed is kept as text.
 pub(crate) fn parse_json(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, ExtractError> {
     let text = encoding::decode(bytes, None);
+    if text.contains("\"resourceType\"")
+        && let Ok(resource) = serde_json::from_str::<serde_json::Value>(&text)
+        && resource["resourceType"].is_string()
+    {
+        return clinical::parse_fhir(&resource, limits);
+    }
     let mut builder = Builder::new(limits);
     let mut damaged = false;
     // serde_json bounds the depth itself (128).
@@ -157,6 +163,7 @@ pub(crate) fn parse_xml(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction
     let text = encoding::decode(bytes, declared(bytes).as_deref());
     let mut builder = Builder::new(limits);
     match xml::tree(&text, limits) {
+        Ok(tree) if clinical::ccda_blocks(&mut builder, &tree) => {}
         Ok(tree) => {
             let mut lines = String::new();
             for node in tree.descendants().filter(Node::is_element) {

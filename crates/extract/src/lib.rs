@@ -30,6 +30,7 @@
 mod archive;
 mod builder;
 mod clean;
+mod clinical;
 mod data;
 mod encoding;
 mod epub;
@@ -114,7 +115,8 @@ pub fn parse(bytes: &[u8], file_name: &str, limits: &ParseLimits) -> Result<Extr
         MediaType::Rtf => rtf::parse(bytes, limits),
         MediaType::Epub => epub::parse(bytes, limits),
         MediaType::Csv | MediaType::Tsv => data::parse_csv(bytes, media, limits),
-        MediaType::Json => data::parse_json(bytes, limits),
+        MediaType::Hl7 => clinical::parse_hl7(bytes, limits),
+        MediaType::Json | MediaType::Fhir => data::parse_json(bytes, limits),
         MediaType::Xml => data::parse_xml(bytes, limits),
         MediaType::Zip => archive::parse_zip(bytes, limits),
         MediaType::Tar => archive::parse_tar(bytes, limits),

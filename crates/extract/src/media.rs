@@ -25,6 +25,8 @@ pub enum MediaType {
     Csv,
     Tsv,
     Json,
+    Fhir,
+    Hl7,
     Xml,
     Email,
     Mbox,
@@ -55,6 +57,8 @@ impl MediaType {
             Self::Csv => "text/csv",
             Self::Tsv => "text/tab-separated-values",
             Self::Json => "application/json",
+            Self::Fhir => "application/fhir+json",
+            Self::Hl7 => "x-application/hl7-v2+er7",
             Self::Xml => "application/xml",
             Self::Email => "message/rfc822",
             Self::Mbox => "application/mbox",
@@ -223,6 +227,9 @@ fn text_type(bytes: &[u8], extension: &str) -> MediaType {
         } else {
             MediaType::Xml
         };
+    }
+    if head.starts_with("MSH|^~\\&") {
+        return MediaType::Hl7;
     }
     if head.starts_with("From ") && header_lines(head.split_once('\n').map_or("", |(_, rest)| rest)) >= 1 {
         return MediaType::Mbox;

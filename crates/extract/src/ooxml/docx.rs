@@ -43,11 +43,9 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
         }
     }
     let furniture = |kind: &str, package: &mut Package<'_>| -> Result<Vec<String>, ExtractError> {
-        let mut parts: Vec<_> = relations.values().filter(|relation| relation.kind == kind).collect();
-        parts.sort_by(|a, b| a.target.cmp(&b.target));
         let mut texts = Vec::new();
-        for relation in parts {
-            if let Some(text) = package.text(&relation.target)? {
+        for part in super::parts_of_kind(&relations, kind) {
+            if let Some(text) = package.text(part)? {
                 let text = block_text(xml::tree(&text, limits)?.root_element());
                 if !texts.contains(&text) {
                     texts.push(text);
@@ -71,6 +69,11 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
         builder.warnings.push(format!("left out {hidden} runs of hidden text"));
     }
     footers.iter().for_each(|text| builder.block(BlockKind::Furniture, text));
+    for chart in super::parts_of_kind(&relations, "chart") {
+        if let Some(text) = package.text(chart)? {
+            builder.block(BlockKind::Paragraph, &super::chart_text(&xml::tree(&text, limits)?));
+        }
+    }
     super::embedded(&mut package, "word/embeddings/", &mut builder.children)?;
     if builder.is_empty() && builder.children.is_empty() {
         return Err(ExtractError::Empty);

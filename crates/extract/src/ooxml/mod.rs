@@ -117,6 +117,29 @@ fn unwrapped(envelope: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
+/// The parts of a kind, in the order of their names.
+fn parts_of_kind<'r>(relations: &'r HashMap<String, Relation>, kind: &str) -> Vec<&'r str> {
+    let parts = relations.values().filter(|relation| relation.kind == kind);
+    let mut parts: Vec<&str> = parts.map(|relation| relation.target.as_str()).collect();
+    parts.sort_unstable();
+    parts
+}
+
+/// Titles, series names and categories of a chart; values without their axis tell nothing.
+fn chart_text(tree: &roxmltree::Document<'_>) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for node in tree.descendants() {
+        let in_names = || node.ancestors().any(|ancestor| ancestor.name() == "strCache");
+        if node.name() == "t" || node.name() == "v" && in_names() {
+            let text = node.all_text().trim().to_owned();
+            if !text.is_empty() && !texts.contains(&text) && texts.len() < 500 {
+                texts.push(text);
+            }
+        }
+    }
+    texts.join("\n")
+}
+
 /// Says whether an on/off property is on: present, and not switched off by its value.
 fn is_on(node: Option<roxmltree::Node<'_, '_>>) -> bool {
     node.is_some_and(|node| !matches!(node.attr("val"), Some("0" | "false" | "off" | "none")))

@@ -67,7 +67,7 @@ fn slide(
         self::shapes(builder, shapes);
         for chart in charts(shapes, &relations) {
             if let Some(text) = package.text(&chart)? {
-                builder.block(BlockKind::Paragraph, &chart_text(&xml::tree(&text, limits)?));
+                builder.block(BlockKind::Paragraph, &super::chart_text(&xml::tree(&text, limits)?));
             }
         }
     }
@@ -171,21 +171,6 @@ fn paragraphs(node: Node<'_, '_>) -> Vec<String> {
 fn charts(shapes: Node<'_, '_>, relations: &HashMap<String, Relation>) -> Vec<String> {
     let ids = shapes.descendants().filter(|node| node.name() == "chart").filter_map(|node| node.attr("id"));
     ids.filter_map(|id| relations.get(id)).map(|relation| relation.target.clone()).collect()
-}
-
-/// Titles, series names and categories of a chart; values without their axis tell nothing.
-fn chart_text(tree: &roxmltree::Document<'_>) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    for node in tree.descendants() {
-        let in_names = || node.ancestors().any(|ancestor| ancestor.name() == "strCache");
-        if node.name() == "t" || node.name() == "v" && in_names() {
-            let text = node.all_text().trim().to_owned();
-            if !text.is_empty() && !texts.contains(&text) && texts.len() < 500 {
-                texts.push(text);
-            }
-        }
-    }
-    texts.join("\n")
 }
 
 #[cfg(test)]

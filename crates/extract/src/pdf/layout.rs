@@ -13,8 +13,17 @@ pub(super) struct PageContent {
     pub size: (f32, f32),
     /// Lines in reading order.
     pub lines: Vec<Line>,
+    /// Text without places, where the back end failed.
+    pub rescued: Option<String>,
     /// Fields and comments.
     pub notes: Vec<Note>,
+}
+
+impl PageContent {
+    /// Says whether the page's content has no text.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.rescued.is_none()
+    }
 }
 
 /// A block and its rectangle.
@@ -290,7 +299,7 @@ mod tests {
     }
 
     fn page(lines: Vec<Line>) -> PageContent {
-        PageContent { size: (600.0, 800.0), lines, notes: Vec::new() }
+        PageContent { size: (600.0, 800.0), lines, rescued: None, notes: Vec::new() }
     }
 
     fn texts(pages: &[PageContent], index: usize) -> Vec<(BlockKind, String)> {

@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use fontes_core::{BBox, BlockKind};
 use lopdf::{Dictionary, Object, ObjectId};
 
-use crate::{ExtractError, Extraction, MediaType, ParseLimits, builder::Builder, time};
+use crate::{ExtractError, Extraction, MediaType, ParseLimits, builder::Builder, plain, time};
 
 /// Finds the characters of pages. One so far; `pdfium` is to stand beside it, better on rotated pages and
 /// right-to-left text, at the price of a native library.
@@ -70,8 +70,7 @@ impl Frame {
 ///
 /// # Errors
 /// [`ExtractError::Encrypted`] when the empty password does not open it, [`ExtractError::NoText`] when no
-/// page has text, [`ExtractError::Crashed`] when the back end failed on every page, [`ExtractError::Limit`],
-/// [`ExtractError::Corrupted`].
+/// page has text, [`ExtractError::Corrupted`] also when no page can be interpreted, [`ExtractError::Limit`].
 pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, ExtractError> {
     let document = open(bytes)?;
     // One more than allowed is enough to know; the tree of a hostile file may be endless.
@@ -95,11 +94,15 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
             failed.push(number);
         }
         outside += drop_unseen(&mut glyphs, frame.size());
+        let rescued = if complete { None } else { rescued(&document, number, &glyphs) };
+        if rescued.is_some() {
+            glyphs.clear();
+        }
         let notes = dictionary.map_or_else(Vec::new, |page| fields::annotations(&document, page));
-        pages.push(layout::PageContent { size: frame.size(), lines: lines::build(&glyphs), notes });
+        pages.push(layout::PageContent { size: frame.size(), lines: lines::build(&glyphs), rescued, notes });
     }
-    if failed.len() == page_ids.len() && pages.iter().all(|page| page.lines.is_empty()) {
-        return Err(ExtractError::Crashed { how: "the PDF back end failed on every page".into() });
+    if failed.len() == page_ids.len() && pages.iter().all(layout::PageContent::is_empty) {
+        return Err(ExtractError::corrupted("the content of no page can be interpreted"));
     }
     if !failed.is_empty() {
         builder.warnings.push(format!("{} pages could not be read to their end: {failed:?}", failed.len()));
@@ -112,8 +115,7 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
     if builder.is_empty() && builder.children.is_empty() {
         return Err(ExtractError::NoText { pages: u32::try_from(page_ids.len()).unwrap_or(u32::MAX) });
     }
-    let empty =
-        pages.iter().zip(1..).filter(|(page, number)| page.lines.is_empty() && !failed.contains(number)).count();
+    let empty = pages.iter().zip(1..).filter(|(page, number)| page.is_empty() && !failed.contains(number)).count();
     if empty > 0 {
         builder.warnings.push(format!("{empty} of {} pages have no text layer", pages.len()));
     }
@@ -163,6 +165,15 @@ fn glyphs(backend: PdfBackend, document: &lopdf::Document, number: u32, frame: &
     };
     let complete = matches!(catch_unwind(AssertUnwindSafe(read)), Ok(Ok(())));
     (glyphs, complete)
+}
+
+/// The text of a page on which the back end stopped early, as `lopdf` finds it: without places and often
+/// without blanks, but more than what the back end had got to.
+fn rescued(document: &lopdf::Document, number: u32, glyphs: &[Glyph]) -> Option<String> {
+    let text = catch_unwind(AssertUnwindSafe(|| document.extract_text(&[number]))).ok()?.ok()?;
+    let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
+    let had: usize = glyphs.iter().map(|glyph| letters(&glyph.text)).sum();
+    (letters(&text) > had + had / 5).then_some(text)
 }
 
 /// Removes characters that no reader sees: outside the page, or smaller than half a point.
@@ -242,6 +253,9 @@ fn write(builder: &mut Builder, pages: &[layout::PageContent]) {
         for block in layout::blocks(page, &style) {
             let (x0, y0, x1, y1) = block.area;
             builder.block_at(block.kind, &block.text, Some(BBox { page: number, x0, y0, x1, y1 }));
+        }
+        if let Some(text) = &page.rescued {
+            plain::blocks(builder, text);
         }
         for note in &page.notes {
             builder.block(if note.is_comment { BlockKind::Footnote } else { BlockKind::Paragraph }, &note.text);

@@ -78,12 +78,10 @@ fn markup_that_expands_or_nests() {
     let laughs = br#"<!DOCTYPE d [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]><d>&b;</d>"#;
     let open = |tag: &str, times: usize| tag.repeat(times).into_bytes();
     let spaces = [b"<w:document>".as_slice(), &vec![b' '; 64 << 20], b"</w:document>"].concat();
-    let sheet = format!(
-        "<office:document-content xmlns:office='o' xmlns:table='t' xmlns:text='x'><office:body><office:spreadsheet><table:table>\
+    let sheet = "<office:document-content xmlns:office='o' xmlns:table='t' xmlns:text='x'><office:body><office:spreadsheet><table:table>\
          <table:table-row table:number-rows-repeated='1048576'><table:table-cell table:number-columns-repeated='16384'>\
          <text:p>x</text:p></table:table-cell></table:table-row></table:table></office:spreadsheet></office:body>\
-         </office:document-content>"
-    );
+         </office:document-content>";
     let ods =
         zipped(&[("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"), ("content.xml", sheet.as_bytes())]);
     let mime: String = (0..5_000)
