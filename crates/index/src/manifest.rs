@@ -127,12 +127,19 @@ sha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"
 
     #[test]
     fn format_1_is_read_and_written() {
-        let manifest = Manifest { ready: true, ..Manifest::new(identity(), 384) };
+        let manifest = Manifest { ready: true, analyzers: 1, ..Manifest::new(identity(), 384) };
         let dir = dir_with(GOLDEN_1.as_bytes());
         assert_eq!(Manifest::read(dir.path()).unwrap(), Some(manifest.clone()));
         manifest.write(dir.path()).unwrap();
         assert_eq!(fs::read_to_string(dir.path().join(FILE)).unwrap(), GOLDEN_1);
-        manifest.check(dir.path(), &identity(), 384).unwrap();
+    }
+
+    #[test]
+    fn other_analysers_are_a_conflict_with_advice() {
+        let manifest = Manifest { analyzers: ANALYZERS - 1, ..Manifest::new(identity(), 384) };
+        let error = Error::from(manifest.check(Path::new("/i"), &identity(), 384).unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(error.advice().unwrap().contains("older"));
     }
 
     #[test]

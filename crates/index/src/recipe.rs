@@ -76,6 +76,8 @@ pub struct FieldWeights {
     pub headings: f32,
     /// Words of the query that stand side by side in quotes, or as an identifier.
     pub phrase: f32,
+    /// German compounds: the parts of a word, as a share of their own weight, and the compounds a word is in.
+    pub compound: f32,
 }
 
 /// How the ranked lists of the two legs become one; used by `retrieval`.
@@ -135,7 +137,9 @@ impl Recipe {
             (vectors.full_scan_kib >= 1, "vectors.full_scan_kib is 0"),
             ((16..=4096).contains(&lexical.writer_memory_mib), "lexical.writer_memory_mib is not within 16 and 4096"),
             (
-                [weights.exact, weights.stem, weights.title, weights.headings, weights.phrase].into_iter().all(usable),
+                [weights.exact, weights.stem, weights.title, weights.headings, weights.phrase, weights.compound]
+                    .into_iter()
+                    .all(usable),
                 "lexical.weights holds a negative or infinite weight",
             ),
             (weights.exact > 0.0, "lexical.weights.exact is 0: nothing would be found across languages"),

@@ -4,6 +4,7 @@
 //! position: segments, deletions and position become visible in one rename of the meta file.
 
 mod analysis;
+mod compound;
 mod query;
 mod schema;
 mod stem;
@@ -38,7 +39,7 @@ use crate::{
 
 /// Version of everything that decides which words are stored: analysis, stemmers, schema. Raised with any change,
 /// whereupon older indexes ask to be rebuilt.
-pub const ANALYZERS: u32 = 1;
+pub const ANALYZERS: u32 = 2;
 
 /// Segments are merged when so many are of about one size: commits of a few documents stay cheap, and a query
 /// visits tens of segments at most.

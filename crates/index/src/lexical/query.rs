@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use fontes_core::Language;
 use tantivy::{
     Searcher, Term,
     query::{BooleanQuery, BoostQuery, PhraseQuery, Query, TermQuery},
@@ -11,7 +12,8 @@ use tantivy::{
 
 use super::{
     analysis::{Word, words},
-    schema::{Fields, query_language},
+    compound::Lexicon,
+    schema::Fields,
     stem::Stems,
     stop::is_stop_word,
 };
@@ -22,6 +24,9 @@ const MAX_WORDS: usize = 1_000;
 
 /// Words that are searched for: the rarest. Each costs a walk over its postings.
 const MAX_TERMS: usize = 64;
+
+/// Words whose compounds are looked for; a text so long has enough words of its own.
+const MAX_SPLIT: usize = 24;
 
 /// Words that a phrase may have.
 const MAX_PHRASE: usize = 16;
@@ -42,12 +47,24 @@ pub(super) fn words_query(
     let text = first_words(text);
     let mut found = words(text);
     found.truncate(MAX_WORDS);
-    let mut stems = Stems::for_query(query_language(text));
+    let language = Language::detect(text);
+    let mut stems = Stems::for_query(language);
     let mut terms: Vec<(Term, f32, u64)> = Vec::new();
     let mut seen = BTreeSet::new();
-    let wanted = content_words(&found);
-    for word in wanted.filter(|word| seen.insert(&word.text)) {
-        terms.extend(word_terms(word, &mut stems, fields, weights, searcher)?);
+    let mut clauses: Vec<Box<dyn Query>> = Vec::new();
+    let german = matches!(language, Language::German | Language::Undetermined);
+    let mut lexicon = Lexicon::new(searcher, fields);
+    let wanted: Vec<&Word> = content_words(&found).filter(|word| seen.insert(&word.text)).collect();
+    for (place, word) in wanted.into_iter().enumerate() {
+        terms.extend(word_terms(word, 1.0, &mut stems, fields, weights, searcher)?);
+        if german && weights.compound > 0.0 && place < MAX_SPLIT {
+            let plain = word.plain();
+            for part in lexicon.parts(&plain) {
+                let part = Word { text: part, ..word.clone() };
+                terms.extend(word_terms(&part, weights.compound, &mut stems, fields, weights, searcher)?);
+            }
+            clauses.extend(lexicon.compounds(&plain, weights.compound)?);
+        }
     }
     // The same stem may come from two words, and the same spelling from two stems.
     terms.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
@@ -56,7 +73,7 @@ pub(super) fn words_query(
     terms.sort_by_key(|(_, _, frequency)| *frequency);
     terms.truncate(MAX_TERMS * FIELDS_PER_WORD);
 
-    let mut clauses: Vec<Box<dyn Query>> = terms.into_iter().map(|(term, weight, _)| weighted(term, weight)).collect();
+    clauses.extend(terms.into_iter().map(|(term, weight, _)| weighted(term, weight)));
     if clauses.is_empty() {
         return Ok(None);
     }
@@ -88,9 +105,10 @@ fn content_words(found: &[Word]) -> impl Iterator<Item = &Word> {
     found.iter().filter(move |word| only_stop_words || !is_stop_word(&word.text))
 }
 
-/// Where a word is looked for, with weights and document frequencies, as far as it occurs at all.
+/// Where a word is looked for, with weights (times `share`) and document frequencies, as far as it occurs at all.
 fn word_terms(
     word: &Word,
+    share: f32,
     stems: &mut Stems,
     fields: &Fields,
     weights: &FieldWeights,
@@ -118,7 +136,7 @@ fn word_terms(
         let term = Term::from_field_text(field, &text);
         let frequency = searcher.doc_freq(&term)?;
         if frequency > 0 {
-            terms.push((term, weight, frequency));
+            terms.push((term, weight * share, frequency));
         }
     }
     Ok(terms)

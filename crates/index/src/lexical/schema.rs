@@ -8,7 +8,11 @@ use tantivy::{
     tokenizer::{PreTokenizedString, Token},
 };
 
-use super::{analysis::words, stem::Stems};
+use super::{
+    analysis::words,
+    compound::{MIN_COMPOUND, is_candidate, reversed},
+    stem::Stems,
+};
 
 /// The fields. Text is analysed here and handed over as words, so no tokeniser has to be registered again after
 /// each opening, and one field can hold the stems of every language: a field per language would make BM25 take
@@ -36,6 +40,8 @@ pub(super) struct Fields {
     pub exact: Field,
     /// Stems.
     pub stem: Field,
+    /// Long German words, backwards.
+    pub tail: Field,
     /// Spellings and stems of the document's title.
     pub title: Field,
     /// Spellings and stems of the headings above the chunk.
@@ -58,6 +64,7 @@ impl Fields {
             document: builder.add_text_field("document", label()),
             exact: builder.add_text_field("exact", indexed_text(IndexRecordOption::WithFreqsAndPositions, true)),
             stem: builder.add_text_field("stem", indexed_text(IndexRecordOption::WithFreqs, true)),
+            tail: builder.add_text_field("tail", label()),
             title: builder.add_text_field("title", indexed_text(IndexRecordOption::WithFreqs, true)),
             headings: builder.add_text_field("headings", indexed_text(IndexRecordOption::WithFreqs, true)),
         };
@@ -87,6 +94,14 @@ impl Fields {
         document.add_pre_tokenized_text(self.exact, tokens(spelled));
         let stemmed = words.iter().flat_map(|word| stems.stem(word).into_iter().map(|text| (word.position, text)));
         document.add_pre_tokenized_text(self.stem, tokens(stemmed));
+        if entry.chunk.language == Language::German {
+            for word in words.iter().filter(|word| !word.number) {
+                let plain = word.plain();
+                if plain.len() >= MIN_COMPOUND && is_candidate(&plain) {
+                    document.add_text(self.tail, reversed(&plain));
+                }
+            }
+        }
 
         let mut titles = Stems::of(entry.document.language);
         document.add_pre_tokenized_text(self.title, spellings_and_stems(&entry.document.title, &mut titles));
@@ -176,11 +191,6 @@ fn tokens(words: impl Iterator<Item = (usize, String)>) -> PreTokenizedString {
     let tokens =
         words.map(|(position, text)| Token { offset_from: 0, offset_to: 0, position, text, position_length: 1 });
     PreTokenizedString { text: String::new(), tokens: tokens.collect() }
-}
-
-/// The language in which a query is stemmed.
-pub(super) fn query_language(text: &str) -> Language {
-    Language::detect(text)
 }
 
 #[cfg(test)]

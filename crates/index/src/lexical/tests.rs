@@ -133,6 +133,26 @@ fn exact_references_come_first() {
 }
 
 #[test]
+fn compounds_and_their_parts_find_each_other() {
+    let (_dir, index) = index_of(&[
+        (Language::German, "Der Entscheid des Bundesverwaltungsgerichts ist rechtskräftig."),
+        (Language::German, "Die Kündigungsfrist beträgt drei Monate."),
+        (Language::German, "Eine Frist für die Kündigung besteht nicht."),
+        (Language::German, "Das Gericht und die Verwaltung des Bundes tagen im Sitzungssaal."),
+        (Language::German, "Der Garten liegt am Waldrand."),
+    ]);
+    assert_eq!(find(&index, "Bundesverwaltungsgerichtsentscheid").first(), Some(&0));
+    assert_eq!(find(&index, "Kündigungsfrist"), [1, 2]);
+    let mut found = find(&index, "Frist");
+    found.sort_unstable();
+    assert_eq!(found, [1, 2], "the head of a compound");
+    let mut found = find(&index, "Kündigung");
+    found.sort_unstable();
+    assert_eq!(found, [1, 2], "the first part of a compound");
+    assert!(find(&index, "Wagen").is_empty(), "an end that is no part is no match");
+}
+
+#[test]
 fn a_phrase_in_quotes_comes_first() {
     let (_dir, index) = index_of(&[
         (Language::German, "gute Sitten und treue Dienste nach Glauben, Treu"),
