@@ -14,8 +14,13 @@
 //! in a warning, hyphenation at line ends is undone. Every document passes [`Document::validate`]. Limits
 //! ([`ParseLimits`]) are checked before memory is spent.
 //!
+//! **Formats.** PDF, Word (DOCX, DOC), Excel (XLSX, XLSB, XLS), PowerPoint, OpenDocument (text, sheets,
+//! slides), RTF, HTML, EPUB, Markdown, text, CSV, JSON, XML, mail (EML, MBOX, MSG), ZIP, TAR, GZIP, and for
+//! clinics FHIR, C-CDA and HL7 v2.
+//!
 //! **Out of scope:** chunking, storing, reading files from disk, optical character recognition (a page
-//! without a text layer stays empty, a document without one is [`ExtractError::NoText`]).
+//! without a text layer stays empty, a document without one is [`ExtractError::NoText`]), old PowerPoint,
+//! Outlook stores (PST), 7z and RAR: those are named as unsupported.
 //!
 //! ```
 //! use fontes_extract::{ParseLimits, parse};
@@ -32,6 +37,7 @@ mod builder;
 mod clean;
 mod clinical;
 mod data;
+mod doc;
 mod encoding;
 mod epub;
 mod error;
@@ -107,6 +113,7 @@ pub fn parse(bytes: &[u8], file_name: &str, limits: &ParseLimits) -> Result<Extr
         MediaType::Mbox => mail::parse_mbox(bytes, limits),
         MediaType::OutlookMessage => mail::parse_msg(bytes, limits),
         MediaType::Docx => ooxml::parse_docx(bytes, limits),
+        MediaType::Doc => doc::parse(bytes, limits),
         MediaType::Pptx => ooxml::parse_pptx(bytes, limits),
         MediaType::Xlsx => ooxml::parse_xlsx(bytes, limits),
         MediaType::Xlsb => ooxml::parse_xlsb(bytes, limits),
@@ -125,3 +132,6 @@ pub fn parse(bytes: &[u8], file_name: &str, limits: &ParseLimits) -> Result<Extr
     extraction.document.validate().map_err(|error| ExtractError::Internal { what: error.to_string() })?;
     Ok(extraction)
 }
+
+#[cfg(test)]
+mod tests;

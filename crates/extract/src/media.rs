@@ -9,6 +9,7 @@ use crate::{ExtractError, encoding};
 #[expect(missing_docs, reason = "each variant is the common name of its format")]
 pub enum MediaType {
     Pdf,
+    Doc,
     Docx,
     Xlsx,
     Xlsb,
@@ -41,6 +42,7 @@ impl MediaType {
     pub fn name(self) -> &'static str {
         match self {
             Self::Pdf => "application/pdf",
+            Self::Doc => "application/msword",
             Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
             Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             Self::Xlsb => "application/vnd.ms-excel.sheet.binary.macroenabled.12",
@@ -206,7 +208,7 @@ fn ole_type(bytes: &[u8]) -> Result<MediaType, ExtractError> {
             Err(ExtractError::Encrypted { what: "the Office file".into() })
         }
         () if has("__properties_version1.0") => Ok(MediaType::OutlookMessage),
-        () if has("WordDocument") => Err(unsupported("application/msword")),
+        () if has("WordDocument") => Ok(MediaType::Doc),
         () if has("PowerPoint Document") => Err(unsupported("application/vnd.ms-powerpoint")),
         () if has("Workbook") || has("Book") => Ok(MediaType::Xls),
         () => Err(unsupported("application/x-ole-storage")),

@@ -215,3 +215,28 @@ mod platform {
         Mechanism::new("seccomp", Err("exists only on Linux".into()))
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confined_thread_opens_nothing_speaks_to_nobody_and_starts_nothing() {
+        let confined = std::thread::spawn(|| {
+            let layers = [deny_new_privileges(), deny_paths(), platform::filter(false)];
+            let filtered = layers[2].active;
+            let attempts = [
+                std::fs::File::open("/etc/hostname").is_err(),
+                std::fs::write("/tmp/fontes-escape", "x").is_err(),
+                std::net::UdpSocket::bind("127.0.0.1:0").is_err(),
+                std::net::TcpStream::connect("127.0.0.1:9")
+                    .is_err_and(|error| error.raw_os_error() == Some(libc::EPERM)),
+                std::process::Command::new("/bin/true").status().is_err(),
+            ];
+            (filtered, attempts)
+        });
+        let (filtered, attempts) = confined.join().unwrap();
+        assert!(!filtered || attempts.iter().all(|failed| *failed), "{attempts:?}");
+        assert!(std::fs::File::open("/proc/self/status").is_ok(), "other threads are not confined");
+    }
+}

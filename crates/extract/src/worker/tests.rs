@@ -20,11 +20,13 @@ fn worker_entry() {
     }
 }
 
+/// The arguments that make this test binary a worker.
+const ENTRY: [&str; 5] = ["worker::tests::worker_entry", AS_WORKER, "--exact", "--nocapture", "--test-threads=1"];
+
 /// A pool whose workers are this test binary.
 pub(crate) fn pool(limits: WorkerLimits) -> WorkerPool {
-    let args = ["worker::tests::worker_entry", AS_WORKER, "--exact", "--nocapture", "--test-threads=1"];
     let program = std::env::current_exe().unwrap();
-    WorkerPool::new(WorkerCommand { program, args: args.map(str::to_owned).to_vec() }, limits, 1)
+    WorkerPool::new(WorkerCommand { program, args: ENTRY.map(str::to_owned).to_vec() }, limits, 1)
 }
 
 #[test]
@@ -66,4 +68,52 @@ fn a_program_that_is_no_worker_is_named_quickly() {
     let begun = Instant::now();
     assert_eq!(pool.extract(b"x", "a.txt", &Cancel::default()).unwrap_err().code(), "worker");
     assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_worker_ends_with_its_parent_even_in_the_middle_of_a_file() {
+    // What a killed parent leaves behind is a worker whose input has no writer any more.
+    let program = std::env::current_exe().unwrap();
+    let mut worker = std::process::Command::new(program)
+        .args(ENTRY)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let limits = WorkerLimits::default();
+    let setup = protocol::Setup {
+        parse: limits.parse,
+        memory_bytes: limits.memory_bytes,
+        cpu_seconds: 60,
+        files: 1,
+        require_sandbox: false,
+    };
+    let mut stdin = worker.stdin.take().unwrap();
+    protocol::write(&mut stdin, &setup, &[]).unwrap();
+    let heavy = format!("BT /F 12 Tf {} ET", "1 0 0 1 0 0 Tm (x) Tj ".repeat(400_000));
+    let bytes = crate::pdf::tests::pdf(&[(&heavy, "")], "", "");
+    protocol::write(&mut stdin, &protocol::Request { name: "a.pdf".into() }, &[&bytes]).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(worker.try_wait().unwrap().is_none(), "still parsing");
+    let begun = Instant::now();
+    drop(stdin);
+    worker.wait().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn cancelling_stops_a_file_that_is_being_parsed() {
+    let heavy = format!("BT /F 12 Tf {} ET", "1 0 0 1 0 0 Tm (x) Tj ".repeat(400_000));
+    let bytes = crate::pdf::tests::pdf(&[(&heavy, "")], "", "");
+    let pool = pool(WorkerLimits::default());
+    let cancel = Cancel::default();
+    let begun = Instant::now();
+    let error = std::thread::scope(|scope| {
+        let running = scope.spawn(|| pool.extract(&bytes, "a.pdf", &cancel).unwrap_err());
+        std::thread::sleep(Duration::from_millis(300));
+        cancel.cancel();
+        running.join().unwrap()
+    });
+    assert_eq!(error, ExtractError::Cancelled);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
