@@ -7,6 +7,7 @@
 
 pub mod candle;
 pub mod config;
+pub mod cpu;
 mod error;
 mod memory;
 mod open;

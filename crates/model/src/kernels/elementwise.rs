@@ -241,18 +241,6 @@ impl Kernel for Rotate<'_> {
     }
 }
 
-/// Turns scores into weights that sum to one, in place. A row without a finite score becomes zeros.
-#[inline(always)]
-pub(super) fn softmax(scores: &mut [f32]) {
-    let most = maximum(scores);
-    if most == f32::NEG_INFINITY {
-        return scores.fill(0.0);
-    }
-    let sum = exp_and_sum(scores, most);
-    let factor = 1.0 / sum;
-    scores.iter_mut().for_each(|score| *score *= factor);
-}
-
 /// The largest score; −∞ for none, NaN when there is one.
 #[inline(always)]
 pub(super) fn maximum(scores: &[f32]) -> f32 {
@@ -397,15 +385,12 @@ mod tests {
     }
 
     #[test]
-    fn softmax_of_nothing_is_nothing() {
-        let mut scores = [f32::NEG_INFINITY; 20];
-        softmax(&mut scores);
-        assert_eq!(scores, [0.0; 20]);
-        let mut scores = [3.0; 20];
-        softmax(&mut scores);
-        assert!(scores.iter().all(|score| (score - 0.05).abs() < 1e-7));
-        let mut scores = [0.0, f32::NAN, 1.0];
-        softmax(&mut scores);
-        assert!(scores.iter().all(|score| score.is_nan()));
+    fn maximum_and_sum_keep_what_is_no_number() {
+        let mut scores: Vec<f32> = (0..37).map(|i| i as f32 * 0.1).collect();
+        assert_eq!(maximum(&scores), scores[36]);
+        assert_eq!(maximum(&[]), f32::NEG_INFINITY);
+        scores[20] = f32::NAN;
+        assert!(maximum(&scores).is_nan());
+        assert!(exp_and_sum(&mut scores, 3.6).is_nan());
     }
 }

@@ -17,7 +17,7 @@ use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
@@ -80,6 +80,21 @@ impl ThreadPool {
             })
             .collect();
         Self { shared, workers, region: Mutex::new(()) }
+    }
+
+    /// The pool of `threads` threads that everything in this process shares, started when first asked for and ended with
+    /// its last user. Two models in one process so do not put twice the threads to work.
+    pub fn shared(threads: usize) -> Arc<Self> {
+        static POOLS: Mutex<Vec<(usize, Weak<ThreadPool>)>> = Mutex::new(Vec::new());
+        let threads = threads.max(1);
+        let mut pools = lock(&POOLS);
+        pools.retain(|(_, pool)| pool.strong_count() > 0);
+        let running = pools.iter().find(|(count, _)| *count == threads).and_then(|(_, pool)| pool.upgrade());
+        running.unwrap_or_else(|| {
+            let pool = Arc::new(Self::new(threads));
+            pools.push((threads, Arc::downgrade(&pool)));
+            pool
+        })
     }
 
     /// Number of threads that work in a region, the caller included.
@@ -283,6 +298,13 @@ mod tests {
             }
         });
         assert_eq!(total.load(Ordering::Relaxed), 4 * 200 * 64);
+    }
+
+    #[test]
+    fn equal_counts_share_a_pool() {
+        let first = ThreadPool::shared(3);
+        assert!(Arc::ptr_eq(&first, &ThreadPool::shared(3)));
+        assert_eq!(ThreadPool::shared(1).threads(), 1);
     }
 
     #[test]

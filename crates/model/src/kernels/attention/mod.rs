@@ -1,25 +1,31 @@
 //! Attention over the key/value cache: grouped queries, causal, with an optional sliding window.
 //!
-//! Two kernels over the same two inner loops. [`attend_one`] serves one position (generating): it is bound by reading keys
-//! and values, so all query heads that share a key/value head are worked on together and each cached number is read and
-//! converted once. [`attend_many`] serves a block of positions (reading a prompt): it is bound by multiply-adds, so up to
-//! twelve query rows share each conversion, and it walks the cache in blocks with a running maximum (Milakov and
-//! Gimelshein, arXiv 1805.02867) so that no score matrix is ever stored.
+//! One kernel serves one position (generating, bound by reading keys and values) and many (reading a prompt, bound by
+//! multiply-adds). Its rows are the query heads that share a key/value head, for one position after the other: up to twelve
+//! rows share every read and conversion of a cached number. It walks the cache in blocks with a running maximum (Milakov and
+//! Gimelshein, arXiv 1805.02867), so no score matrix is ever stored.
 //!
 //! ```text
 //! scores   for a vector of 16 positions: sum[r] += key[channel][16 positions] · query[channel][r]   over channels
 //! mix      for a vector of 16 channels:  out[r] += value[position][16 channels] · weight[r][position]  over positions
 //! ```
 //!
-//! Queries, scores and sums are f32; only the cache is f16.
+//! Queries, scores and sums are f32; only the cache is f16. A row goes through the same additions in the same order whatever
+//! rows it is worked on with: blocks start at fixed positions and are always summed whole. So reading a prompt in pieces, and
+//! verifying drafted tokens together, gives exactly the bits of reading token by token.
 
-mod many;
-mod one;
+mod rows;
 
-pub use many::attend_many;
-pub use one::attend_one;
+use std::ops::Range;
 
-use super::lanes::Lanes;
+use rows::{MOST, Rows};
+
+use super::{
+    isa::Isa,
+    kv::KvCache,
+    lanes::Lanes,
+    pool::{SharedMut, ThreadPool},
+};
 
 /// Most channels per head; the inner buffers are on the stack.
 pub const MAX_HEAD_DIM: usize = 256;
@@ -40,6 +46,58 @@ impl Attention {
     pub fn first_visible(&self, position: usize) -> usize {
         self.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
+}
+
+/// What a call attends to, and with what.
+pub struct Attend<'a> {
+    /// Keys and values, those of the queries' own positions included.
+    pub cache: &'a KvCache,
+    /// The layer.
+    pub layer: usize,
+    /// How.
+    pub attention: Attention,
+    /// Position of the first query row.
+    pub start: usize,
+    /// `[positions, query heads · dim]`.
+    pub queries: &'a [f32],
+    /// Position ranges whose share of the last position's attention is wanted.
+    pub observed: &'a [Range<usize>],
+}
+
+/// Attends from each query to all that it sees, itself included. `out` is shaped as the queries; `masses` receives
+/// `[query heads, observed]` sums of attention weights of the last position.
+///
+/// # Panics
+/// When a length does not fit the cache: a defect of the caller.
+pub fn attend(pool: &ThreadPool, isa: Isa, call: &Attend<'_>, out: &mut [f32], masses: &mut [f32]) {
+    let (cache, group) = (call.cache, call.attention.group);
+    let heads = cache.heads();
+    let width = heads * group * cache.dim();
+    let positions = call.queries.len() / width;
+    assert!(call.queries.len() == positions * width && out.len() == call.queries.len(), "queries of another shape");
+    assert!(call.start + positions <= cache.capacity(), "positions outside the cache");
+    assert_eq!(masses.len(), heads * group * call.observed.len(), "masses of another shape");
+    let rows_at_once = MOST.min(isa.group_rows());
+    let rows = positions * group;
+    let blocks = rows.div_ceil(rows_at_once);
+    let (out, masses) = (SharedMut::new(out), SharedMut::new(masses));
+    pool.for_each_range(blocks * heads, 1, |units| {
+        for unit in units {
+            // The last rows see most and take longest: they go first.
+            let (head, block) = (unit % heads, blocks - 1 - unit / heads);
+            let first = block * rows_at_once;
+            isa.run(Rows {
+                call,
+                cache: cache.head(call.layer, head),
+                head,
+                width,
+                last: call.start + positions - 1,
+                rows: first..rows.min(first + rows_at_once),
+                out: &out,
+                masses: &masses,
+            });
+        }
+    });
 }
 
 /// Scores of `R` queries against whole tiles of sixteen positions.

@@ -1,4 +1,4 @@
-//! Both kernels against plain attention in f64, on every instruction set.
+//! The kernel against plain attention in f64, on every instruction set.
 
 use half::f16;
 
@@ -74,33 +74,36 @@ impl Case {
         let (width, dim) = (self.width(), self.dim);
         let query_heads = self.heads * self.attention.group;
         let start = self.positions / 2;
+        let observed = [0..1, self.positions / 4..self.positions, 3..3, 5..2];
         let mut many = vec![0.0; (self.positions - start) * width];
-        attend_many(&pool, isa, &cache, 1, self.attention, start, &self.queries[start * width..], &mut many);
-        let stride = self.positions.next_multiple_of(16);
-        let mut weights = vec![0.0; query_heads * stride];
+        let mut masses = vec![0.0; query_heads * observed.len()];
+        attend(&pool, isa, &self.call(&cache, start..self.positions, &observed), &mut many, &mut masses);
         let mut one = vec![0.0; width];
         for position in start..self.positions {
-            let queries = &self.queries[position * width..(position + 1) * width];
-            attend_one(&pool, isa, &cache, 1, self.attention, position, queries, &mut weights, &mut one);
-            let origin = self.attention.first_visible(position) / 16 * 16;
+            let call = self.call(&cache, position..position + 1, &observed);
+            attend(&ThreadPool::new(1), isa, &call, &mut one, &mut masses);
+            assert_eq!(one, many[(position - start) * width..][..width], "{}: alone and among others", isa.name());
             for head in 0..query_heads {
                 let (exact_weights, exact) = self.exact(position, head);
-                let many = &many[(position - start) * width + head * dim..][..dim];
-                for ((&exact, &one), &many) in exact.iter().zip(&one[head * dim..]).zip(many) {
-                    assert!((f64::from(one) - exact).abs() < 5e-6, "{} one: {one} for {exact}", isa.name());
-                    assert!((f64::from(many) - exact).abs() < 5e-6, "{} many: {many} for {exact}", isa.name());
+                for (&exact, &found) in exact.iter().zip(&one[head * dim..]) {
+                    assert!((f64::from(found) - exact).abs() < 5e-6, "{}: {found} for {exact}", isa.name());
                 }
-                for (seen, &exact) in exact_weights.iter().enumerate().skip(origin).take(position + 1 - origin) {
-                    let found = f64::from(weights[head * stride + seen - origin]);
-                    assert!((found - exact).abs() < 5e-6, "{} weight {seen}: {found} for {exact}", isa.name());
+                for (range, &found) in observed.iter().zip(&masses[head * observed.len()..]) {
+                    let exact: f64 = exact_weights.iter().take(range.end).skip(range.start).sum();
+                    assert!((f64::from(found) - exact).abs() < 5e-6, "{} {range:?}: {found} for {exact}", isa.name());
                 }
             }
         }
     }
+
+    fn call<'a>(&'a self, cache: &'a KvCache, rows: Range<usize>, observed: &'a [Range<usize>]) -> Attend<'a> {
+        let queries = &self.queries[rows.start * self.width()..rows.end * self.width()];
+        Attend { cache, layer: 1, attention: self.attention, start: rows.start, queries, observed }
+    }
 }
 
 #[test]
-fn both_kernels_equal_plain_attention() {
+fn the_kernel_equals_plain_attention() {
     for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
         for (heads, group, dim, positions, window) in [
             (1, 1, 16, 1, None),
@@ -123,9 +126,6 @@ fn a_value_that_is_no_number_is_not_hidden() {
     case.queries.fill(f32::NAN);
     let cache = case.cache(&pool);
     let mut out = vec![0.0; case.queries.len()];
-    attend_many(&pool, Isa::detect(), &cache, 1, case.attention, 0, &case.queries, &mut out);
+    attend(&pool, Isa::detect(), &case.call(&cache, 0..20, &[]), &mut out, &mut []);
     assert!(out.iter().all(|value| value.is_nan()));
-    let (mut weights, mut one) = (vec![0.0; 2 * 32], vec![0.0; 32]);
-    attend_one(&pool, Isa::detect(), &cache, 1, case.attention, 19, &case.queries[..32], &mut weights, &mut one);
-    assert!(one.iter().all(|value| value.is_nan()));
 }

@@ -1,0 +1,175 @@
+//! The CPU runner: every architecture of [`DecoderConfig`] over our own kernels.
+//!
+//! A [`CpuNetwork`] holds all weight matrices repacked into one huge-page arena, in the precision of the file (plain
+//! floats become 8 bits); norms and biases as f32; the embedding stays in the mapped file and rows are expanded when they are
+//! looked up. A session holds the half-precision cache and every buffer of a pass, allocated once.
+//!
+//! **Why beside candle.** Its products are two to three times slower than the processor allows, and its attention on CPU
+//! handles one query and one key at a time. **Exactness:** activations are rounded to 8 bits in blocks before each
+//! product, as llama.cpp does for the same weights; the candle runner is the reference in tests.
+
+mod inputs;
+mod layer;
+mod pass;
+mod session;
+
+use std::sync::Arc;
+
+use fontes_core::Result;
+
+use self::{
+    layer::{Layer, is_matrix},
+    session::CpuSession,
+};
+use super::{
+    DecoderError, DecoderWeights, Network, Role, Session,
+    config::{DecoderConfig, Pairing},
+};
+use crate::{
+    kernels::{Arena, Isa, MAX_HEAD_DIM, PackError, PackedMatrix, RotaryLayout, ThreadPool},
+    weights::WeightsError,
+};
+
+/// How the CPU runner is to work.
+#[derive(Clone)]
+pub struct CpuOptions {
+    /// The threads it computes on.
+    pub pool: Arc<ThreadPool>,
+    /// The kernels.
+    pub isa: Isa,
+    /// Bytes that weights, cache and scratch may take together; `None` does not ask.
+    pub max_memory: Option<u64>,
+}
+
+/// A decoder whose weights are packed for the CPU kernels.
+pub struct CpuNetwork {
+    weights: DecoderWeights,
+    options: CpuOptions,
+    arena: Arena,
+    layers: Vec<Layer>,
+    output_norm: Vec<f32>,
+    output: PackedMatrix,
+}
+
+impl CpuNetwork {
+    /// Says whether the kernels cover the model.
+    pub fn supports(config: &DecoderConfig) -> bool {
+        config.head_dim <= MAX_HEAD_DIM
+    }
+
+    /// Says whether the file's weights are quantised, so that this runner loses nothing against the file.
+    ///
+    /// # Errors
+    /// As [`DecoderWeights::tensor`].
+    pub fn suits(weights: &DecoderWeights) -> Result<bool, DecoderError> {
+        Ok(Self::supports(weights.config())
+            && weights.tensor(Role::Layer(0, super::LayerRole::Down))?.dtype.is_quantised())
+    }
+
+    /// Packs all weights but the embedding.
+    ///
+    /// # Errors
+    /// [`DecoderError::TooLittleMemory`] before anything is packed; [`DecoderError::NotBuilt`] for heads that are too wide;
+    /// [`DecoderError::Weights`].
+    pub fn load(weights: DecoderWeights, options: CpuOptions) -> Result<Self, DecoderError> {
+        if !Self::supports(weights.config()) {
+            return Err(DecoderError::NotBuilt { what: "a CPU runner for heads of more than 256 channels" });
+        }
+        let mut total = 0_usize;
+        for role in weights.roles().filter(|&role| is_matrix(role)) {
+            let view = weights.tensor(role)?;
+            total = total.saturating_add(PackedMatrix::footprint(view.dtype, view.shape[0], view.shape[1]));
+        }
+        admit(&options, total as u64, "a smaller or more strongly quantised model would fit")?;
+        let out_of_memory = |_| too_little(total as u64, options.max_memory, "free memory first");
+        let mut arena = Arena::new(total).map_err(out_of_memory)?;
+        let mut loader = Loader { weights: &weights, pool: &options.pool, arena: &mut arena };
+        let layers =
+            (0..weights.config().layers).map(|layer| Layer::load(&mut loader, layer)).collect::<Result<_, _>>()?;
+        let output = loader.matrix(Role::Output)?;
+        let output_norm = weights.vector(Role::OutputNorm)?;
+        Ok(Self { layers, output_norm, output, arena, options, weights })
+    }
+
+    fn config(&self) -> &DecoderConfig {
+        self.weights.config()
+    }
+
+    /// Bytes of packed weights that one generated token reads.
+    pub fn packed_bytes(&self) -> usize {
+        self.arena.used()
+    }
+
+    /// Products per token: the multiply-adds of all matrices but the output's, which is asked for separately.
+    pub fn multiply_adds_per_token(&self) -> usize {
+        self.layers.iter().flat_map(Layer::matrices).map(|matrix| matrix.rows() * matrix.cols()).sum()
+    }
+}
+
+/// Refuses what is past the limit of memory.
+fn admit(options: &CpuOptions, needed: u64, fits: &str) -> Result<(), DecoderError> {
+    match options.max_memory {
+        Some(available) if needed > available => Err(too_little(needed, options.max_memory, fits)),
+        _ => Ok(()),
+    }
+}
+
+fn too_little(needed: u64, available: Option<u64>, fits: &str) -> DecoderError {
+    DecoderError::TooLittleMemory { needed, available: available.unwrap_or(0), fits: fits.to_owned() }
+}
+
+/// Packs tensors by role.
+struct Loader<'a> {
+    weights: &'a DecoderWeights,
+    pool: &'a ThreadPool,
+    arena: &'a mut Arena,
+}
+
+impl Loader<'_> {
+    fn matrix(&mut self, role: Role) -> Result<PackedMatrix, DecoderError> {
+        let view = self.weights.tensor(role)?;
+        let shape = [view.shape[0], view.shape[1]];
+        PackedMatrix::pack(self.arena, self.pool, view.dtype, shape, view.bytes).map_err(|error| match error {
+            PackError::Weights(error) => error.into(),
+            // Lengths were checked when the file was opened, and the arena was sized from the same shapes.
+            PackError::Full | PackError::WrongLength { .. } => WeightsError::WrongShape {
+                tensor: view.name.to_owned(),
+                wanted: shape.to_vec(),
+                found: view.shape.to_vec(),
+            }
+            .into(),
+        })
+    }
+}
+
+fn rotary_layout(pairing: Pairing) -> RotaryLayout {
+    match pairing {
+        Pairing::HalfSplit => RotaryLayout::HalfSplit,
+        Pairing::Interleaved => RotaryLayout::Interleaved,
+    }
+}
+
+impl Network for CpuNetwork {
+    fn output_size(&self) -> usize {
+        self.config().output_rows
+    }
+
+    fn input_size(&self) -> usize {
+        self.config().input_rows
+    }
+
+    fn context_length(&self) -> usize {
+        self.config().context_length
+    }
+
+    fn layers(&self) -> usize {
+        self.config().layers
+    }
+
+    fn session(&self, capacity: usize) -> Result<Box<dyn Session + '_>> {
+        Ok(Box::new(CpuSession::new(self, capacity)?))
+    }
+}
+
+#[cfg(test)]
+mod tests;
