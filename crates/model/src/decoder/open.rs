@@ -1,20 +1,24 @@
 //! From a path to a network.
 
-use std::{path::Path, sync::Arc};
+use std::{num::NonZeroUsize, path::Path, sync::Arc};
 
 use fontes_core::Result;
 
 use super::{
-    DecoderError, DecoderWeights, Network,
+    DecoderWeights, Network,
     candle::CandleNetwork,
-    options::{OpenOptions, Runner},
+    cpu::{CpuNetwork, CpuOptions},
+    options::{DeviceChoice, KvDtype, OpenOptions, Runner},
 };
-use crate::weights::TensorSource;
+use crate::{
+    kernels::{Isa, ThreadPool},
+    weights::TensorSource,
+};
 
 /// Opens the decoder at `path`: a GGUF file or a safetensors directory.
 ///
 /// # Errors
-/// Kinds as for [`crate::weights::WeightsError`] and [`DecoderError`]; the message names the file, tensor or key.
+/// Kinds as for [`crate::weights::WeightsError`] and [`super::DecoderError`]; the message names the file, tensor or key.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Network>> {
     let source = TensorSource::open(path)?;
     load(Arc::new(source), options)
@@ -26,8 +30,20 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Network>> {
 /// As [`open`].
 pub fn load(source: Arc<TensorSource>, options: &OpenOptions) -> Result<Box<dyn Network>> {
     let weights = DecoderWeights::new(source)?;
-    match options.runner {
-        Runner::Auto | Runner::Candle => Ok(Box::new(CandleNetwork::load(weights, options)?)),
-        Runner::Cpu => Err(DecoderError::NotBuilt { what: "the CPU runner" }.into()),
+    let fast = match options.runner {
+        Runner::Cpu => true,
+        Runner::Candle => false,
+        // What is not quantised stays exact, and so does what was asked for.
+        Runner::Auto => {
+            options.device == DeviceChoice::Cpu && options.kv_dtype == KvDtype::F16 && CpuNetwork::suits(&weights)?
+        }
+    };
+    if fast {
+        let threads = options.threads.or_else(|| std::thread::available_parallelism().ok());
+        let pool = ThreadPool::shared(threads.map_or(1, NonZeroUsize::get));
+        let options = CpuOptions { pool, isa: Isa::detect(), max_memory: options.max_memory };
+        Ok(Box::new(CpuNetwork::load(weights, options)?))
+    } else {
+        Ok(Box::new(CandleNetwork::load(weights, options)?))
     }
 }

@@ -94,6 +94,8 @@ pub struct OpenOptions {
     pub device: DeviceChoice,
     /// Bytes that weights, cache and scratch may take together; `None` does not ask.
     pub max_memory: Option<u64>,
+    /// Threads of the CPU runner; `None` uses every core the process may use. Models with the same number share them.
+    pub threads: Option<std::num::NonZeroUsize>,
 }
 
 impl OpenOptions {

@@ -74,7 +74,7 @@ impl Case {
         let (width, dim) = (self.width(), self.dim);
         let query_heads = self.heads * self.attention.group;
         let start = self.positions / 2;
-        let observed = [0..1, self.positions / 4..self.positions, 3..3, 5..2];
+        let observed = [0..1, self.positions / 4..self.positions, 3..3];
         let mut many = vec![0.0; (self.positions - start) * width];
         let mut masses = vec![0.0; query_heads * observed.len()];
         attend(&pool, isa, &self.call(&cache, start..self.positions, &observed), &mut many, &mut masses);
