@@ -28,6 +28,9 @@ const RESERVED_TOKENS: usize = 12;
 /// Shorter texts do not tell their language; they have the document's.
 const LANGUAGE_CHARS: usize = 60;
 
+/// Text split at once: some ten chunks.
+const WINDOW_BYTES: usize = 16 << 10;
+
 /// Longest header row kept as a heading, in characters.
 const HEADER_CHARS: usize = 240;
 
@@ -116,6 +119,10 @@ impl<'e> Chunker<'e> {
     }
 
     /// Splits running text at the largest of paragraph, line, sentence, word that fits.
+    ///
+    /// The splitter looks at every line break of its input for every chunk, which is quadratic: a million
+    /// lines of one character took minutes. It is given a window at a time; the last chunk of a window may be
+    /// cut short by its end and is made again as the first of the next.
     fn split(
         &self,
         text: &str,
@@ -129,8 +136,28 @@ impl<'e> Chunker<'e> {
             .with_overlap(overlap)
             .map_err(|error| Error::internal("chunk overlap does not fit").because(error))?;
         let splitter = TextSplitter::new(config);
-        let split = splitter.chunk_indices(&text[range.clone()]);
-        Ok(split.map(|(at, piece)| range.start + at..range.start + at + piece.len()).collect())
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        let (mut at, mut window) = (range.start, WINDOW_BYTES);
+        loop {
+            let end = text.floor_char_boundary(at.saturating_add(window).min(range.end));
+            let pieces = splitter.chunk_indices(&text[at..end]);
+            let mut found: Vec<Range<usize>> =
+                pieces.map(|(start, piece)| at + start..at + start + piece.len()).collect();
+            if end == range.end {
+                ranges.extend(found);
+                return Ok(ranges);
+            }
+            match found.pop() {
+                // Nothing but white space.
+                None => at = end,
+                // Not even one whole chunk.
+                Some(_) if found.is_empty() => window *= 2,
+                Some(open) => {
+                    ranges.extend(found);
+                    (at, window) = (open.start, WINDOW_BYTES);
+                }
+            }
+        }
     }
 
     /// Packs whole rows; a row that is too large by itself is split as text.

@@ -11,6 +11,10 @@ use text_splitter::ChunkSizer;
 /// Tokenizers need many times the memory of their input; pieces of this size bound it, whatever the text.
 const PIECE_BYTES: usize = 64 << 10;
 
+/// A run of characters that a tokenizer does not know can be a single token, megabytes long. Real text has three
+/// to six bytes in a token; from this many on, a token counts for more than one.
+const BYTES_PER_TOKEN: usize = 32;
+
 /// Where each token of one text begins.
 pub(super) struct TokenOffsets(Vec<usize>);
 
@@ -28,12 +32,12 @@ impl TokenOffsets {
     }
 
     /// Number of tokens that a piece of the text has on its own: those that begin in it, and one more when it
-    /// begins inside a token.
+    /// begins inside a token. Never less than one for every [`BYTES_PER_TOKEN`].
     pub(super) fn count(&self, range: &Range<usize>) -> usize {
         let first = self.0.partition_point(|&offset| offset < range.start);
         let last = self.0.partition_point(|&offset| offset < range.end);
         let torn = first > 0 && self.0.get(first).is_none_or(|&offset| offset > range.start);
-        last - first + usize::from(torn && !range.is_empty())
+        (last - first + usize::from(torn && !range.is_empty())).max(range.len() / BYTES_PER_TOKEN)
     }
 }
 
@@ -82,6 +86,9 @@ mod tests {
         assert_eq!(offsets.count(&(5..7)), 1, "a torn token still counts");
         assert_eq!(offsets.count(&(5..14)), 2);
         assert_eq!(offsets.count(&(4..4)), 0);
+        let unknown = "字".repeat(320);
+        let offsets = TokenOffsets::of(&unknown, &HashEmbedder::new(4)).unwrap();
+        assert_eq!(offsets.count(&(0..960)), 30, "one token, but long");
     }
 
     #[test]

@@ -217,3 +217,27 @@ proptest! {
         }
     }
 }
+
+/// Covers texts longer than one window of the splitter, among them shapes that were slow or made one huge chunk.
+#[test]
+fn long_texts_are_covered_whatever_their_shape() {
+    let shapes = [
+        "Die Bundesversammlung wählt die Mitglieder des Bundesrates. Sie tagt in Bern.\n".repeat(1_000),
+        "x\n".repeat(40_000),
+        "株式会社の取締役。".repeat(3_000),
+        "a".repeat(70_000),
+        format!("eins{}zwei", " ".repeat(50_000)),
+    ];
+    for text in shapes {
+        let document = document(&[(Paragraph, &text)]);
+        let chunks = cut(&document, &profile(64, 8));
+        let mut end = 0;
+        for chunk in &chunks {
+            assert!(text[end.min(chunk.span.start)..chunk.span.start].trim().is_empty(), "text between chunks is lost");
+            assert!(chunk.span.len() <= 64 * 32 + 32 && chunk.text.split_whitespace().count() <= 64);
+            assert!(chunk.span.end > end);
+            end = chunk.span.end;
+        }
+        assert_eq!(end, text.trim_end().len());
+    }
+}

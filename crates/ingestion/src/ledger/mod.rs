@@ -40,6 +40,8 @@ pub struct SqliteLedger {
     path: PathBuf,
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
+    /// One operation over ledger and indexes at a time, whoever holds a reference to the ledger.
+    turn: Mutex<()>,
     /// Locked until closed, also by a kill: the lock belongs to the open file, not to its name.
     _lock: File,
 }
@@ -77,12 +79,17 @@ impl SqliteLedger {
         let path = directory.join("ledger.sqlite");
         let writer = schema::open_writer(&path)?;
         let reader = schema::open_reader(&path)?;
-        Ok(Self { path, writer: Mutex::new(writer), reader: Mutex::new(reader), _lock: lock })
+        Ok(Self { path, writer: Mutex::new(writer), reader: Mutex::new(reader), turn: Mutex::new(()), _lock: lock })
     }
 
     /// The database file; its size is part of the disk use that `status` reports.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Waits for the turn to change ledger and indexes together.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {

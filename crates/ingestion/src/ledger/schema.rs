@@ -21,6 +21,9 @@ const CHECK_ALWAYS_BYTES: u64 = 64 << 20;
 /// How long a statement waits for another connection of this process.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// Prepared statements kept per connection: all of this crate's, so that none is compiled twice.
+const STATEMENTS: usize = 64;
+
 /// Opens a connection that writes.
 ///
 /// `synchronous=FULL` because the ledger is the only truth: a commit must survive power loss.
@@ -30,6 +33,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
     let size = std::fs::metadata(path).map_or(0, |file| file.len());
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -45,6 +49,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }

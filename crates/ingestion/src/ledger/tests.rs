@@ -112,6 +112,21 @@ fn newer_foreign_and_damaged_files_are_refused() {
 }
 
 #[test]
+fn a_full_disk_is_unavailable_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(golden(folder.path()));
+    let ledger = SqliteLedger::open(folder.path()).unwrap();
+    // SQLite gives the same error when the file may not grow as when the disk is full.
+    let pages: i64 = ledger.reader().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    ledger.writer.lock().unwrap().pragma_update(None, "max_page_count", pages).unwrap();
+    let entry = super::QuarantineEntry { message: "x".repeat(100_000), ..ledger.quarantined().unwrap()[0].clone() };
+    let error = ledger.quarantine(&[entry], std::time::UNIX_EPOCH).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("write failed: the disk is full"), "{error}");
+    assert_eq!(ledger.quarantined().unwrap()[0].attempts, 1);
+}
+
+#[test]
 fn a_directory_that_cannot_be_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "x").unwrap();

@@ -17,7 +17,7 @@ impl Ingestion {
     /// # Errors
     /// `Corrupt` when the ledger itself is damaged: it is the truth, nothing repairs it.
     pub fn check(&self, repair: bool) -> Result<CheckReport> {
-        let _turn = self.turn();
+        let _turn = self.parts.ledger.turn();
         self.parts.ledger.check_integrity()?;
         self.recover_turn()?;
         let mut report = self.compare()?;
@@ -71,7 +71,7 @@ impl Ingestion {
     /// `NotFound` when one of `documents` is unknown; then nothing is erased. After any other error the
     /// documents are already invisible, and [`Ingestion::recover`] completes the erasure.
     pub fn forget(&self, documents: &[DocumentId]) -> Result<Vec<Erasure>> {
-        let _turn = self.turn();
+        let _turn = self.parts.ledger.turn();
         self.recover_turn()?;
         let ledger = &self.parts.ledger;
         let mut family: Vec<DocumentId> = Vec::new();

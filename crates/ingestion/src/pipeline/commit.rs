@@ -30,12 +30,7 @@ pub(super) const BATCH: usize = 32;
 
 impl Ingestion {
     /// Writes a group of documents through both indexes; `vectors` has one vector per chunk, in order.
-    pub(super) fn write(
-        &self,
-        group: &[Box<Prepared>],
-        vectors: &[Vec<f32>],
-        labels: &Labels,
-    ) -> Result<IndexSnapshot> {
+    pub(super) fn write(&self, group: &[Prepared], vectors: &[Vec<f32>], labels: &Labels) -> Result<IndexSnapshot> {
         let revisions: Vec<NewRevision<'_>> = group.iter().map(|prepared| revision_of(prepared, labels)).collect();
         let staged = self.parts.ledger.stage(&revisions, self.parts.clock.now())?;
         let chunks = group

@@ -15,10 +15,7 @@ mod run;
 mod tests;
 mod walk;
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use fontes_core::{Cancel, Clock, Embedder, Labels, LexicalIndex, Result, VectorIndex};
 use fontes_extract::{ExtractError, Extraction, ParseLimits, WorkerPool};
@@ -102,14 +99,12 @@ pub struct IngestRequest {
 /// Brings documents in, takes them out, and keeps ledger and indexes in step.
 pub struct Ingestion {
     parts: IngestionParts,
-    /// One writing operation at a time.
-    turn: Mutex<()>,
 }
 
 impl Ingestion {
     /// Puts the parts together. Call [`Ingestion::recover`] before the first search.
     pub fn new(parts: IngestionParts) -> Self {
-        Self { parts, turn: Mutex::new(()) }
+        Self { parts }
     }
 
     /// The ledger.
@@ -123,7 +118,7 @@ impl Ingestion {
     /// # Errors
     /// Those of the ledger and the indexes; calling again goes on where it stopped.
     pub fn recover(&self) -> Result<Recovery> {
-        let _turn = self.turn();
+        let _turn = self.parts.ledger.turn();
         self.recover_turn()
     }
 
@@ -143,11 +138,7 @@ impl Ingestion {
         observer: &mut dyn FnMut(IngestEvent<'_>),
         cancel: &Cancel,
     ) -> Result<IngestSummary> {
-        let _turn = self.turn();
+        let _turn = self.parts.ledger.turn();
         run::run(self, request, observer, cancel)
-    }
-
-    fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

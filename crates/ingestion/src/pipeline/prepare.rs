@@ -1,13 +1,13 @@
 //! From a file to something to write: read, compare, extract, chunk. Runs on several threads.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use fontes_core::{Cancel, Chunk, Digest, Document, DocumentId, Embedder, Error, ErrorKind, Result};
 use fontes_extract::{Child, ExtractError, Extraction};
 
 use super::{
     Extractor, IngestLimits, IngestRequest,
-    budget::Permit,
+    budget::{Budget, Permit},
     read::{ReadFault, read_stable},
     report::{FileError, FileRecord, FileStatus},
     walk::{FoundFile, locator},
@@ -118,6 +118,21 @@ impl Preparer<'_> {
             Ok(bytes) => self.item(&place, &bytes, &mut Inside::default(), &mut counting)?,
         }
         permit.settle(held);
+        send(emit, Item::Done { bytes: found.bytes, permit })
+    }
+
+    /// Sets a file aside that met a defect of Fontes.
+    pub(super) fn panicked(&self, found: &FoundFile, budget: &Arc<Budget>, emit: &mut Emit<'_>) -> Result<(), Stop> {
+        let fault = ReadFault {
+            kind: ErrorKind::Internal,
+            code: "internal",
+            message: "a defect of fontes kept the file from being prepared".into(),
+            advice: "report the kind of this file; the run goes on without it",
+            transient: true,
+        };
+        let path = found.path.to_string_lossy().into_owned();
+        send(emit, Item::Quarantine(self.path_fault(locator(&found.path), path, None, fault)))?;
+        let Some(permit) = budget.claim(0, &|| false) else { return Err(Stop::Cancelled) };
         send(emit, Item::Done { bytes: found.bytes, permit })
     }
 

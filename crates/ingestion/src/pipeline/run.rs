@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -111,7 +112,10 @@ fn prepare_files(
         }
         let Some(permit) = budget.claim(cost_of_reading(found), &stopped) else { return };
         let mut emit = |item| sender.send(Ok(item)).is_ok();
-        match preparer.file(found, permit, &mut emit) {
+        // A defect met by one file must not end the run. Nothing the closure shares is left half-written: the
+        // ledger rolls back a transaction that is dropped.
+        let prepared = catch_unwind(AssertUnwindSafe(|| preparer.file(found, permit, &mut emit)));
+        match prepared.unwrap_or_else(|_panic| preparer.panicked(found, budget, &mut emit)) {
             Ok(()) => {}
             Err(Stop::Cancelled) => return,
             Err(Stop::Failed(error)) => {
@@ -126,7 +130,7 @@ fn prepare_files(
 /// Documents to be written together, and what becomes true with them.
 #[derive(Default)]
 struct Group {
-    writes: Vec<Box<Prepared>>,
+    writes: Vec<Prepared>,
     quarantine: Vec<QuarantineEntry>,
     gone: Vec<KnownDocument>,
     release: Vec<Vec<u8>>,
@@ -200,7 +204,7 @@ impl<'a> Writer<'a> {
         match item {
             Item::Write(prepared) => {
                 group.chunks += prepared.chunks.len();
-                group.writes.push(prepared);
+                group.writes.push(*prepared);
             }
             Item::Settled(record) => group.settled.push(record),
             Item::Quarantine(entry) => group.quarantine.push(entry),
@@ -285,7 +289,7 @@ impl<'a> Writer<'a> {
 
     /// Embeds every chunk of the group, texts of like length together: a batch is as slow as its longest.
     /// The result has the order of the chunks; `None` when asked to stop.
-    fn embed(&mut self, writes: &[Box<Prepared>]) -> Result<Option<Vec<Vec<f32>>>> {
+    fn embed(&mut self, writes: &[Prepared]) -> Result<Option<Vec<Vec<f32>>>> {
         let embedder = &*self.ingestion.parts.embedder;
         let chunks = writes.iter().flat_map(|prepared| prepared.chunks.iter().map(move |chunk| (prepared, chunk)));
         let texts = chunks

@@ -228,6 +228,30 @@ fn one_root_says_nothing_about_another() {
 }
 
 #[test]
+fn a_defect_costs_one_file() {
+    let site = Site::new();
+    site.put("a.txt", "PANIC");
+    site.put("b.txt", "fine");
+    let (summary, records) = site.ingest();
+    assert_eq!((summary.documents_new, summary.quarantined), (1, 1));
+    assert_eq!(records[0].error.as_ref().unwrap().kind, ErrorKind::Internal);
+    site.assert_consistent();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_in_any_encoding_are_files_like_others() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let site = Site::new();
+    for name in [&b"caf\xe9.txt"[..], b"caf\xe8.txt", "Käse 株式.txt".as_bytes(), b"new\nline.txt"] {
+        std::fs::write(site.root.join(std::ffi::OsStr::from_bytes(name)), name).unwrap();
+    }
+    assert_eq!(site.ingest().0.documents_new, 4);
+    assert_eq!(site.ingest().0.documents_unchanged, 4);
+    site.assert_consistent();
+}
+
+#[test]
 fn without_a_worker_the_run_fails_and_sets_nothing_aside() {
     let site = Site::new();
     site.put("a.txt", "NOWORKER");

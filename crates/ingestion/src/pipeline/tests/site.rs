@@ -22,7 +22,7 @@ use crate::{
     pipeline::{Extractor, FileStatus},
 };
 
-/// The real parsers without the process around them, and three tricks by content: `CRASH` kills the parser,
+/// The real parsers without the process around them, and tricks by content: `CRASH` kills the parser,
 /// `BOX name=text;…` is a container, `NOWORKER` means that no worker starts.
 pub(super) struct InProcess {
     pub(super) calls: AtomicUsize,
@@ -36,6 +36,9 @@ impl Extractor for InProcess {
         }
         if bytes.starts_with(b"CRASH") {
             return Err(ExtractError::Crashed { how: "signal 11".into() });
+        }
+        if bytes.starts_with(b"PANIC") {
+            panic!("planned");
         }
         if bytes.starts_with(b"SLOW") {
             return Err(ExtractError::TimedOut { seconds: 60 });
