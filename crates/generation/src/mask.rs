@@ -18,7 +18,7 @@ pub struct MarkerMask {
 struct Tokens {
     /// Tokens with a bracket anywhere in them.
     bracketed: Vec<TokenId>,
-    /// Tokens that may come inside brackets: those that begin with a digit, a comma, a space or the closer.
+    /// Tokens that may come inside brackets: digits, commas and spaces up to the closer.
     inner: Vec<TokenId>,
 }
 
@@ -117,7 +117,8 @@ impl Tokens {
             if bytes.iter().any(|byte| matches!(byte, b'[' | b']')) {
                 bracketed.push(token);
             }
-            if bytes.first().is_some_and(|byte| matches!(byte, b'0'..=b'9' | b',' | b' ' | b']')) {
+            let mut until_close = bytes.iter().take_while(|byte| **byte != b']');
+            if !bytes.is_empty() && until_close.all(|byte| matches!(byte, b'0'..=b'9' | b',' | b' ')) {
                 inner.push(token);
             }
         }
