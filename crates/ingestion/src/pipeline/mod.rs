@@ -11,6 +11,7 @@ mod prepare;
 mod read;
 mod report;
 mod run;
+mod stamp;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -99,12 +100,13 @@ pub struct IngestRequest {
 /// Brings documents in, takes them out, and keeps ledger and indexes in step.
 pub struct Ingestion {
     parts: IngestionParts,
+    stamps: stamp::Stamps,
 }
 
 impl Ingestion {
     /// Puts the parts together. Call [`Ingestion::recover`] before the first search.
     pub fn new(parts: IngestionParts) -> Self {
-        Self { parts }
+        Self { parts, stamps: stamp::Stamps::default() }
     }
 
     /// The ledger.
@@ -124,7 +126,8 @@ impl Ingestion {
 
     /// Brings both indexes in step with what `request` finds.
     ///
-    /// Incremental by content: what is as before costs one read. Documents whose files are gone from below
+    /// Incremental by content: what is as before costs one read, and a further run of the same process not even
+    /// that while the file looks untouched. Documents whose files are gone from below
     /// the roots are removed, unless their folder could not be read. A file that gives no document is
     /// quarantined and the run goes on; an earlier revision of it stays searchable. A set `cancel` ends the
     /// run soon, with everything reported so far durable and the rest as before.

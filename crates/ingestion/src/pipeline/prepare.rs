@@ -1,6 +1,6 @@
 //! From a file to something to write: read, compare, extract, chunk. Runs on several threads.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::SystemTime};
 
 use fontes_core::{Cancel, Chunk, Digest, Document, DocumentId, Embedder, Error, ErrorKind, Result};
 use fontes_extract::{Child, ExtractError, Extraction};
@@ -10,6 +10,7 @@ use super::{
     budget::{Budget, Permit},
     read::{ReadFault, read_stable},
     report::{FileError, FileRecord, FileStatus},
+    stamp::{Stamp, Stamps},
     walk::{FoundFile, locator},
 };
 use crate::{
@@ -74,6 +75,10 @@ pub(super) struct Preparer<'a> {
     pub(super) profiles: &'a Profiles,
     pub(super) request: &'a IngestRequest,
     pub(super) limits: &'a IngestLimits,
+    /// What files looked like when this process last read them.
+    pub(super) stamps: &'a Stamps,
+    /// When the run began.
+    pub(super) now: SystemTime,
     pub(super) cancel: &'a Cancel,
 }
 
@@ -113,12 +118,29 @@ impl Preparer<'_> {
             held += weight(&item);
             emit(item)
         };
-        match read_stable(&found.path, self.limits.max_file_bytes) {
-            Err(fault) => send(&mut counting, Item::Quarantine(self.fault(&place, None, fault)))?,
-            Ok(bytes) => self.item(&place, &bytes, &mut Inside::default(), &mut counting)?,
-        }
+        self.contents(found, &place, &mut counting)?;
         permit.settle(held);
         send(emit, Item::Done { bytes: found.bytes, permit })
+    }
+
+    fn contents(&self, found: &FoundFile, place: &Place<'_>, emit: &mut Emit<'_>) -> Result<(), Stop> {
+        // Taken before the reading: a change meanwhile makes the stamp an old one.
+        let stamp = std::fs::symlink_metadata(&found.path).ok().and_then(|metadata| Stamp::of(&metadata));
+        if let Some(sha256) = stamp.and_then(|stamp| self.stamps.digest(place.id, stamp))
+            && self.as_before(place, sha256, emit)?
+        {
+            return Ok(());
+        }
+        match read_stable(&found.path, self.limits.max_file_bytes) {
+            Err(fault) => send(emit, Item::Quarantine(self.fault(place, None, fault))),
+            Ok(bytes) => {
+                let sha256 = Digest::of(&bytes);
+                if let Some(stamp) = stamp {
+                    self.stamps.remember(place.id, stamp, sha256, self.now);
+                }
+                self.item(place, &bytes, sha256, &mut Inside::default(), emit)
+            }
+        }
     }
 
     /// Sets a file aside that met a defect of Fontes.
@@ -136,26 +158,43 @@ impl Preparer<'_> {
         send(emit, Item::Done { bytes: found.bytes, permit })
     }
 
-    fn item(&self, place: &Place<'_>, bytes: &[u8], inside: &mut Inside, emit: &mut Emit<'_>) -> Result<(), Stop> {
-        let sha256 = Digest::of(bytes);
+    /// Says whether these bytes need no work, and if so tells what is known of them.
+    fn as_before(&self, place: &Place<'_>, sha256: Digest, emit: &mut Emit<'_>) -> Result<bool, Stop> {
         let source = &self.request.labels.source;
         let known = self.ledger.known(place.id)?;
         let aside = self.ledger.quarantine_entry(source, &place.locator)?;
-        if let Some(known) = known.as_ref().filter(|known| self.is_current(known, sha256)) {
+        if let Some(known) = known.filter(|known| self.is_current(known, sha256)) {
             let parts = self.ledger.quarantined_inside(source, &place.locator)?;
-            if !parts.iter().any(|part| self.deserves_retry(part)) {
-                if aside.is_some() {
-                    send(emit, Item::Release(place.locator.clone()))?;
-                }
-                self.unchanged(known, emit)?;
-                for part in &parts {
-                    send(emit, Item::Settled(FileRecord::quarantined(part)))?;
-                }
-                return Ok(());
+            if parts.iter().any(|part| self.deserves_retry(part)) {
+                return Ok(false);
             }
-        } else if let Some(entry) = aside.filter(|entry| entry.sha256 == Some(sha256) && !self.deserves_retry(entry)) {
-            return send(emit, Item::Settled(FileRecord::quarantined(&entry)));
+            if aside.is_some() {
+                send(emit, Item::Release(place.locator.clone()))?;
+            }
+            self.unchanged(&known, emit)?;
+            for part in &parts {
+                send(emit, Item::Settled(FileRecord::quarantined(part)))?;
+            }
+            return Ok(true);
         }
+        match aside.filter(|entry| entry.sha256 == Some(sha256) && !self.deserves_retry(entry)) {
+            Some(entry) => send(emit, Item::Settled(FileRecord::quarantined(&entry))).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn item(
+        &self,
+        place: &Place<'_>,
+        bytes: &[u8],
+        sha256: Digest,
+        inside: &mut Inside,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), Stop> {
+        if self.as_before(place, sha256, emit)? {
+            return Ok(());
+        }
+        let known = self.ledger.known(place.id)?;
         let status = if known.is_some() { FileStatus::Changed } else { FileStatus::New };
         match self.extractor.extract(bytes, place.name, self.cancel) {
             Ok(extraction) => self.extracted(place, (sha256, bytes.len() as u64), extraction, status, inside, emit),
@@ -239,7 +278,7 @@ impl Preparer<'_> {
                     let entry = self.extract_fault(&place, Digest::of(&child.bytes), &error);
                     send(emit, Item::Quarantine(entry))?;
                 }
-                None => self.item(&place, &child.bytes, inside, emit)?,
+                None => self.item(&place, &child.bytes, Digest::of(&child.bytes), inside, emit)?,
             }
             present.insert(place.locator);
         }

@@ -69,6 +69,8 @@ pub(super) fn run(
         profiles: &parts.profiles,
         request,
         limits: &parts.limits,
+        stamps: &ingestion.stamps,
+        now: started,
         cancel,
     };
     let budget = Budget::new(parts.limits.in_flight_bytes);

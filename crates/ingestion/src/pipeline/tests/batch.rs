@@ -325,3 +325,17 @@ fn forgotten_documents_are_gone_from_everywhere() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(site.find("keep").len(), 1, "all or nothing");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_remembered_file_is_noticed_when_it_changes() {
+    let mut site = Site::new();
+    site.put("a.txt", "alpha");
+    site.ingest();
+    assert_eq!(site.ingest().0.documents_unchanged, 1);
+    site.put("a.txt", "other");
+    assert_eq!(site.ingest().0.documents_changed, 1, "of the same length");
+    assert_eq!(site.find("other").len(), 1);
+    site.crash();
+    assert_eq!(site.ingest().0.documents_unchanged, 1);
+}
