@@ -85,8 +85,12 @@ pub(crate) fn page(builder: &mut Builder, text: &str) -> Result<(), ExtractError
         match edge {
             Edge::Open(node) => match node.value() {
                 Node::Element(element) => {
-                    let layout = element.name() == "table" && is_layout(element, node.descendants());
-                    writer.open(element, layout);
+                    let special = match element.name() {
+                        "table" => is_layout(element, node.descendants()),
+                        "ul" | "ol" => writer.furniture == 0 && is_menu(node),
+                        _ => false,
+                    };
+                    writer.open(element, special);
                 }
                 Node::Text(text) => writer.text(text),
                 _ => {}
@@ -167,6 +171,34 @@ fn is_layout<'a>(table: &Element, below: impl Iterator<Item = ego_tree::NodeRef<
         })
 }
 
+/// Links from which on a list of nothing but short links is a menu (Wikipedia names 150 languages so).
+const MENU_LINKS: usize = 20;
+
+/// Says whether a list is navigation: many links, short ones, and hardly a word beside them.
+fn is_menu(list: ego_tree::NodeRef<'_, Node>) -> bool {
+    let (mut links, mut linked, mut all, mut inside) = (0_usize, 0_usize, 0_usize, 0_usize);
+    for edge in list.traverse() {
+        match edge {
+            Edge::Open(node) => match node.value() {
+                Node::Element(element) if element.name() == "a" => {
+                    inside += 1;
+                    links += 1;
+                }
+                Node::Text(text) => {
+                    let letters = text.chars().filter(|c| !c.is_whitespace()).count();
+                    all += letters;
+                    linked += if inside > 0 { letters } else { 0 };
+                }
+                _ => {}
+            },
+            Edge::Close(node) => {
+                inside -= usize::from(node.value().as_element().is_some_and(|element| element.name() == "a"));
+            }
+        }
+    }
+    links >= MENU_LINKS && linked * 100 >= all * 95 && linked <= links * 25
+}
+
 /// Turns opened and closed elements into blocks.
 struct Writer<'b> {
     builder: &'b mut Builder,
@@ -176,6 +208,8 @@ struct Writer<'b> {
     hidden: usize,
     /// Next number of each open list; `None` for bullets.
     lists: Vec<Option<u64>>,
+    /// Depth of the list that is a menu, 0 when none is.
+    menu: usize,
     heading: Option<u8>,
     preformatted: usize,
     furniture: usize,
@@ -194,6 +228,7 @@ impl<'b> Writer<'b> {
             skipping: 0,
             hidden: 0,
             lists: Vec::new(),
+            menu: 0,
             heading: None,
             preformatted: 0,
             furniture: 0,
@@ -220,10 +255,12 @@ impl<'b> Writer<'b> {
         }
     }
 
-    fn open(&mut self, element: &Element, layout: bool) {
+    /// `special` marks tables that only place things, and lists that are menus.
+    fn open(&mut self, element: &Element, special: bool) {
         let name = element.name();
         let hidden = is_hidden(element);
-        if self.skipping > 0 || hidden || SKIPPED.contains(&name) {
+        let navigation = element.attr("role") == Some("navigation");
+        if self.skipping > 0 || hidden || navigation || SKIPPED.contains(&name) {
             self.hidden += usize::from(hidden && self.skipping == 0);
             self.skipping += 1;
             return;
@@ -242,6 +279,11 @@ impl<'b> Writer<'b> {
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => self.heading = name[1..].parse().ok(),
             "pre" => self.preformatted += 1,
             "footer" => self.furniture += 1,
+            "ul" | "ol" if special => {
+                self.lists.push(None);
+                self.menu = self.lists.len();
+                self.furniture += 1;
+            }
             "ul" => self.lists.push(None),
             "ol" => self.lists.push(Some(element.attr("start").and_then(|start| start.parse().ok()).unwrap_or(1))),
             "li" if self.table.is_none() => {
@@ -256,8 +298,8 @@ impl<'b> Writer<'b> {
                 self.inline.push_str(&marker);
             }
             "table" => {
-                self.layouts.push(layout);
-                if !layout && self.table.is_none() {
+                self.layouts.push(special);
+                if !special && self.table.is_none() {
                     self.table = Some(Vec::new());
                 }
             }
@@ -297,6 +339,10 @@ impl<'b> Writer<'b> {
             }
             "ul" | "ol" => {
                 self.flush();
+                if self.menu > 0 && self.menu == self.lists.len() {
+                    self.menu = 0;
+                    self.furniture = self.furniture.saturating_sub(1);
+                }
                 self.lists.pop();
             }
             "pre" => {
@@ -457,6 +503,17 @@ mod tests {
         ];
         assert_eq!(blocks(&extraction), expected);
         assert_eq!(extraction.warnings, ["left out 2 hidden elements"]);
+    }
+
+    #[test]
+    fn menus_are_furniture_and_lists_of_sources_are_not() {
+        let menu: String = (0..30).map(|number| format!("<li><a href=x>Page {number}</a></li>")).collect();
+        let sources: String =
+            (0..30).map(|number| format!("<li><a href=x>Law {number}</a> on a matter of weight</li>")).collect();
+        let extraction = parsed(&format!("<ul>{menu}</ul><p>text</p><ul>{sources}</ul>"));
+        let kinds: Vec<BlockKind> = blocks(&extraction).into_iter().map(|(kind, _)| kind).collect();
+        assert!(kinds[..30].iter().all(|kind| *kind == BlockKind::Furniture));
+        assert!(kinds[31..].iter().all(|kind| *kind == BlockKind::ListItem), "{kinds:?}");
     }
 
     #[test]

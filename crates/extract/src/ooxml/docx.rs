@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use fontes_core::BlockKind;
 use roxmltree::Node;
 
-use super::{is_on, numbering::Numbering, numbering::NumberingRef, styles::Styles};
+use super::{Relation, is_on, numbering::Numbering, numbering::NumberingRef, styles::Styles};
 use crate::{
     ExtractError, Extraction, MediaType, ParseLimits,
     builder::Builder,
@@ -42,19 +42,8 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
             read_notes(&xml::tree(&text, limits)?, element, &mut notes);
         }
     }
-    let furniture = |kind: &str, package: &mut Package<'_>| -> Result<Vec<String>, ExtractError> {
-        let mut texts = Vec::new();
-        for part in super::parts_of_kind(&relations, kind) {
-            if let Some(text) = package.text(part)? {
-                let text = block_text(xml::tree(&text, limits)?.root_element());
-                if !texts.contains(&text) {
-                    texts.push(text);
-                }
-            }
-        }
-        Ok(texts)
-    };
-    let (headers, footers) = (furniture("header", &mut package)?, furniture("footer", &mut package)?);
+    let headers = running_lines("header", &relations, &mut package, limits)?;
+    let footers = running_lines("footer", &relations, &mut package, limits)?;
     let mut builder = Builder::new(limits);
     builder.metadata = super::metadata(&mut package, limits);
     headers.iter().for_each(|text| builder.block(BlockKind::Furniture, text));
@@ -79,6 +68,25 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
         return Err(ExtractError::Empty);
     }
     builder.finish(MediaType::Docx)
+}
+
+/// The texts of the headers or footers, each once.
+fn running_lines(
+    kind: &str,
+    relations: &HashMap<String, Relation>,
+    package: &mut Package<'_>,
+    limits: &ParseLimits,
+) -> Result<Vec<String>, ExtractError> {
+    let mut texts = Vec::new();
+    for part in super::parts_of_kind(relations, kind) {
+        if let Some(text) = package.text(part)? {
+            let text = block_text(xml::tree(&text, limits)?.root_element());
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+    }
+    Ok(texts)
 }
 
 /// Collects notes by `element` and id. Separators, which Word stores as notes, have a type.

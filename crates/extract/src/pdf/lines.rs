@@ -49,6 +49,10 @@ struct Placed<'g> {
 impl<'g> Placed<'g> {
     fn new(glyph: &'g Glyph) -> Self {
         let (dx, dy) = (glyph.to.0 - glyph.from.0, glyph.to.1 - glyph.from.1);
+        // Nearly all text runs to the right: no trigonometry for it.
+        if dx > 0.0 && dy.abs() < 0.01 * dx {
+            return Self { glyph, start: glyph.from.0, end: glyph.to.0, baseline: glyph.from.1, direction: 0 };
+        }
         // Steps of five degrees: skewed scans stay with the horizontal text they belong to.
         #[expect(clippy::cast_possible_truncation, reason = "an angle in steps is between -36 and 36")]
         let direction = (dy.atan2(dx).to_degrees() / 5.0).round() as i32;
@@ -151,8 +155,8 @@ fn finish(lines: &mut Vec<Line>, open: &mut Vec<Placed<'_>>) {
 /// The rectangle around the characters: ascenders reach 0.75, descenders 0.25 of the size.
 fn area(open: &[Placed<'_>]) -> (f32, f32, f32, f32) {
     let mut area = (f32::MAX, f32::MAX, f32::MIN, f32::MIN);
+    let (sin, cos) = step_angle(open.first().map_or(0, |placed| placed.direction)).sin_cos();
     for placed in open {
-        let (sin, cos) = step_angle(placed.direction).sin_cos();
         let (up, down) = (placed.glyph.size * 0.75, placed.glyph.size * 0.25);
         for (x, y) in [placed.glyph.from, placed.glyph.to] {
             for (x, y) in [(x + up * sin, y - up * cos), (x - down * sin, y + down * cos)] {

@@ -241,6 +241,7 @@ fn is_file_name(title: &str) -> bool {
     let lower = title.trim().to_ascii_lowercase();
     lower.starts_with("microsoft word -")
         || lower == "untitled"
+        || !lower.contains(' ') && lower.contains('_')
         || [".doc", ".docx", ".pdf", ".indd", ".dvi", ".tex", ".qxd", ".xls", ".ppt"]
             .iter()
             .any(|extension| lower.ends_with(extension))
