@@ -181,11 +181,6 @@ impl EdgeIndex {
         }
         Ok(PointStruct::new(point_id(entry.chunk.id), entry.vector.to_vec(), payload(entry)))
     }
-
-    /// The number of points; counts one twice that an interrupted optimisation left in two segments.
-    fn len(&self) -> usize {
-        self.shard().info().points_count
-    }
 }
 
 impl VectorIndex for EdgeIndex {
@@ -219,7 +214,7 @@ impl VectorIndex for EdgeIndex {
 
     fn search(&self, vector: &[f32], scope: &AccessScope, filter: &Filter, k: usize) -> Result<Vec<Candidate>> {
         self.check(vector)?;
-        let limit = k.min(MAX_RESULTS).min(self.len());
+        let limit = k.min(MAX_RESULTS);
         let Some(filter) = scope_filter(scope, filter) else { return Ok(Vec::new()) };
         if limit == 0 {
             return Ok(Vec::new());
