@@ -198,7 +198,7 @@ pub struct Probe {
     /// f32, bf16 or f16; quantised files keep their own types
     #[arg(long, default_value = "f32")]
     pub dtype: String,
-    /// Which runner computes
+    /// Which runner computes; `auto` is the exact one for floats, the fast one for quantised files
     #[arg(long, value_enum, default_value_t = RunnerChoice::Auto)]
     pub runner: RunnerChoice,
 }

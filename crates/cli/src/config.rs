@@ -72,6 +72,8 @@ pub struct Remote {
     pub base_url: String,
     /// Model name on that server.
     pub model: String,
+    /// Longest prompt plus answer that server takes, in tokens.
+    pub context_length: usize,
     /// File with the API key, or empty.
     pub api_key_file: PathBuf,
 }

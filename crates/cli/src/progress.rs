@@ -1,7 +1,7 @@
 //! Progress bars on stderr, for a person at a terminal only.
 
 use fontes_ingestion::{FileRecord, FileStatus, IngestEvent};
-use fontes_model::store;
+use fontes_model::{quantize, store};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::Voice;
@@ -72,6 +72,33 @@ impl InstallProgress {
 }
 
 impl Drop for InstallProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Shows how far a quantisation is.
+pub struct QuantizeProgress {
+    bar: ProgressBar,
+}
+
+impl QuantizeProgress {
+    /// A bar, or silence when nobody watches.
+    pub fn new(voice: Voice) -> Self {
+        let bar = if voice.shows_progress() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        bar.set_style(style("{bar:30} {bytes}/{total_bytes} · {msg} · {eta} left"));
+        Self { bar }
+    }
+
+    /// Takes in a step.
+    pub fn show(&self, progress: quantize::Progress<'_>) {
+        self.bar.set_length(progress.total);
+        self.bar.set_position(progress.done);
+        self.bar.set_message(progress.current.to_owned());
+    }
+}
+
+impl Drop for QuantizeProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use anyhow::Context as _;
@@ -24,7 +24,8 @@ use fontes_index::{Index, Recipe};
 use fontes_ingestion::{Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Profiles, SqliteLedger};
 use fontes_model::{
     encoder,
-    generate::{self, RemoteGenerator, RemoteOptions},
+    generate,
+    remote::{RemoteGenerator, RemoteOptions},
     store::{InstalledModel, Manifest, ModelRole, ModelStore},
 };
 use fontes_retrieval::{Fusion, FusionMethod, Searcher};
@@ -38,14 +39,11 @@ const MODEL_MANIFEST: &str = include_str!("../../../config/models.toml");
 /// Name of the source of everything given on the command line.
 pub const FILES: &str = "files";
 
-/// How long a remote generator may take to accept a connection, and to say the next word.
-const REMOTE_PATIENCE: Duration = Duration::from_secs(120);
-
 const MIB: u64 = 1 << 20;
 
 /// The system clock.
 #[derive(Debug)]
-struct SystemClock;
+pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
@@ -124,35 +122,34 @@ pub fn generator_choice(config: &Config, flag: Option<&str>) -> anyhow::Result<G
 
 /// Loads what writes answers.
 pub fn generator(config: &Config, flag: Option<&str>) -> anyhow::Result<Option<Arc<dyn Generator>>> {
-    let options = generate::OpenOptions::default();
+    let open = |path: &Path, identity| {
+        let options = generate::Options { identity, now: Some(SystemClock.now()), ..generate::Options::default() };
+        generate::open(path, options)
+    };
     Ok(match generator_choice(config, flag)? {
         GeneratorChoice::None => None,
         GeneratorChoice::Installed(model) if model.role != ModelRole::Generator => {
             let what = format!("model {:?} does not generate text", model.name);
             return Err(Error::invalid(what).advise("`fontes models list` shows which models do").into());
         }
-        GeneratorChoice::Installed(model) => {
-            Some(Arc::new(generate::open(&model.weights(), &options.named(model.identity()))?))
-        }
-        GeneratorChoice::Path(path) => Some(Arc::new(generate::open(&path, &options)?)),
+        GeneratorChoice::Installed(model) => Some(Arc::new(open(&model.weights(), Some(model.identity()))?)),
+        GeneratorChoice::Path(path) => Some(Arc::new(open(&path, None)?)),
         GeneratorChoice::Remote => Some(Arc::new(remote(&config.models.remote)?)),
     })
 }
 
+/// The generator of a configured server.
 fn remote(remote: &config::Remote) -> anyhow::Result<RemoteGenerator> {
     if remote.base_url.is_empty() {
         return Err(Error::invalid("no remote server is configured").advise("set models.remote.base_url").into());
     }
-    let api_key = match remote.api_key_file.as_os_str().is_empty() {
-        true => None,
-        false => {
-            let path = &remote.api_key_file;
-            let key = std::fs::read_to_string(path).with_context(|| format!("API key file {}", path.display()))?;
-            Some(key.trim().to_owned())
-        }
-    };
-    let options = RemoteOptions { api_key, patience: REMOTE_PATIENCE, ..RemoteOptions::default() };
-    Ok(RemoteGenerator::new(&remote.base_url, &remote.model, options)?)
+    let mut options = RemoteOptions::new(&remote.base_url, &remote.model, remote.context_length);
+    if !remote.api_key_file.as_os_str().is_empty() {
+        let path = &remote.api_key_file;
+        let key = std::fs::read_to_string(path).with_context(|| format!("API key file {}", path.display()))?;
+        options.api_key = Some(key.trim().to_owned());
+    }
+    Ok(RemoteGenerator::new(options).map_err(Error::from)?)
 }
 
 /// Ledger, index and embedder of one data directory. One process at a time holds it.

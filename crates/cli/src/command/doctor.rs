@@ -191,8 +191,8 @@ fn sandbox() -> Vec<Check> {
     fontes_extract::worker::sandbox_report()
         .into_iter()
         .map(|mechanism| {
-            let status = if mechanism.available { Status::Ok } else { Status::Warn };
-            let advice = if mechanism.available { "" } else { "documents are still parsed in a process of their own, under the limits that remain" };
+            let status = if mechanism.active { Status::Ok } else { Status::Warn };
+            let advice = if mechanism.active { "" } else { "documents are still parsed in a process of their own, under the limits that remain" };
             Check::new("sandbox", status, format!("{}: {}", mechanism.name, mechanism.detail), advice)
         })
         .collect()

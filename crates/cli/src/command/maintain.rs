@@ -13,7 +13,7 @@ use crate::{
 pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
     let archive = Archive::open(config)?;
     let status = archive.ingestion(config)?.status()?;
-    let quarantined = archive.ledger.quarantine()?;
+    let quarantined = archive.ledger.quarantined()?;
     let disk = disk_bytes(&config.data.dir);
     let generator = wiring::generator_choice(config, None).map_or_else(|error| error.to_string(), |choice| choice.to_string());
     if voice.json {

@@ -1,9 +1,11 @@
 //! `fontes models`: the model store, raw probes, quantisation.
 
+use std::path::Path;
+
 use fontes_core::{Cancel, Error};
 use fontes_model::{
-    decoder,
-    quantize::{self, QuantizeOptions},
+    decoder::{self, Dtype, OpenOptions},
+    quantize,
     store::{ModelStatus, ModelStore},
 };
 
@@ -12,7 +14,7 @@ use crate::{
     config::Config,
     interrupt,
     output::{Outcome, Voice},
-    progress::InstallProgress,
+    progress::{InstallProgress, QuantizeProgress},
     wiring,
 };
 
@@ -20,17 +22,7 @@ use crate::{
 pub fn run(config: &Config, voice: Voice, command: Models) -> anyhow::Result<Outcome> {
     match command {
         Models::Probe(arguments) => return probe(voice, &arguments),
-        Models::Quantize { dir, kind, output } => {
-            let options = QuantizeOptions { kind: kind.parse()?, ..QuantizeOptions::default() };
-            let cancel = interrupt::install()?;
-            let written = quantize::quantize(&dir, &output, &options, &mut |_| {}, &cancel)?;
-            if voice.json {
-                voice.object(&written)?;
-            } else {
-                voice.line(&format!("{}: {} bytes, sha256 {}", written.path.display(), written.bytes, written.sha256))?;
-            }
-            return Ok(Outcome::Done);
-        }
+        Models::Quantize { dir, kind, output } => return quantized(voice, &dir, &kind, &output),
         _ => {}
     }
     let store = wiring::model_store(config)?;
@@ -123,13 +115,39 @@ impl From<RunnerChoice> for decoder::Runner {
     }
 }
 
+/// Writes a quantised file, with progress.
+fn quantized(voice: Voice, dir: &Path, kind: &str, output: &Path) -> anyhow::Result<Outcome> {
+    let target = kind.parse().map_err(Error::from)?;
+    let progress = QuantizeProgress::new(voice);
+    let written = quantize::quantize(dir, target, output, None, &mut |step| progress.show(step)).map_err(Error::from)?;
+    drop(progress);
+    if voice.json {
+        voice.object(&written)?;
+    } else {
+        voice.line(&format!("{}: {} bytes, sha256 {}", written.path.display(), written.bytes, written.sha256))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Float weights in memory, by name.
+fn dtype(name: &str) -> anyhow::Result<Dtype> {
+    match name {
+        "f32" => Ok(Dtype::F32),
+        "bf16" => Ok(Dtype::Bf16),
+        "f16" => Ok(Dtype::F16),
+        _ => Err(Error::invalid(format!("dtype {name:?} is not known")).advise("use f32, bf16 or f16").into()),
+    }
+}
+
+/// Raw logits. Exact arithmetic (an f32 cache) unless a runner is chosen: a probe is for comparing.
 fn probe(voice: Voice, arguments: &Probe) -> anyhow::Result<Outcome> {
-    let options = decoder::OpenOptions {
+    let options = OpenOptions {
+        dtype: dtype(&arguments.dtype)?,
         runner: arguments.runner.into(),
-        dtype: arguments.dtype.parse()?,
-        ..decoder::OpenOptions::default()
+        ..OpenOptions::exact()
     };
-    let result = decoder::probe(&arguments.path, &arguments.ids, arguments.greedy, &options)?;
+    let network = decoder::open(&arguments.path, &options)?;
+    let result = decoder::probe(network.as_ref(), &arguments.ids, arguments.greedy, &wiring::SystemClock)?;
     if voice.json {
         voice.object(&result)?;
     } else {
