@@ -208,3 +208,72 @@ fn element_bits(dtype: &str) -> Option<u64> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(header: &str, data: usize) -> Vec<u8> {
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &vec![0; data]].concat()
+    }
+
+    const VALID: &str = r#"{"__metadata__":{"format":"pt"},"b":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]},"n":{"dtype":"I64","shape":[1],"data_offsets":[12,20]},"a":{"dtype":"F32","shape":[],"data_offsets":[20,24]}}"#;
+
+    #[test]
+    fn a_valid_file_is_read_and_foreign_types_are_left_out() {
+        let tensors = parse(&file(VALID, 24)).unwrap();
+        let names: Vec<_> = tensors.iter().map(|(name, entry)| (name.as_str(), entry.shape.clone())).collect();
+        assert_eq!(names, [("b", vec![2, 3]), ("a", vec![])]);
+        assert_eq!(names_of(&file(VALID, 24)), ["a", "b", "n"]);
+    }
+
+    fn names_of(file: &[u8]) -> Vec<String> {
+        names(file).into_iter().collect()
+    }
+
+    #[test]
+    fn false_headers_are_refused() {
+        let entry = |shape: &str, from: u64, to: u64| {
+            format!(r#"{{"dtype":"F32","shape":{shape},"data_offsets":[{from},{to}]}}"#)
+        };
+        let one = |shape: &str, from, to| format!(r#"{{"t":{}}}"#, entry(shape, from, to));
+        for (bytes, reason) in [
+            (vec![1, 2, 3], "shorter than its length field"),
+            (u64::MAX.to_le_bytes().to_vec(), "too long"),
+            (1000_u64.to_le_bytes().to_vec(), "passes the end"),
+            (file("[]", 0), "the header"),
+            (file("{", 0), "the header"),
+            (file(&"[".repeat(10_000), 0), "the header"),
+            (file(&one("[4]", 0, 12), 12), "does not fill"),
+            (file(&one("[4]", 4, 20), 20), "overlap or gap"),
+            (file(&one("[4]", 16, 0), 16), "overlap or gap"),
+            (file(&one("[4]", 0, 16), 12), "truncated or padded"),
+            (file(&one("[4]", 0, 16), 20), "truncated or padded"),
+            (file(&one("[4294967296,4294967296]", 0, 0), 0), "does not fill"),
+            (file(&one("[2305843009213693952]", 0, u64::MAX), 8), "does not fill"),
+            (file(&one("[-1]", 0, 4), 4), "the header"),
+            (file(&format!(r#"{{"t":{0},"t":{1}}}"#, entry("[1]", 0, 4), entry("[1]", 4, 8)), 8), "occurs twice"),
+            (file(&one("[1]", 0, 4).replace("F32", "F33"), 4), "unknown type"),
+        ] {
+            let found = parse(&bytes).unwrap_err();
+            assert!(found.contains(reason), "wanted {reason:?}, found {found:?}");
+        }
+        assert!((0..file(VALID, 24).len()).all(|length| parse(&file(VALID, 24)[..length]).is_err()));
+    }
+
+    proptest! {
+        #[test]
+        fn mutations_never_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+            let mut bytes = file(VALID, 24);
+            for (position, value) in changes {
+                let position = position.index(bytes.len());
+                bytes[position] = value;
+            }
+            for (_, entry) in parse(&bytes).unwrap_or_default() {
+                prop_assert!(bytes.get(entry.bytes).is_some());
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use candle_core::{D, DType, Device, Result, Tensor};
 use crate::decoder::config::{DecoderConfig, Pairing, Rope};
 
 /// Most elements of one block of attention scores: 64 MiB of `f32`, whatever the context.
-const MAX_SCORES: usize = 16 << 20;
+pub(super) const MAX_SCORES: usize = 16 << 20;
 
 /// Keys and values of one layer, `[kv_heads, capacity, head_dim]` each, written in place.
 pub(super) struct LayerCache {
@@ -93,16 +93,17 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Plans a pass of `tokens` rows after `start` cached positions. A row sees itself, the rows before it, and
-    /// at most `window` positions in all.
+    /// at most `window` positions in all. No block has more than `max_scores` scores, unless one row does.
     pub(super) fn new(
         config: &DecoderConfig,
         start: usize,
         tokens: usize,
         window: Option<usize>,
+        max_scores: usize,
         device: &Device,
     ) -> Result<Self> {
         let first_key = |row: usize| window.map_or(0, |window| (start + row + 1).saturating_sub(window));
-        let step = (MAX_SCORES / (config.heads * (start + tokens))).clamp(1, tokens);
+        let step = (max_scores / (config.heads * (start + tokens))).clamp(1, tokens);
         let mut blocks = Vec::new();
         for begin in (0..tokens).step_by(step) {
             let rows = begin..(begin + step).min(tokens);
@@ -167,4 +168,71 @@ pub(super) fn attend(
     let first = plan.blocks.last().map_or(0, |block| block.keys.start);
     let mixed = if mixed.len() == 1 { mixed.remove(0) } else { Tensor::cat(&mixed, 0)? };
     Ok(Attended { mixed, last_row, first })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::Arc};
+
+    use super::*;
+    use crate::{decoder::DecoderWeights, weights::TensorSource};
+
+    fn numbers(shape: (usize, usize, usize), seed: f64) -> Tensor {
+        let count = shape.0 * shape.1 * shape.2;
+        let values: Vec<f32> = (0..count).map(|i| ((i as f64 * 0.37 + seed).sin() * 2.0) as f32).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    }
+
+    fn values(tensor: &Tensor) -> Vec<f32> {
+        tensor.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn small_blocks_give_what_one_block_gives() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/apertus/odd");
+        let weights = DecoderWeights::new(Arc::new(TensorSource::open(&path).unwrap())).unwrap();
+        let config = weights.config();
+        let (start, tokens) = (6, 11);
+        let cache = LayerCache::new(config, 20, DType::F32, &Device::Cpu).unwrap();
+        let kv = (config.kv_heads, start + tokens, config.head_dim);
+        cache.write(&numbers(kv, 1.0), &numbers(kv, 2.0), 0).unwrap();
+        let queries = numbers((config.heads, tokens, config.head_dim), 3.0);
+        for window in [None, Some(4), Some(100)] {
+            let run = |max_scores| {
+                let plan = Plan::new(config, start, tokens, window, max_scores, &Device::Cpu).unwrap();
+                let attended = attend(config, &queries, &cache, &plan, true).unwrap();
+                let mut shares = vec![0.0; attended.first];
+                shares.extend(attended.last_row);
+                (plan.blocks.len(), values(&attended.mixed), shares)
+            };
+            let (one, whole, whole_shares) = run(MAX_SCORES);
+            let (many, pieces, pieces_shares) = run(3 * config.heads * (start + tokens));
+            assert_eq!((one, many), (1, 4));
+            assert!(whole.iter().zip(&pieces).all(|(a, b)| (a - b).abs() < 1e-5));
+            let seen = window.map_or(0, |window| (start + tokens).saturating_sub(window));
+            for position in 0..start + tokens {
+                assert!((whole_shares[position] - pieces_shares[position]).abs() < 1e-6);
+                assert_eq!(whole_shares[position] > 0.0, position >= seen, "{window:?} {position}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_two_pairings_are_one_rotation_of_reordered_elements() {
+        let rope = Rope {
+            theta: 100.0,
+            scaling: crate::decoder::config::RopeScaling::None,
+            pairing: Pairing::HalfSplit,
+            dims: 6,
+        };
+        let x = numbers((2, 3, 8), 0.5);
+        // Half-split element i is interleaved element 2i, and i + 3 is 2i + 1; the last two do not turn.
+        let order = Tensor::new(&[0_u32, 3, 1, 4, 2, 5, 6, 7], &Device::Cpu).unwrap();
+        let split = Rotation::new(&rope, 5..8, &Device::Cpu).unwrap().apply(&x).unwrap();
+        let rope = Rope { pairing: Pairing::Interleaved, ..rope };
+        let reordered = x.index_select(&order, 2).unwrap();
+        let interleaved = Rotation::new(&rope, 5..8, &Device::Cpu).unwrap().apply(&reordered).unwrap();
+        assert_eq!(values(&split.index_select(&order, 2).unwrap()), values(&interleaved));
+        assert_ne!(values(&split), values(&x));
+    }
 }

@@ -7,7 +7,7 @@ use fontes_core::{Result, TokenId};
 
 use super::{
     CandleNetwork,
-    attention::{Attended, LayerCache, Plan, Rotation},
+    attention::{Attended, LayerCache, MAX_SCORES, Plan, Rotation},
     layer::{Pass, rms_norm},
 };
 use crate::decoder::{DecoderError, Logits, Session};
@@ -63,7 +63,7 @@ impl<'a> CandleSession<'a> {
         let mut plans = BTreeMap::new();
         for &window in &config.windows {
             if let std::collections::btree_map::Entry::Vacant(entry) = plans.entry(window) {
-                entry.insert(Plan::new(config, start, tokens.len(), window, device)?);
+                entry.insert(Plan::new(config, start, tokens.len(), window, MAX_SCORES, device)?);
             }
         }
         let mut x = network.embed(tokens)?;

@@ -91,7 +91,9 @@ pub(super) fn read(metadata: &Metadata<'_>, source: &TensorSource) -> Result<Dec
             (true, false) => Biases::Qkv,
             _ => Biases::None,
         },
-        qk_norm: source.contains("blk.0.attn_q_norm.weight"),
+        // Where the architecture has it, a file without it is damaged, not different.
+        qk_norm: matches!(architecture, Architecture::Apertus | Architecture::Qwen3 | Architecture::Gemma3)
+            || source.contains("blk.0.attn_q_norm.weight"),
         post_norms: gemma,
         embedding_scale: if gemma { (hidden as f32).sqrt() } else { 1.0 },
         query_scale: query_scale(architecture, layers, hidden, heads, head_dim),
@@ -112,7 +114,8 @@ fn refuse_unsupported(keys: &Keys<'_>) -> Result<(), DecoderError> {
     if keys.optional("expert_count")?.is_some_and(|count| count > 0) {
         return Err(bad(&keys.key("expert_count"), "mixtures of experts are not supported".to_owned()));
     }
-    if keys.optional("attention.value_length")? != keys.optional("attention.key_length")? {
+    let lengths = (keys.optional("attention.key_length")?, keys.optional("attention.value_length")?);
+    if matches!(lengths, (Some(key), Some(value)) if key != value) {
         return Err(bad(&keys.key("attention.value_length"), "differs from the key length".to_owned()));
     }
     Ok(())
