@@ -92,12 +92,12 @@ impl Kernel for AddBiasGelu<'_> {
 fn erf(x: f32) -> f32 {
     let x = x.clamp(-4.0, 4.0);
     let s = x * x;
-    let p = -2.726_142_2e-10_f32;
+    let p = -2.726_142e-10_f32;
     let p = p * s + 2.770_681_4e-8;
     let p = p * s - 2.101_024e-6;
     let p = p * s - 5.692_506_4e-5;
     let p = p * s - 7.349_906_3e-4;
-    let p = p * s - 2.954_599_8e-3;
+    let p = p * s - 2.954_6e-3;
     let p = p * s - 1.609_603_3e-2;
     let q = -1.456_607_2e-5_f32;
     let q = q * s - 2.133_740_5e-4;
@@ -207,7 +207,7 @@ mod tests {
             // GELU(1) = Φ(1) = 0.841345, and GELU(-1) = -Φ(-1).
             let mut row = [0.5, -1.5, 40.0];
             add_bias_gelu(isa, &mut row, &[0.5; 3]);
-            let wanted = [0.841_344_75, -0.158_655_25, 40.5];
+            let wanted = [0.841_344_8, -0.158_655_25, 40.5];
             assert!(row.iter().zip(wanted).all(|(x, wanted)| (x - wanted).abs() < 1e-5), "{row:?}");
         }
     }

@@ -1,10 +1,11 @@
 //! Text to vector: prefix, tokenise, encode, pool, cut, normalise.
 
+use std::ops::Range;
+
 use fontes_core::{ModelIdentity, Result, seam::EmbedAs, seam::Embedder};
 
 use super::{
-    EncoderError,
-    batch::batches,
+    EncoderError, batch,
     elementwise::normalise,
     network::{Network, Packed},
     settings::Usage,
@@ -33,17 +34,14 @@ impl EncoderEmbedder {
         let inputs: Vec<Tokens> =
             texts.iter().map(|text| self.tokenizer.single(&format!("{prefix}{text}"))).collect::<Result<_, _>>()?;
         let lengths: Vec<usize> = inputs.iter().map(|input| input.ids.len()).collect();
-        let mut vectors = vec![Vec::new(); texts.len()];
-        for batch in batches(&lengths, self.tokens_per_batch) {
+        batch::run(self.network.machine(), &lengths, self.tokens_per_batch, |pool, batch| {
             let mut packed = Packed::default();
             batch.iter().for_each(|&index| packed.push(&inputs[index].ids, &inputs[index].types));
-            let states = self.network.forward(&packed)?;
-            for (&index, sequence) in batch.iter().zip(&packed.sequences) {
-                let hidden = self.network.config().hidden;
-                vectors[index] = self.pool(&states[sequence.start * hidden..sequence.end * hidden])?;
-            }
-        }
-        Ok(vectors)
+            let states = self.network.forward(pool, &packed)?;
+            let hidden = self.network.config().hidden;
+            let rows = |sequence: &Range<usize>| sequence.start * hidden..sequence.end * hidden;
+            packed.sequences.iter().map(|sequence| self.pool(&states[rows(sequence)])).collect()
+        })
     }
 
     /// One unit vector from the token vectors of a sequence.

@@ -44,9 +44,12 @@ impl Precision {
     }
 }
 
-/// What a product runs on: threads, instruction set, packed weights.
+/// What products run on: threads, instruction set, packed weights.
 pub(super) struct Machine {
+    /// All threads, for one batch at a time.
     pub pool: ThreadPool,
+    /// The calling thread alone, for several batches at once.
+    pub alone: ThreadPool,
     pub isa: Isa,
     pub arena: Arena,
 }
@@ -67,7 +70,7 @@ impl Machine {
         });
         let bytes = config.layers.saturating_mul(layer);
         let arena = Arena::new(bytes).map_err(|source| EncoderError::Memory { bytes, source })?;
-        Ok(Self { pool: ThreadPool::new(threads.max(1)), isa: Isa::detect(), arena })
+        Ok(Self { pool: ThreadPool::new(threads.max(1)), alone: ThreadPool::new(1), isa: Isa::detect(), arena })
     }
 
     /// Scratch space for the activations of a product.
@@ -153,7 +156,7 @@ impl Linear {
     /// leaves the result in `out`.
     pub fn forward(
         &self,
-        machine: &Machine,
+        (pool, machine): (&ThreadPool, &Machine),
         activations: &mut Activations,
         rows: &[f32],
         then: Then,
@@ -162,12 +165,12 @@ impl Linear {
         let (count, inputs) = (rows.len() / self.inputs, self.inputs);
         match &self.weight {
             Weight::Packed(matrix) => {
-                activations.fill(&machine.pool, count, inputs, |row, values| {
+                activations.fill(pool, count, inputs, |row, values| {
                     values.copy_from_slice(&rows[row * inputs..(row + 1) * inputs]);
                 });
                 out.resize(count * self.outputs(), 0.0);
                 let product = Product { matrix, out: &mut *out, output: Output::Replace };
-                multiply(&machine.pool, &machine.arena, activations, &mut [product]);
+                multiply(pool, &machine.arena, activations, &mut [product]);
             }
             Weight::Dense(weight) => {
                 let input = Tensor::from_slice(rows, (count, inputs), &Device::Cpu)?;
@@ -175,7 +178,7 @@ impl Linear {
                 *out = product.flatten_all()?.to_vec1::<f32>()?;
             }
         }
-        machine.pool.for_each_chunk(out, self.bias.len(), 8, |_, row| match then {
+        pool.for_each_chunk(out, self.bias.len(), 8, |_, row| match then {
             Then::Bias => add_bias(row, &self.bias),
             Then::BiasGelu => add_bias_gelu(machine.isa, row, &self.bias),
         });

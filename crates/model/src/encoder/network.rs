@@ -12,7 +12,7 @@ use super::{
     elementwise::{Norm, add_and_normalise},
     linear::{Linear, Machine, Precision, Then},
 };
-use crate::kernels::Activations;
+use crate::kernels::{Activations, ThreadPool};
 
 /// Several tokenised sequences, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -121,10 +121,10 @@ impl Network {
         &self.machine
     }
 
-    /// One vector per token, `[tokens, hidden]`. Ids must be below the vocabulary, sequences no longer than
+    /// One vector per token, `[tokens, hidden]`, worked out on `pool`. Ids must be below the vocabulary, sequences no longer than
     /// [`EncoderConfig::max_tokens`].
-    pub fn forward(&self, packed: &Packed) -> Result<Vec<f32>, EncoderError> {
-        let mut state = self.embed(packed)?;
+    pub fn forward(&self, pool: &ThreadPool, packed: &Packed) -> Result<Vec<f32>, EncoderError> {
+        let mut state = self.embed(pool, packed)?;
         let mut scratch = Scratch {
             activations: self.machine.activations(),
             projected: Vec::new(),
@@ -134,16 +134,16 @@ impl Network {
             wide: Vec::new(),
         };
         for layer in &self.layers {
-            self.layer(layer, packed, &mut state, &mut scratch)?;
+            self.layer(layer, pool, packed, &mut state, &mut scratch)?;
         }
         Ok(state)
     }
 
     /// Word plus position plus type, normalised.
-    fn embed(&self, packed: &Packed) -> Result<Vec<f32>, EncoderError> {
+    fn embed(&self, pool: &ThreadPool, packed: &Packed) -> Result<Vec<f32>, EncoderError> {
         let hidden = self.config.hidden;
         let mut state = self.words.rows(&self.checkpoint, &packed.ids)?;
-        self.machine.pool.for_each_chunk(&mut state, hidden, 16, |token, row| {
+        pool.for_each_chunk(&mut state, hidden, 16, |token, row| {
             let position = token - packed.sequences[packed.owners[token]].start + self.config.first_position;
             // A family with one token type gives every token that one.
             let kind = (packed.types[token] as usize).min(self.config.token_types - 1);
@@ -157,28 +157,29 @@ impl Network {
     fn layer(
         &self,
         layer: &Layer,
+        pool: &ThreadPool,
         packed: &Packed,
         state: &mut [f32],
         scratch: &mut Scratch,
     ) -> Result<(), EncoderError> {
         let Scratch { activations, projected, keys, context, change, wide } = scratch;
-        let machine = &self.machine;
+        let machine = (pool, &self.machine);
         layer.query_key_value.forward(machine, activations, state, Then::Bias, projected)?;
         let shape = attention::Shape { hidden: self.config.hidden, heads: self.config.heads };
         let sequences = (packed.sequences.as_slice(), packed.owners.as_slice());
-        attend((&machine.pool, machine.isa), shape, sequences, projected, keys, context);
+        attend((pool, self.machine.isa), shape, sequences, projected, keys, context);
         layer.attended.forward(machine, activations, context, Then::Bias, change)?;
-        self.add_and_normalise(state, change, &layer.attention_norm);
+        self.add_and_normalise(pool, state, change, &layer.attention_norm);
         layer.widen.forward(machine, activations, state, Then::BiasGelu, wide)?;
         layer.narrow.forward(machine, activations, wide, Then::Bias, change)?;
-        self.add_and_normalise(state, change, &layer.output_norm);
+        self.add_and_normalise(pool, state, change, &layer.output_norm);
         Ok(())
     }
 
     /// `state ← norm(state + change)`, row by row.
-    fn add_and_normalise(&self, state: &mut [f32], change: &[f32], norm: &Norm) {
+    fn add_and_normalise(&self, pool: &ThreadPool, state: &mut [f32], change: &[f32], norm: &Norm) {
         let hidden = self.config.hidden;
-        self.machine.pool.for_each_chunk(state, hidden, 16, |token, row| {
+        pool.for_each_chunk(state, hidden, 16, |token, row| {
             add_and_normalise(self.machine.isa, row, &change[token * hidden..(token + 1) * hidden], norm);
         });
     }

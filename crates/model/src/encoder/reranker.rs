@@ -3,14 +3,14 @@
 use fontes_core::{ModelIdentity, Result, seam::Reranker};
 
 use super::{
-    EncoderConfig, EncoderError,
-    batch::batches,
+    EncoderConfig, EncoderError, batch,
     checkpoint::Checkpoint,
     config::Family,
     linear::{Linear, Machine, Then},
     network::{Network, Packed},
     tokenize::{TextTokenizer, Tokens},
 };
+use crate::kernels::ThreadPool;
 
 /// A cross-encoder on a BERT or XLM-RoBERTa encoder.
 #[derive(Debug)]
@@ -50,8 +50,8 @@ impl Head {
     }
 
     /// One score per row: the only label, or the second against the first.
-    fn score(&self, machine: &Machine, first_tokens: &[f32]) -> Result<Vec<f32>, EncoderError> {
-        let (mut activations, mut states, mut labels) = (machine.activations(), Vec::new(), Vec::new());
+    fn score(&self, machine: (&ThreadPool, &Machine), first_tokens: &[f32]) -> Result<Vec<f32>, EncoderError> {
+        let (mut activations, mut states, mut labels) = (machine.1.activations(), Vec::new(), Vec::new());
         self.dense.forward(machine, &mut activations, first_tokens, Then::Bias, &mut states)?;
         states.iter_mut().for_each(|x| *x = x.tanh());
         self.project.forward(machine, &mut activations, &states, Then::Bias, &mut labels)?;
@@ -67,22 +67,19 @@ impl EncoderReranker {
             passages.iter().map(|passage| self.tokenizer.pair(query, passage)).collect::<Result<_, _>>()?;
         let lengths: Vec<usize> = inputs.iter().map(|input| input.ids.len()).collect();
         let hidden = self.network.config().hidden;
-        let mut scores = vec![0.0; passages.len()];
-        for batch in batches(&lengths, self.tokens_per_batch) {
+        let machine = self.network.machine();
+        batch::run(machine, &lengths, self.tokens_per_batch, |pool, batch| {
             let mut packed = Packed::default();
             batch.iter().for_each(|&index| packed.push(&inputs[index].ids, &inputs[index].types));
-            let states = self.network.forward(&packed)?;
+            let states = self.network.forward(pool, &packed)?;
             let first: Vec<f32> = packed
                 .sequences
                 .iter()
                 .flat_map(|sequence| &states[sequence.start * hidden..(sequence.start + 1) * hidden])
                 .copied()
                 .collect();
-            for (&index, score) in batch.iter().zip(self.head.score(self.network.machine(), &first)?) {
-                scores[index] = score;
-            }
-        }
-        Ok(scores)
+            self.head.score((pool, machine), &first)
+        })
     }
 }
 
