@@ -40,7 +40,8 @@ fn odd_queries_are_no_errors() {
     site.write("a.txt", "Der Bundesrat besteht aus sieben Mitgliedern.");
     site.ingest(0);
     let long = "wort ".repeat(10_000);
-    for query in ["der die das", "SELECT * FROM (", "\"unclosed", "a AND OR NOT (", "+-*/\\", "日本語", "🙂", &long] {
+    for query in ["der die das", "SELECT * FROM (", "\"unclosed", "a AND OR NOT (", "+-*/\\", "日本語", "🙂", &long]
+    {
         let output = site.command(&["search", query, "--json"]).output().unwrap();
         assert!(matches!(output.status.code(), Some(0 | 1)), "{query:.40}: {}", stderr(&output));
     }
@@ -63,7 +64,8 @@ fn two_processes_do_not_share_a_data_directory() {
     let site = Site::new();
     site.write("a.txt", "Ein Text.");
     site.ingest(0);
-    let mut server = site.command(&["serve", "--listen", "127.0.0.1:0"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut server =
+        site.command(&["serve", "--listen", "127.0.0.1:0"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
     // The server says when it listens; from then on it holds the directory.
     let mut first = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stderr.as_mut().unwrap()), &mut first).unwrap();
@@ -78,7 +80,8 @@ fn two_processes_do_not_share_a_data_directory() {
 fn a_newer_or_foreign_data_directory_is_refused() {
     let site = Site::new();
     std::fs::create_dir_all(site.data()).unwrap();
-    std::fs::write(site.data().join("ledger.sqlite"), b"this is not a database, however long the text may be ......").unwrap();
+    std::fs::write(site.data().join("ledger.sqlite"), b"this is not a database, however long the text may be ......")
+        .unwrap();
     let output = site.run(&["status"], 2);
     assert!(stderr(&output).contains("corrupt"), "{}", stderr(&output));
 }

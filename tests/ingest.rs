@@ -47,8 +47,11 @@ fn one_bad_file_does_not_stop_the_rest() {
     let summary = site.json(&arguments, 3);
     assert_eq!((&summary["documents_new"], &summary["quarantined"]), (&1.into(), &3.into()));
     let lines = std::fs::read_to_string(report).unwrap();
-    let quarantined: Vec<serde_json::Value> =
-        lines.lines().map(|line| serde_json::from_str(line).unwrap()).filter(|line: &serde_json::Value| line["status"] == "quarantined").collect();
+    let quarantined: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &serde_json::Value| line["status"] == "quarantined")
+        .collect();
     assert_eq!(quarantined.len(), 3);
     for line in quarantined {
         for field in ["kind", "code", "message"] {

@@ -16,8 +16,21 @@ const LOCKED_PACKAGES: usize = 720;
 
 /// What may stand at the top level, dot-folders aside.
 const TOP_LEVEL: &[&str] = &[
-    "CHANGELOG.md", "Cargo.lock", "Cargo.toml", "LICENSE", "README.md", "benches", "config", "crates", "deploy",
-    "docs", "fuzz", "indexes", "ingest", "rustfmt.toml", "tests",
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "README.md",
+    "benches",
+    "config",
+    "crates",
+    "deploy",
+    "docs",
+    "fuzz",
+    "indexes",
+    "ingest",
+    "rustfmt.toml",
+    "tests",
 ];
 
 /// The arrows of the house: which crates a crate may use. `cli` alone composes and may use all.
@@ -146,10 +159,8 @@ fn heavy_dependencies_stay_at_home() {
 
 #[test]
 fn every_file_opens_with_what_it_is() {
-    let headless: Vec<_> = source_files()
-        .into_iter()
-        .filter(|path| !std::fs::read_to_string(path).unwrap().starts_with("//!"))
-        .collect();
+    let headless: Vec<_> =
+        source_files().into_iter().filter(|path| !std::fs::read_to_string(path).unwrap().starts_with("//!")).collect();
     assert!(headless.is_empty(), "files without a //! header: {headless:?}");
 }
 
@@ -177,10 +188,12 @@ fn names_say_what_things_are() {
 fn unsafe_stays_in_the_kernels_and_at_the_mmap() {
     for path in source_files() {
         let shown = path.strip_prefix(root()).unwrap().display().to_string();
-        let allowed = shown.starts_with("crates/model/src/kernels/") || shown.starts_with("crates/model/src/weights/mapping.rs");
+        let allowed =
+            shown.starts_with("crates/model/src/kernels/") || shown.starts_with("crates/model/src/weights/mapping.rs");
         let text = std::fs::read_to_string(&path).unwrap();
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-        let has = code.clone().any(|line| line.contains(concat!("unsafe", " {")) || line.contains(concat!("unsafe", " fn")));
+        let has =
+            code.clone().any(|line| line.contains(concat!("unsafe", " {")) || line.contains(concat!("unsafe", " fn")));
         assert!(allowed || !has, "{shown} holds unsafe code");
     }
 }
@@ -204,7 +217,8 @@ fn dependencies_are_counted() {
 #[test]
 fn nothing_names_this_machine_or_a_registry() {
     let output = Command::new("git").args(["ls-files"]).current_dir(root()).output().unwrap();
-    let forbidden = [concat!("pypi", ".org"), concat!("pythonhosted", ".org"), concat!("/work", "/"), concat!("/root", "/")];
+    let forbidden =
+        [concat!("pypi", ".org"), concat!("pythonhosted", ".org"), concat!("/work", "/"), concat!("/root", "/")];
     for path in String::from_utf8(output.stdout).unwrap().lines().filter(|path| *path != "Cargo.lock") {
         let Ok(text) = std::fs::read_to_string(root().join(path)) else { continue };
         for word in forbidden {

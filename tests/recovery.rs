@@ -18,7 +18,11 @@ const FILES: usize = 60;
 
 fn documents(site: &Site) {
     for number in 0..FILES {
-        let text = format!("# Akte {number}\n\nDie Akte {number} liegt im Regal {} und betrifft Fall {}.\n", number % 7, number * 13);
+        let text = format!(
+            "# Akte {number}\n\nDie Akte {number} liegt im Regal {} und betrifft Fall {}.\n",
+            number % 7,
+            number * 13
+        );
         site.write(&format!("akten/{number:03}.md"), text);
     }
 }
@@ -56,7 +60,8 @@ fn kills_lose_nothing_and_double_nothing() {
     let site = Site::over(&undisturbed);
     let folder = site.documents();
     for _ in 0..KILLS {
-        let mut ingest = site.command(&["ingest", folder.to_str().unwrap(), "--quiet"]).stdout(Stdio::null()).spawn().unwrap();
+        let mut ingest =
+            site.command(&["ingest", folder.to_str().unwrap(), "--quiet"]).stdout(Stdio::null()).spawn().unwrap();
         thread::sleep(moment(&mut seed, whole));
         ingest.kill().unwrap();
         ingest.wait().unwrap();

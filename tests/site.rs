@@ -79,8 +79,9 @@ impl Site {
     pub fn json(&self, arguments: &[&str], code: i32) -> Value {
         let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
         let output = self.run(&arguments, code);
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{arguments:?} printed no JSON: {error}: {}", String::from_utf8_lossy(&output.stdout)))
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!("{arguments:?} printed no JSON: {error}: {}", String::from_utf8_lossy(&output.stdout))
+        })
     }
 
     /// Ingests the site's folder of documents.

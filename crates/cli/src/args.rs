@@ -52,7 +52,9 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Installs the small models if missing, ingests the samples, asks in German and English
-    #[command(after_help = "Examples:\n  fontes demo\n  fontes demo --no-generator      quotes only, no language model\n  fontes demo --json")]
+    #[command(
+        after_help = "Examples:\n  fontes demo\n  fontes demo --no-generator      quotes only, no language model\n  fontes demo --json"
+    )]
     Demo(Demo),
     /// Manages model files: list, install, add, verify, remove, probe, quantize
     Models {
@@ -61,16 +63,22 @@ pub enum Command {
         command: Models,
     },
     /// Indexes files, folders and archives; repeat it any time, only changes are processed
-    #[command(after_help = "Examples:\n  fontes ingest ~/documents\n  fontes ingest contract.pdf mails/ --report report.jsonl\n  fontes ingest ~/documents --dry-run --json")]
+    #[command(
+        after_help = "Examples:\n  fontes ingest ~/documents\n  fontes ingest contract.pdf mails/ --report report.jsonl\n  fontes ingest ~/documents --dry-run --json"
+    )]
     Ingest(Ingest),
     /// Shows what is indexed, by which models, and what is pending or quarantined
     #[command(after_help = "Examples:\n  fontes status\n  fontes status --json")]
     Status,
     /// Finds passages, no generation
-    #[command(after_help = "Examples:\n  fontes search \"Kündigungsfrist\"\n  fontes search \"Art. 5 Abs. 2\" --mode lexical -k 20\n  fontes search \"délai de recours\" --filter language=fr --explain")]
+    #[command(
+        after_help = "Examples:\n  fontes search \"Kündigungsfrist\"\n  fontes search \"Art. 5 Abs. 2\" --mode lexical -k 20\n  fontes search \"délai de recours\" --filter language=fr --explain"
+    )]
     Search(Search),
     /// Answers a question with citations
-    #[command(after_help = "Examples:\n  fontes ask \"Wer bewilligt Telearbeit?\"\n  fontes ask \"How long are files kept?\" --json\n  fontes ask \"Quanto costa?\" --model none      quotes only")]
+    #[command(
+        after_help = "Examples:\n  fontes ask \"Wer bewilligt Telearbeit?\"\n  fontes ask \"How long are files kept?\" --json\n  fontes ask \"Quanto costa?\" --model none      quotes only"
+    )]
     Ask(Ask),
     /// Shows a document's stored text and metadata
     #[command(after_help = "Examples:\n  fontes show 0b9c2f0e-…\n  fontes show 0b9c2f0e-… --page 3 --json")]
@@ -143,13 +151,17 @@ pub enum Models {
     /// Lists known and installed models
     List,
     /// Downloads a model, checks its digest, installs it
-    #[command(after_help = "Examples:\n  fontes models install multilingual-e5-small\n  fontes models install apertus-v1.1-1.5b-instruct")]
+    #[command(
+        after_help = "Examples:\n  fontes models install multilingual-e5-small\n  fontes models install apertus-v1.1-1.5b-instruct"
+    )]
     Install {
         /// Name in the manifest
         name: String,
     },
     /// Installs a model from a file or folder at hand
-    #[command(after_help = "Examples:\n  fontes models add ./Apertus-8B-Instruct-2509\n  fontes models add model.Q4_K_M.gguf --name my-model")]
+    #[command(
+        after_help = "Examples:\n  fontes models add ./Apertus-8B-Instruct-2509\n  fontes models add model.Q4_K_M.gguf --name my-model"
+    )]
     Add {
         /// A GGUF file or a checkpoint folder
         path: PathBuf,
@@ -171,7 +183,9 @@ pub enum Models {
     #[command(after_help = "Examples:\n  fontes models probe ./tiny --ids 1,17,300 --greedy 16 --json")]
     Probe(Probe),
     /// Writes a quantised GGUF from a safetensors checkpoint
-    #[command(after_help = "Examples:\n  fontes models quantize ./Apertus-8B-Instruct-2509 --type q4_k_m -o apertus-8b-q4_k_m.gguf")]
+    #[command(
+        after_help = "Examples:\n  fontes models quantize ./Apertus-8B-Instruct-2509 --type q4_k_m -o apertus-8b-q4_k_m.gguf"
+    )]
     Quantize {
         /// Checkpoint folder
         dir: PathBuf,
@@ -334,7 +348,9 @@ pub struct Show {
 #[derive(Debug, Subcommand)]
 pub enum Eval {
     /// nDCG, recall, MRR, MAP per search mode on a BEIR-layout folder
-    #[command(after_help = "Examples:\n  fontes eval retrieval ./scifact --json\n  fontes eval retrieval ./scifact --baseline scifact.json")]
+    #[command(
+        after_help = "Examples:\n  fontes eval retrieval ./scifact --json\n  fontes eval retrieval ./scifact --baseline scifact.json"
+    )]
     Retrieval(EvalRun),
     /// Citation precision and recall, answer F1, abstention on questions with gold answers
     #[command(after_help = "Examples:\n  fontes eval answers ./xquad-de --limit 200 --model none --json")]

@@ -26,8 +26,6 @@ pub struct Config {
     pub models: Models,
     /// How documents are taken in.
     pub ingest: Ingest,
-    /// How passages are found.
-    pub search: Search,
     /// How answers are made.
     pub answer: Answer,
     /// Where the server listens.
@@ -92,14 +90,6 @@ pub struct Ingest {
     pub worker_seconds: u64,
     /// Bytes between stages, in MiB.
     pub in_flight_mib: u64,
-}
-
-/// `[search]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Search {
-    /// Candidates per leg.
-    pub candidates: usize,
 }
 
 /// `[answer]`.
@@ -217,8 +207,9 @@ fn base_dir(variable: &str, fallback: &str) -> anyhow::Result<PathBuf> {
     if let Some(dir) = std::env::var_os(variable).filter(|dir| Path::new(dir).is_absolute()) {
         return Ok(dir.into());
     }
-    let home = std::env::var_os("HOME")
-        .ok_or_else(|| Error::invalid("no home directory is known").advise("pass --data-dir and set FONTES_MODELS__DIR"))?;
+    let home = std::env::var_os("HOME").ok_or_else(|| {
+        Error::invalid("no home directory is known").advise("pass --data-dir and set FONTES_MODELS__DIR")
+    })?;
     Ok(Path::new(&home).join(fallback))
 }
 

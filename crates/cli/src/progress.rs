@@ -25,7 +25,8 @@ impl IngestProgress {
             IngestEvent::Found(progress) | IngestEvent::Progress(progress) => {
                 self.bar.set_length(progress.bytes_total);
                 self.bar.set_position(progress.bytes_done);
-                let counts = format!("{}/{} files, {} chunks", progress.files_done, progress.files_total, progress.chunks);
+                let counts =
+                    format!("{}/{} files, {} chunks", progress.files_done, progress.files_total, progress.chunks);
                 self.bar.set_message(counts);
             }
             IngestEvent::File(record) => self.name_quarantined(record),

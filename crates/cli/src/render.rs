@@ -78,7 +78,11 @@ pub fn sources(voice: Voice, answer: &Answer) -> String {
         }
     }
     let times = &answer.timings_ms;
-    let how = if answer.extractive { "quoted from the sources, no language model".to_owned() } else { answer.model.name.clone() };
+    let how = if answer.extractive {
+        "quoted from the sources, no language model".to_owned()
+    } else {
+        answer.model.name.clone()
+    };
     let record = format!(
         "{how} · retrieval {:.0} ms · first token {:.1} s · total {:.1} s · {} + {} tokens · index {}",
         times.retrieval,

@@ -23,8 +23,7 @@ use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
 use fontes_index::{Index, Recipe};
 use fontes_ingestion::{Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Profiles, SqliteLedger};
 use fontes_model::{
-    encoder,
-    generate,
+    encoder, generate,
     remote::{RemoteGenerator, RemoteOptions},
     store::{InstalledModel, Manifest, ModelRole, ModelStore},
 };
@@ -169,17 +168,17 @@ impl Archive {
         let recipe = Recipe::builtin();
         let index = Index::open(&config.data.dir.join("index"), &recipe, embedder.identity(), embedder.dimensions())?;
         let archive = Self { ledger, index, embedder, recipe };
-        archive.ingestion(config)?.recover()?;
+        archive.ingestion(config, Profiles::built_in())?.recover()?;
         Ok(archive)
     }
 
-    /// The way in: documents are parsed in worker processes.
-    pub fn ingestion(&self, config: &Config) -> anyhow::Result<Ingestion> {
-        Ok(self.ingestion_through(config, Arc::new(workers(config)?)))
+    /// The way in: documents are parsed in worker processes and cut by `profiles`.
+    pub fn ingestion(&self, config: &Config, profiles: Profiles) -> anyhow::Result<Ingestion> {
+        Ok(self.ingestion_with(config, Arc::new(workers(config)?), profiles))
     }
 
     /// The way in through another extractor.
-    pub fn ingestion_through(&self, config: &Config, extractor: Arc<dyn Extractor>) -> Ingestion {
+    pub fn ingestion_with(&self, config: &Config, extractor: Arc<dyn Extractor>, profiles: Profiles) -> Ingestion {
         Ingestion::new(IngestionParts {
             ledger: self.ledger.clone(),
             extractor,
@@ -187,7 +186,7 @@ impl Archive {
             vectors: self.index.vectors.clone(),
             lexical: self.index.lexical.clone(),
             clock: Arc::new(SystemClock),
-            profiles: Profiles::built_in(),
+            profiles,
             limits: IngestLimits {
                 max_file_bytes: config.ingest.max_file_mib * MIB,
                 in_flight_bytes: config.ingest.in_flight_mib * MIB,
@@ -215,10 +214,10 @@ impl Archive {
                 config::Unsupported::Drop => Unsupported::Drop,
                 config::Unsupported::Mark => Unsupported::Mark,
             },
+            passage_tokens: config.answer.passage_tokens,
             ..AnswerPolicy::default()
         };
-        let answerer =
-            Answerer::new(generator, self.embedder.clone(), self.ledger.clone(), Prompts::default(), policy);
+        let answerer = Answerer::new(generator, self.embedder.clone(), self.ledger.clone(), Prompts::default(), policy);
         let searcher = Arc::new(self.searcher(config)?);
         Ok(Site::new(searcher, Arc::new(answerer), self.ledger.clone(), config.access.clone()))
     }
@@ -283,4 +282,3 @@ fn fusion(recipe: &Recipe) -> Fusion {
         ..Fusion::default()
     }
 }
-

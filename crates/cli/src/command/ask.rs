@@ -7,8 +7,9 @@ use fontes_generation::AskEvent;
 use fontes_server::{Ask, Site};
 
 use crate::{
-    args, interrupt,
+    args,
     config::Config,
+    interrupt,
     output::{Outcome, Voice},
     render,
     wiring::{self, Archive},

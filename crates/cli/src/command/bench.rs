@@ -12,6 +12,8 @@ use fontes_model::decoder::{self, Logits};
 use serde_json::{Value, json};
 
 use super::ingest;
+use fontes_ingestion::Profiles;
+
 use crate::{
     args::{Bench, RunnerChoice},
     config::Config,
@@ -170,7 +172,7 @@ fn ingestion(config: &Config, voice: Voice, dir: &Path) -> anyhow::Result<Value>
     config.data.dir.clone_from(&temporary);
     let summary = Archive::open(&config).and_then(|archive| {
         let request = wiring::request(&config, vec![dir.to_owned()]);
-        ingest::once(&archive.ingestion(&config)?, voice, &request, &mut None, &cancel)
+        ingest::once(&archive.ingestion(&config, Profiles::built_in())?, voice, &request, &mut None, &cancel)
     });
     fs::remove_dir_all(&temporary).with_context(|| format!("remove {}", temporary.display()))?;
     let summary = summary?;

@@ -82,9 +82,19 @@ fn instructions() -> Check {
         return Check::new("instructions", Status::Ok, "AVX-512 VNNI", "");
     }
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-        return Check::new("instructions", Status::Ok, "AVX2", "prefill is two to four times slower than with AVX-512 VNNI");
+        return Check::new(
+            "instructions",
+            Status::Ok,
+            "AVX2",
+            "prefill is two to four times slower than with AVX-512 VNNI",
+        );
     }
-    Check::new("instructions", Status::Warn, "no AVX2", "models run on the portable path; prefer quoting or a remote generator")
+    Check::new(
+        "instructions",
+        Status::Warn,
+        "no AVX2",
+        "models run on the portable path; prefer quoting or a remote generator",
+    )
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -116,13 +126,22 @@ const NEEDS: [(&str, u64); 5] = [
 
 fn memory_check(memory: Option<u64>) -> Check {
     let Some(memory) = memory else {
-        return Check::new("memory", Status::Warn, "not known on this system", "leave 2 GiB beside the model's weights");
+        return Check::new(
+            "memory",
+            Status::Warn,
+            "not known on this system",
+            "leave 2 GiB beside the model's weights",
+        );
     };
     let detail = format!("{:.1} GiB available", gib(memory));
     // Half for the model leaves room for indexes, workers and the page cache.
     match NEEDS.iter().find(|(_, need)| *need <= memory / 2) {
-        Some((name, _)) => Check::new("memory", Status::Ok, detail, format!("fits up to {name} at 4 bits{}", pace(name))),
-        None => Check::new("memory", Status::Warn, detail, "too little for a language model; Fontes will quote instead"),
+        Some((name, _)) => {
+            Check::new("memory", Status::Ok, detail, format!("fits up to {name} at 4 bits{}", pace(name)))
+        }
+        None => {
+            Check::new("memory", Status::Warn, detail, "too little for a language model; Fontes will quote instead")
+        }
     }
 }
 
@@ -155,7 +174,12 @@ fn disk(dir: &Path) -> Check {
     let detail = format!("{shown}: {:.1} GiB free", gib(free));
     // 100,000 chunks take about half a gibibyte over ledger and both indexes.
     if free < 1 << 30 {
-        return Check::new("disk", Status::Warn, detail, "an index of 100,000 chunks takes about 0.5 GiB, models 0.1 to 5 GiB");
+        return Check::new(
+            "disk",
+            Status::Warn,
+            detail,
+            "an index of 100,000 chunks takes about 0.5 GiB, models 0.1 to 5 GiB",
+        );
     }
     Check::new("disk", Status::Ok, detail, "")
 }
@@ -164,7 +188,12 @@ fn port(config: &Config) -> Check {
     let address = config.server.listen;
     match std::net::TcpListener::bind(address) {
         Ok(_) => Check::new("port", Status::Ok, format!("{address} is free"), ""),
-        Err(error) => Check::new("port", Status::Warn, format!("{address}: {error}"), "a server may be running; else set server.listen"),
+        Err(error) => Check::new(
+            "port",
+            Status::Warn,
+            format!("{address}: {error}"),
+            "a server may be running; else set server.listen",
+        ),
     }
 }
 
@@ -179,8 +208,17 @@ fn embedder(config: &Config) -> Check {
 fn generator(config: &Config, memory: Option<u64>) -> Check {
     match wiring::generator_choice(config, None) {
         Ok(wiring::GeneratorChoice::None) => {
-            let name = if memory.is_some_and(|memory| memory > 6 << 30) { "apertus-v1.1-1.5b-instruct" } else { "apertus-v1.1-0.5b-instruct" };
-            Check::new("generator", Status::Warn, "none installed; answers quote the sources", format!("fontes models install {name}"))
+            let name = if memory.is_some_and(|memory| memory > 6 << 30) {
+                "apertus-v1.1-1.5b-instruct"
+            } else {
+                "apertus-v1.1-0.5b-instruct"
+            };
+            Check::new(
+                "generator",
+                Status::Warn,
+                "none installed; answers quote the sources",
+                format!("fontes models install {name}"),
+            )
         }
         Ok(choice) => Check::new("generator", Status::Ok, choice.to_string(), ""),
         Err(error) => Check::new("generator", Status::Fail, error.to_string(), "fontes models list"),
@@ -192,7 +230,11 @@ fn sandbox() -> Vec<Check> {
         .into_iter()
         .map(|mechanism| {
             let status = if mechanism.active { Status::Ok } else { Status::Warn };
-            let advice = if mechanism.active { "" } else { "documents are still parsed in a process of their own, under the limits that remain" };
+            let advice = if mechanism.active {
+                ""
+            } else {
+                "documents are still parsed in a process of their own, under the limits that remain"
+            };
             Check::new("sandbox", status, format!("{}: {}", mechanism.name, mechanism.detail), advice)
         })
         .collect()

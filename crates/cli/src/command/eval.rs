@@ -17,7 +17,7 @@ use fontes_core::{
 };
 use fontes_eval::{Asking, Baseline, CorpusDocument, Dataset, Question, Ranking};
 use fontes_extract::{ExtractError, Extraction};
-use fontes_ingestion::{Extractor, SqliteLedger};
+use fontes_ingestion::{Extractor, Profiles, SqliteLedger};
 use fontes_server::{Ask, Site};
 
 use super::ingest;
@@ -130,10 +130,11 @@ impl Corpus {
             let content = serde_json::json!({ "_id": document.id, "title": document.title, "text": document.text });
             fs::write(&path, content.to_string()).with_context(|| format!("corpus file {}", path.display()))?;
             let path = path.canonicalize()?;
-            documents.insert(document.id.clone(), DocumentId::derive(wiring::FILES, path.as_os_str().as_encoded_bytes()));
+            documents
+                .insert(document.id.clone(), DocumentId::derive(wiring::FILES, path.as_os_str().as_encoded_bytes()));
         }
         let archive = Archive::open(&config)?;
-        let ingestion = archive.ingestion_through(&config, Arc::new(CorpusExtractor));
+        let ingestion = archive.ingestion_with(&config, Arc::new(CorpusExtractor), Profiles::built_in());
         let request = wiring::request(&config, vec![folder]);
         let summary = ingest::once(&ingestion, voice, &request, &mut None, &cancel)?;
         anyhow::ensure!(!summary.cancelled, Error::unavailable("evaluation was interrupted; run it again to go on"));

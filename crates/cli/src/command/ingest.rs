@@ -4,16 +4,18 @@ use std::{
     collections::BTreeSet,
     fs::File,
     io::{BufWriter, Write as _},
+    path::Path,
     time::Duration,
 };
 
 use anyhow::Context as _;
 use fontes_core::{Cancel, Classification, Error, Group, Labels};
-use fontes_ingestion::{IngestEvent, IngestRequest, IngestSummary, Ingestion};
+use fontes_ingestion::{IngestEvent, IngestRequest, IngestSummary, Ingestion, Profile, Profiles};
 
 use crate::{
-    args, interrupt,
+    args,
     config::Config,
+    interrupt,
     output::{Outcome, Voice},
     progress::IngestProgress,
     wiring::{self, Archive},
@@ -25,8 +27,12 @@ const WATCH_PAUSE: Duration = Duration::from_secs(3);
 /// Runs the command.
 pub fn run(config: &Config, voice: Voice, arguments: &args::Ingest) -> anyhow::Result<Outcome> {
     let cancel = interrupt::install()?;
-    let request = request(config, arguments)?;
-    let ingestion = Archive::open(config)?.ingestion(config)?;
+    let mut request = request(config, arguments)?;
+    let mut profiles = Profiles::built_in();
+    if let Some(file) = request.profile.as_deref().map(Path::new).filter(|path| path.is_file()) {
+        request.profile = Some(add_profile(&mut profiles, file)?);
+    }
+    let ingestion = Archive::open(config)?.ingestion(config, profiles)?;
     let mut report = arguments.report.as_deref().map(Report::create).transpose()?;
     let mut summary = once(&ingestion, voice, &request, &mut report, &cancel)?;
     tell(voice, &summary)?;
@@ -65,6 +71,14 @@ fn request(config: &Config, arguments: &args::Ingest) -> anyhow::Result<IngestRe
         jobs: arguments.jobs.unwrap_or(usual.jobs),
         roots: usual.roots,
     })
+}
+
+/// Adds the profile in `file` and gives its name, that of the file.
+fn add_profile(profiles: &mut Profiles, file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("profile {}", file.display()))?;
+    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    profiles.insert(&name, Profile::parse(&name, &text)?);
+    Ok(name)
 }
 
 /// Reads a level by its name.
@@ -145,7 +159,7 @@ pub struct Report(BufWriter<File>);
 
 impl Report {
     /// Creates the file, replacing an older one.
-    fn create(path: &std::path::Path) -> anyhow::Result<Self> {
+    fn create(path: &Path) -> anyhow::Result<Self> {
         let file = File::create(path).with_context(|| format!("report {}", path.display()))?;
         Ok(Self(BufWriter::new(file)))
     }

@@ -1,6 +1,7 @@
 //! `fontes status`, `forget` and `check`: what is there, take it out, prove it.
 
 use fontes_core::{Cancel, DocumentId, Error};
+use fontes_ingestion::Profiles;
 use serde_json::json;
 
 use crate::{
@@ -12,15 +13,18 @@ use crate::{
 /// What is indexed, pending, quarantined.
 pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
     let archive = Archive::open(config)?;
-    let status = archive.ingestion(config)?.status()?;
+    let status = archive.ingestion(config, Profiles::built_in())?.status()?;
     let quarantined = archive.ledger.quarantined()?;
     let disk = disk_bytes(&config.data.dir);
-    let generator = wiring::generator_choice(config, None).map_or_else(|error| error.to_string(), |choice| choice.to_string());
+    let generator =
+        wiring::generator_choice(config, None).map_or_else(|error| error.to_string(), |choice| choice.to_string());
     if voice.json {
         let mut object = serde_json::to_value(&status)?;
         object["quarantined_files"] = quarantined
             .iter()
-            .map(|entry| json!({ "path": entry.path, "kind": entry.kind, "code": entry.code, "message": entry.message }))
+            .map(
+                |entry| json!({ "path": entry.path, "kind": entry.kind, "code": entry.code, "message": entry.message }),
+            )
             .collect();
         object["disk_bytes"] = disk.into();
         object["generator"] = generator.into();
@@ -29,7 +33,10 @@ pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
     voice.line(&format!("data       {} ({:.1} MiB)", config.data.dir.display(), disk as f64 / f64::from(1 << 20)))?;
-    voice.line(&format!("documents  {} ({} chunks, snapshot {})", status.documents, status.chunks, status.index_snapshot.0))?;
+    voice.line(&format!(
+        "documents  {} ({} chunks, snapshot {})",
+        status.documents, status.chunks, status.index_snapshot.0
+    ))?;
     voice.line(&format!("embedder   {} ({:.12}…)", status.embedder.name, status.embedder.sha256.to_string()))?;
     voice.line(&format!("generator  {generator}"))?;
     voice.line(&format!("pending    {}", status.pending))?;
@@ -46,7 +53,7 @@ pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
 
 /// Erases documents and proves it.
 pub fn forget(config: &Config, voice: Voice, documents: &[DocumentId]) -> anyhow::Result<Outcome> {
-    let erased = Archive::open(config)?.ingestion(config)?.forget(documents)?;
+    let erased = Archive::open(config)?.ingestion(config, Profiles::built_in())?.forget(documents)?;
     for erasure in &erased {
         if voice.json {
             voice.object(erasure)?;
@@ -63,7 +70,7 @@ pub fn forget(config: &Config, voice: Voice, documents: &[DocumentId]) -> anyhow
 
 /// Proves that ledger and indexes agree, and that models are what was installed.
 pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outcome> {
-    let report = Archive::open(config)?.ingestion(config)?.check(repair)?;
+    let report = Archive::open(config)?.ingestion(config, Profiles::built_in())?.check(repair)?;
     let models = wiring::model_store(config)?.verify(None, &Cancel::default()).map_err(Error::from)?;
     let altered: Vec<_> =
         models.iter().filter_map(|(model, failure)| failure.as_ref().map(|failure| (model, failure))).collect();
@@ -71,7 +78,9 @@ pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outc
     if voice.json {
         let mut findings = serde_json::to_value(&report.findings)?;
         if let Some(findings) = findings.as_array_mut() {
-            findings.extend(altered.iter().map(|(model, failure)| json!({ "model": model.name, "problem": failure.to_string() })));
+            findings.extend(
+                altered.iter().map(|(model, failure)| json!({ "model": model.name, "problem": failure.to_string() })),
+            );
         }
         voice.object(&json!({
             "consistent": consistent, "chunks": report.chunks, "models": models.len(), "findings": findings,
@@ -79,13 +88,20 @@ pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outc
     } else {
         for finding in &report.findings {
             let mended = if finding.repaired { ", repaired" } else { "" };
-            voice.line(&format!("{:?}: {} chunks missing, {} too many{mended}", finding.index, finding.missing, finding.extra))?;
+            voice.line(&format!(
+                "{:?}: {} chunks missing, {} too many{mended}",
+                finding.index, finding.missing, finding.extra
+            ))?;
         }
         for (_, failure) in &altered {
             voice.line(&failure.to_string())?;
         }
         let verdict = if consistent { "consistent" } else { "NOT consistent" };
-        voice.line(&format!("{verdict}: {} chunks in ledger, Qdrant and Tantivy; {} models", report.chunks, models.len()))?;
+        voice.line(&format!(
+            "{verdict}: {} chunks in ledger, Qdrant and Tantivy; {} models",
+            report.chunks,
+            models.len()
+        ))?;
     }
     if consistent {
         return Ok(Outcome::Done);

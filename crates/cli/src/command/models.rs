@@ -119,7 +119,8 @@ impl From<RunnerChoice> for decoder::Runner {
 fn quantized(voice: Voice, dir: &Path, kind: &str, output: &Path) -> anyhow::Result<Outcome> {
     let target = kind.parse().map_err(Error::from)?;
     let progress = QuantizeProgress::new(voice);
-    let written = quantize::quantize(dir, target, output, None, &mut |step| progress.show(step)).map_err(Error::from)?;
+    let written =
+        quantize::quantize(dir, target, output, None, &mut |step| progress.show(step)).map_err(Error::from)?;
     drop(progress);
     if voice.json {
         voice.object(&written)?;
@@ -141,11 +142,8 @@ fn dtype(name: &str) -> anyhow::Result<Dtype> {
 
 /// Raw logits. Exact arithmetic (an f32 cache) unless a runner is chosen: a probe is for comparing.
 fn probe(voice: Voice, arguments: &Probe) -> anyhow::Result<Outcome> {
-    let options = OpenOptions {
-        dtype: dtype(&arguments.dtype)?,
-        runner: arguments.runner.into(),
-        ..OpenOptions::exact()
-    };
+    let options =
+        OpenOptions { dtype: dtype(&arguments.dtype)?, runner: arguments.runner.into(), ..OpenOptions::exact() };
     let network = decoder::open(&arguments.path, &options)?;
     let result = decoder::probe(network.as_ref(), &arguments.ids, arguments.greedy, &wiring::SystemClock)?;
     if voice.json {
