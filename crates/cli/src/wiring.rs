@@ -17,7 +17,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use fontes_core::{Clock, Embedder, Error, Generator, Labels, Reranker};
+use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Labels, Reranker};
 use fontes_extract::{ParseLimits, WorkerCommand, WorkerLimits, WorkerPool};
 use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
 use fontes_index::{Index, Recipe};
@@ -163,10 +163,33 @@ pub struct Archive {
 impl Archive {
     /// Opens the configured data directory, creating it when it is new, and finishes what an interrupted run left.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
+        Self::open_index(config, |error| Err(error))
+    }
+
+    /// Opens the data directory for repair: an index that is damaged, of another version or of another embedder
+    /// is replaced by an empty one, which the repair fills again from the ledger's stored text.
+    pub fn open_for_repair(config: &Config) -> anyhow::Result<Self> {
+        Self::open_index(config, |error| match error.kind() {
+            // The ledger's lock is held, so the conflict is not with another process.
+            ErrorKind::Conflict | ErrorKind::Corrupt => Ok(()),
+            _ => Err(error),
+        })
+    }
+
+    fn open_index(config: &Config, replace: impl FnOnce(Error) -> Result<(), Error>) -> anyhow::Result<Self> {
         let ledger = ledger(config)?;
         let embedder = embedder(config)?;
         let recipe = Recipe::builtin();
-        let index = Index::open(&config.data.dir.join("index"), &recipe, embedder.identity(), embedder.dimensions())?;
+        let dir = config.data.dir.join("index");
+        let open = || Index::open(&dir, &recipe, embedder.identity(), embedder.dimensions());
+        let index = match open() {
+            Ok(index) => index,
+            Err(error) => {
+                replace(error)?;
+                std::fs::remove_dir_all(&dir).with_context(|| format!("remove index {}", dir.display()))?;
+                open()?
+            }
+        };
         let archive = Self { ledger, index, embedder, recipe };
         archive.ingestion(config, Profiles::built_in())?.recover()?;
         Ok(archive)

@@ -70,7 +70,8 @@ pub fn forget(config: &Config, voice: Voice, documents: &[DocumentId]) -> anyhow
 
 /// Proves that ledger and indexes agree, and that models are what was installed.
 pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outcome> {
-    let report = Archive::open(config)?.ingestion(config, Profiles::built_in())?.check(repair)?;
+    let archive = if repair { Archive::open_for_repair(config)? } else { Archive::open(config)? };
+    let report = archive.ingestion(config, Profiles::built_in())?.check(repair)?;
     let models = wiring::model_store(config)?.verify(None, &Cancel::default()).map_err(Error::from)?;
     let altered: Vec<_> =
         models.iter().filter_map(|(model, failure)| failure.as_ref().map(|failure| (model, failure))).collect();
