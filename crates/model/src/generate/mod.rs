@@ -13,6 +13,7 @@
 mod commentary;
 mod local;
 mod masks;
+mod open;
 mod outlet;
 mod repetition;
 mod run;
@@ -22,5 +23,7 @@ mod tests;
 
 pub use local::LocalGenerator;
 pub use masks::Choices;
+pub(crate) use open::from_directory;
+pub use open::{Options, TemplateChoice, open};
 pub(crate) use outlet::Outlet;
 pub(crate) use repetition::Repetition;

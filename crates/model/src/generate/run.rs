@@ -158,12 +158,7 @@ impl<'a> Run<'a> {
     }
 
     /// Chooses one token and adds its text.
-    fn step(
-        &mut self,
-        logits: &[f32],
-        mask: &mut Option<&mut dyn LogitMask>,
-        session: &dyn Session,
-    ) -> Result<Step> {
+    fn step(&mut self, logits: &[f32], mask: &mut Option<&mut dyn LogitMask>, session: &dyn Session) -> Result<Step> {
         let tokenizer = &self.generator.tokenizer;
         if logits.len() != tokenizer.len() {
             return Err(Error::internal(format!("{} logits for {} ids", logits.len(), tokenizer.len())));

@@ -16,6 +16,7 @@ mod bytes;
 mod definition;
 mod error;
 mod gguf;
+mod gguf_export;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use fontes_core::{TokenId, Vocabulary};
 use tokenizers::Tokenizer;
 
 pub use error::TokenizerError;
+pub(crate) use gguf_export::GgufVocabulary;
 pub use stream::Detokenizer;
 
 use definition::Definition;
