@@ -13,7 +13,7 @@ use super::{
     EncoderError,
     config::{EncoderConfig, Family},
 };
-use crate::weights::{TensorView, WeightType, WeightsError, mapping};
+use crate::weights::{TensorView, WeightType, WeightsError, mmap};
 
 /// First bytes of the file.
 const MAGIC: &[u8; 4] = b"E5S1";
@@ -45,7 +45,7 @@ struct Entry {
 impl Container {
     /// Maps and checks a container.
     pub fn open(path: &Path) -> Result<Self, EncoderError> {
-        let file = mapping::map(path)?;
+        let file = mmap::map(path)?;
         let malformed = |reason: String| WeightsError::Malformed { path: path.to_owned(), reason };
         let layout = parse(&file).map_err(malformed)?;
         layout.config.check()?;

@@ -14,7 +14,7 @@ mod digest;
 mod error;
 mod float;
 pub mod gguf;
-pub(crate) mod mapping;
+pub(crate) mod mmap;
 mod safetensors;
 mod source;
 mod weight_type;

@@ -12,7 +12,7 @@ use memmap2::Mmap;
 use super::{
     WeightType, WeightsError, digest,
     gguf::{self, Metadata},
-    mapping, safetensors,
+    mmap, safetensors,
 };
 
 /// One tensor inside a model file, in its stored type.
@@ -83,7 +83,7 @@ impl TensorSource {
     }
 
     fn open_gguf(path: &Path) -> Result<Self, WeightsError> {
-        let file = mapping::map(path)?;
+        let file = mmap::map(path)?;
         let (header, tensors) = gguf::parse(&file).map_err(|error| match error {
             gguf::ParseError::NotGguf => WeightsError::NotAModel {
                 path: path.to_owned(),
@@ -100,7 +100,7 @@ impl TensorSource {
         let config = Box::new(safetensors::read_json(&config_path)?);
         let mut files = Vec::new();
         for shard in safetensors::shards(path)? {
-            let file = mapping::map(&shard)?;
+            let file = mmap::map(&shard)?;
             files.push((shard, file));
         }
         let tensors = safetensors::collect(path, &files)?;
