@@ -29,7 +29,9 @@ pub struct AnswerPolicy {
     pub similarity: f32,
     /// The similarity that suffices across languages, where words cannot be compared.
     pub similarity_across: f32,
-    /// The extractive method stays silent when its best sentence scores below this.
+    /// Fontes stays silent when its confidence that the passages speak to the question is below this. Measured
+    /// with multilingual-e5-small on odd questions of XQuAD-de, PIAF-fr and SQuAD-it: 0.35 answers 92 % of the
+    /// answerable and 44 % of those whose paragraph was taken away; 0.40: 90 and 32 %; 0.55: 60 and 8 %.
     pub extract_threshold: f32,
     /// Most sentences the extractive method quotes.
     pub extract_limit: usize,
