@@ -24,7 +24,7 @@ const ANSWER_TOKENS: usize = 160;
 /// One question in German, one in English; their answers are in the samples.
 const QUESTIONS: [&str; 2] = [
     "Wie hoch ist die Pauschale für Strom und Internet bei Telearbeit?",
-    "Which powers do transport police have in addition to security services?",
+    "How much is the charge for using the national highways for one year?",
 ];
 
 /// Runs the demonstration in a data directory of its own, beside the user's.
