@@ -93,7 +93,7 @@ fn packages() -> Vec<Value> {
 }
 
 /// Names of a package's dependencies of one kind (`null` is normal, `"dev"` is dev).
-fn dependencies<'p>(package: &'p Value, dev: bool) -> impl Iterator<Item = &'p str> {
+fn dependencies(package: &Value, dev: bool) -> impl Iterator<Item = &str> {
     package["dependencies"]
         .as_array()
         .unwrap()

@@ -56,7 +56,7 @@ fn kills_lose_nothing_and_double_nothing() {
     let chunks = summary["chunks"].as_u64().unwrap();
 
     let mut seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
-    println!("seed {seed}");
+    let first_seed = seed;
     let site = Site::over(&undisturbed);
     let folder = site.documents();
     for _ in 0..KILLS {
@@ -66,7 +66,7 @@ fn kills_lose_nothing_and_double_nothing() {
         ingest.kill().unwrap();
         ingest.wait().unwrap();
         let check = site.json(&["check"], 0);
-        assert_eq!(check["consistent"], true, "{check}");
+        assert_eq!(check["consistent"], true, "seed {first_seed}: {check}");
     }
     site.ingest(0);
     assert_eq!(site.json(&["check"], 0)["consistent"], true);

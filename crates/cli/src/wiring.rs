@@ -163,7 +163,7 @@ pub struct Archive {
 impl Archive {
     /// Opens the configured data directory, creating it when it is new, and finishes what an interrupted run left.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
-        Self::open_index(config, |error| Err(error))
+        Self::open_index(config, Err)
     }
 
     /// Opens the data directory for repair: an index that is damaged, of another version or of another embedder

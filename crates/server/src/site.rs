@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use fontes_core::{
-    AccessPolicy, AccessScope, Answer, Cancel, DocumentId, Error, ErrorKind, Filter, Ledger, Query, Result, Sampling, SearchMode,
+    AccessPolicy, AccessScope, Answer, Cancel, DocumentId, Error, ErrorKind, Filter, Ledger, Query, Result, Sampling,
+    SearchMode,
 };
 use fontes_generation::{Answerer, AskEvent, AskRequest};
 use fontes_retrieval::{PassageOptions, Searcher, passages};

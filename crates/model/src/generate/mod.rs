@@ -1,4 +1,4 @@
-//! The generation loop: a conversation in, text out, over any [`Network`].
+//! The generation loop: a conversation in, text out, over any [`crate::decoder::Network`].
 //!
 //! A [`LocalGenerator`] joins a network, its tokenizer and its conversation format. Each call opens one session,
 //! reads the prompt in pieces, and then chooses one token at a time: forbid what is never text, let the caller's
