@@ -14,8 +14,8 @@ pub enum Unsupported {
 }
 
 /// Thresholds and choices of the citation contract. Similarities are cosines of the installed embedder; the
-/// defaults are measured with multilingual-e5-small, whose cosines lie close together (unrelated sentences
-/// reach 0.8).
+/// defaults are set for multilingual-e5-small, whose cosines lie close together (unrelated sentences reach
+/// 0.8). Only `extract_threshold` is calibrated on data; the others are judgement.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnswerPolicy {
@@ -56,7 +56,7 @@ impl Default for AnswerPolicy {
             containment_floor: 0.3,
             similarity: 0.90,
             similarity_across: 0.88,
-            extract_threshold: 0.35,
+            extract_threshold: 0.40,
             extract_limit: 3,
             extract_ratio: 0.9,
             sentence_limit: 12,
