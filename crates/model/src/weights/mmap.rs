@@ -1,6 +1,6 @@
 //! The one place where a file is mapped into memory.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, ops::Range, path::Path};
 
 use memmap2::Mmap;
 
@@ -21,4 +21,23 @@ pub(crate) fn map(path: &Path) -> Result<Mmap, WeightsError> {
     // slice, and model files are not modified in place (contract above).
     let mapping = unsafe { Mmap::map(&file) };
     mapping.map_err(io)
+}
+
+/// Lets the system take back the memory of a part of a map; reading it again reads the file again.
+///
+/// Without this a model that is repacked at load counts twice: once in the mapped file, once repacked.
+pub(crate) fn release(map: &Mmap, part: Range<usize>) {
+    #[cfg(target_os = "linux")]
+    {
+        #[expect(unsafe_code, reason = "dropping pages of the map above")]
+        // SAFETY: the map is shared with the file and never written, so that dropped pages come back with the same
+        // content, under the contract of `map`. Offsets are rounded to pages; neighbours come back likewise.
+        let advised = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, part.start, part.len()) };
+        // Refusal costs memory, not correctness.
+        drop(advised);
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (map, part);
+    }
 }

@@ -128,6 +128,14 @@ impl TensorSource {
         Ok(TensorView { name, dtype: entry.dtype, shape: &entry.shape, bytes })
     }
 
+    /// Lets the system take back the memory in which a tensor was read, once it has been copied elsewhere. It stays
+    /// readable; reading it again reads the file again.
+    pub fn release(&self, name: &str) {
+        if let Some(entry) = self.tensors.get(name) {
+            mmap::release(&self.files[entry.file].1, entry.bytes.clone());
+        }
+    }
+
     /// What the checkpoint says about itself.
     pub fn config(&self) -> Config<'_> {
         match &self.header {

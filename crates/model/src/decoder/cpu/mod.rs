@@ -129,7 +129,9 @@ impl Loader<'_> {
     fn matrix(&mut self, role: Role) -> Result<PackedMatrix, DecoderError> {
         let view = self.weights.tensor(role)?;
         let shape = [view.shape[0], view.shape[1]];
-        PackedMatrix::pack(self.arena, self.pool, view.dtype, shape, view.bytes).map_err(|error| match error {
+        let packed = PackedMatrix::pack(self.arena, self.pool, view.dtype, shape, view.bytes);
+        self.weights.source().release(view.name);
+        packed.map_err(|error| match error {
             PackError::Weights(error) => error.into(),
             // Lengths were checked when the file was opened, and the arena was sized from the same shapes.
             PackError::Full | PackError::WrongLength { .. } => WeightsError::WrongShape {

@@ -183,3 +183,14 @@ fn too_little_memory_is_said_before_anything_is_packed() {
     let error: fontes_core::Error = CpuNetwork::load(weights, options).err().unwrap().into();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
+
+#[test]
+fn a_file_reads_the_same_after_its_memory_was_given_back() {
+    let source = TensorSource::open(&fixture("gguf/q8_0.gguf")).unwrap();
+    let names: Vec<String> = source.names().map(str::to_owned).collect();
+    for name in names {
+        let before = source.tensor(&name).unwrap().bytes.to_vec();
+        source.release(&name);
+        assert!(source.tensor(&name).unwrap().bytes == before, "{name}");
+    }
+}
