@@ -46,6 +46,10 @@ macro_rules! languages {
 /// Detection looks at this many characters: trigram statistics settle long before.
 const SAMPLE_CHARS: usize = 2_000;
 
+/// Text is in none of the working languages when one letter in this many is not Latin. A syllable or sign of
+/// East Asian scripts stands for two to four letters, and names and formulas put single Greek letters anywhere.
+const OTHER_SCRIPTS: usize = 5;
+
 languages! {
     German "de" Deu, French "fr" Fra, Italian "it" Ita, English "en" Eng,
     Arabic "ar" Ara, Danish "da" Dan, Dutch "nl" Nld, Finnish "fi" Fin, Greek "el" Ell, Hungarian "hu" Hun,
@@ -58,8 +62,14 @@ impl Language {
     pub const WORKING: [Self; 4] = [Self::German, Self::French, Self::Italian, Self::English];
 
     /// Decides among the working languages by their most frequent short words; for questions and headings,
-    /// where trigrams are unreliable.
+    /// where trigrams are unreliable. Text of which a good part is in another script is none of them.
     fn detect_working(text: &str) -> Self {
+        // English terms in a Korean text do not make it English.
+        let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+        let others = text.chars().filter(|c| c.is_alphabetic() && !is_latin(*c)).count();
+        if others * OTHER_SCRIPTS >= letters {
+            return Self::Undetermined;
+        }
         let lower = text.to_lowercase();
         let words: Vec<&str> = lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).collect();
         let score = |list: &[&str]| words.iter().filter(|word| list.contains(word)).count();
@@ -76,6 +86,11 @@ impl Language {
             _ => Self::Undetermined,
         }
     }
+}
+
+/// Says whether a letter is of the Latin script: Basic Latin to Latin Extended-B, Additional, ligatures.
+fn is_latin(c: char) -> bool {
+    matches!(c, '\0'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}' | '\u{FB00}'..='\u{FB06}')
 }
 
 // Function words that do not occur in the other three languages; the usual closed classes.
@@ -166,6 +181,21 @@ mod tests {
         for text in ["", "12345", "???"] {
             assert_eq!(Language::detect(text), Language::Undetermined, "{text:?}");
         }
+    }
+
+    #[test]
+    fn other_scripts_are_undetermined_whatever_latin_words_they_hold() {
+        let cases = [
+            "대한민국은 민주공화국이다. 대한민국의 주권은 국민에게 있다. (the Constitution of Korea)",
+            "中华人民共和国是工人阶级领导的社会主义国家。 What is the law?",
+            "すべて国民は、法の下に平等であって、政治的に差別されない。 The law of Japan",
+            "ประเทศไทยเป็นราชอาณาจักร and the law",
+            "כל אדם שווה בפני החוק the law",
+        ];
+        for text in cases {
+            assert_eq!(Language::detect(text), Language::Undetermined, "{text}");
+        }
+        assert_eq!(Language::detect("What is the angle α in the figure?"), Language::English);
     }
 
     #[test]

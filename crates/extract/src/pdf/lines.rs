@@ -2,10 +2,10 @@
 //!
 //! Characters that follow each other on one baseline form a line, in the order in which the page draws them:
 //! programs draw columns, boxes and table rows one after the other, and that order is the best hint of
-//! reading order there is. Within a line, characters are put in order of place, and right-to-left runs in
-//! logical order.
+//! reading order there is. Texts that lie over each other become lines of their own ([`runs`]). Within a line,
+//! characters are put in order of place, and right-to-left runs in logical order.
 
-use super::Glyph;
+use super::{Glyph, runs};
 
 /// A line of text.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,27 +31,34 @@ const WORD_GAP: f32 = 0.15;
 /// Baselines closer than this share of the font size are one line, wherever on it the next character is.
 const SAME_BASELINE: f32 = 0.12;
 
-/// Sub- and superscripts are shifted by at most this share, and stand right behind what they belong to.
+/// Sub- and superscripts are shifted by at most this share of the larger size, and less than their own size,
+/// and stand right behind what they belong to.
 const BASELINE_SHIFT: f32 = 0.45;
+
+/// A second drawing of a character, for boldness, is off by less than this share of the font size.
+pub(super) const COPY_OFFSET: f32 = 0.12;
 
 /// Lines of a page that go up instead of down beyond this share show that it is drawn in no reading order.
 const UPWARD_SHARE: f32 = 0.35;
 
 /// A character in coordinates of its writing direction.
-struct Placed<'g> {
-    glyph: &'g Glyph,
-    start: f32,
-    end: f32,
+pub(super) struct Placed<'g> {
+    pub glyph: &'g Glyph,
+    pub start: f32,
+    pub end: f32,
     baseline: f32,
     direction: i32,
+    /// Font size; a blank much larger than what it stands behind has the size of that, for programs make
+    /// vertical space with blanks of any size.
+    pub size: f32,
 }
 
 impl<'g> Placed<'g> {
     fn new(glyph: &'g Glyph) -> Self {
-        let (dx, dy) = (glyph.to.0 - glyph.from.0, glyph.to.1 - glyph.from.1);
+        let (dx, dy, size) = (glyph.to.0 - glyph.from.0, glyph.to.1 - glyph.from.1, glyph.size);
         // Nearly all text runs to the right: no trigonometry for it.
         if dx > 0.0 && dy.abs() < 0.01 * dx {
-            return Self { glyph, start: glyph.from.0, end: glyph.to.0, baseline: glyph.from.1, direction: 0 };
+            return Self { glyph, start: glyph.from.0, end: glyph.to.0, baseline: glyph.from.1, direction: 0, size };
         }
         // Steps of five degrees: skewed scans stay with the horizontal text they belong to.
         #[expect(clippy::cast_possible_truncation, reason = "an angle in steps is between -36 and 36")]
@@ -60,7 +67,12 @@ impl<'g> Placed<'g> {
         let (sin, cos) = step_angle(direction).sin_cos();
         let along = |(x, y): (f32, f32)| x * cos + y * sin;
         let baseline = glyph.from.1 * cos - glyph.from.0 * sin;
-        Self { glyph, start: along(glyph.from), end: along(glyph.to), baseline, direction }
+        Self { glyph, start: along(glyph.from), end: along(glyph.to), baseline, direction, size }
+    }
+
+    /// Says whether it leaves no ink.
+    pub fn is_blank(&self) -> bool {
+        self.glyph.text.trim().is_empty()
     }
 }
 
@@ -74,12 +86,16 @@ pub(super) fn build(glyphs: &[Glyph]) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut open: Vec<Placed<'_>> = Vec::new();
     for glyph in glyphs {
-        let placed = Placed::new(glyph);
+        let mut placed = Placed::new(glyph);
+        // The blank behind a raised mark has the size of the text to come.
+        if let Some(last) = open.last().filter(|last| placed.is_blank() && placed.size > 2.0 * last.size) {
+            placed.size = last.size;
+        }
         if !open.is_empty() && !continues(&open, &placed) {
             finish(&mut lines, &mut open);
         }
         // Blanks at the start of a line say nothing about its place.
-        if !(open.is_empty() && glyph.text.trim().is_empty()) {
+        if !(open.is_empty() && placed.is_blank()) {
             open.push(placed);
         }
     }
@@ -124,40 +140,48 @@ fn continues(open: &[Placed<'_>], next: &Placed<'_>) -> bool {
     let Some(last) = open.last() else { return true };
     // A shifted character is compared with its neighbours, one of which stands on the line itself.
     let recent = || open.iter().rev().take(4);
-    let size = recent().map(|placed| placed.glyph.size).fold(next.glyph.size, f32::max);
-    let shift = recent().map(|placed| (placed.baseline - next.baseline).abs()).fold(f32::MAX, f32::min);
+    let size = recent().map(|placed| placed.size).fold(next.size, f32::max);
     let gap = next.start - last.end;
     let beside = gap > -0.4 * size && gap < size;
-    last.direction == next.direction
-        && (shift <= SAME_BASELINE * size.min(next.glyph.size * 1.5) || beside && shift <= BASELINE_SHIFT * size)
+    let level = |placed: &Placed<'_>| {
+        let (small, large) = (placed.size.min(next.size), placed.size.max(next.size));
+        let shift = (placed.baseline - next.baseline).abs();
+        shift <= SAME_BASELINE * large.min(small * 1.5) || beside && shift <= (BASELINE_SHIFT * large).min(small)
+    };
+    last.direction == next.direction && recent().any(level)
 }
 
-/// Ends the open line.
+/// Ends the open line, which is several where texts lie over each other.
 fn finish(lines: &mut Vec<Line>, open: &mut Vec<Placed<'_>>) {
-    while open.last().is_some_and(|placed| placed.glyph.text.trim().is_empty()) {
+    for part in runs::parted(std::mem::take(open)) {
+        lines.extend(line(part));
+    }
+}
+
+/// Makes a line of characters; `None` when they are blank.
+fn line(mut open: Vec<Placed<'_>>) -> Option<Line> {
+    while open.last().is_some_and(Placed::is_blank) {
         open.pop();
     }
-    let Some(first) = open.first() else { return };
+    let first = open.first()?;
     let direction = first.direction;
-    let size = open.iter().map(|placed| placed.glyph.size).fold(0.0, f32::max);
+    let inked = || open.iter().filter(|placed| !placed.is_blank());
+    let size = inked().map(|placed| placed.size).fold(0.0, f32::max);
     // The baseline of the largest characters is the line's own.
-    let baseline = open.iter().find(|placed| placed.glyph.size >= size * 0.99).map_or(first.baseline, |p| p.baseline);
+    let baseline = inked().find(|placed| placed.size >= size * 0.99).map_or(first.baseline, |p| p.baseline);
     let start = open.iter().map(|placed| placed.start.min(placed.end)).fold(f32::MAX, f32::min);
     let end = open.iter().map(|placed| placed.end.max(placed.start)).fold(f32::MIN, f32::max);
-    let area = area(open);
-    let text = text(open, baseline, size);
-    open.clear();
-    if !text.is_empty() {
-        lines.push(Line { text, area, start, end, baseline, direction, size });
-    }
+    let area = area(&open);
+    let text = text(&mut open, baseline, size);
+    (!text.is_empty()).then_some(Line { text, area, start, end, baseline, direction, size })
 }
 
 /// The rectangle around the characters: ascenders reach 0.75, descenders 0.25 of the size.
 fn area(open: &[Placed<'_>]) -> (f32, f32, f32, f32) {
     let mut area = (f32::MAX, f32::MAX, f32::MIN, f32::MIN);
     let (sin, cos) = step_angle(open.first().map_or(0, |placed| placed.direction)).sin_cos();
-    for placed in open {
-        let (up, down) = (placed.glyph.size * 0.75, placed.glyph.size * 0.25);
+    for placed in open.iter().filter(|placed| !placed.is_blank()) {
+        let (up, down) = (placed.size * 0.75, placed.size * 0.25);
         for (x, y) in [placed.glyph.from, placed.glyph.to] {
             for (x, y) in [(x + up * sin, y - up * cos), (x - down * sin, y + down * cos)] {
                 area = (area.0.min(x), area.1.min(y), area.2.max(x), area.3.max(y));
@@ -176,8 +200,8 @@ fn text(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> String {
         open.sort_by(|a, b| a.start.total_cmp(&b.start));
         open.dedup_by(|next, kept| {
             next.glyph.text == kept.glyph.text
-                && !next.glyph.text.trim().is_empty()
-                && (next.start - kept.start).abs() < 0.12 * kept.glyph.size
+                && !next.is_blank()
+                && (next.start - kept.start).abs() < COPY_OFFSET * kept.size
         });
     }
     let mut words = String::new();
@@ -185,16 +209,13 @@ fn text(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> String {
     let mut in_mark = false;
     for placed in open.iter() {
         let gap = last_end.map_or(0.0, |end| placed.start - end);
-        let blank = placed.glyph.text.trim().is_empty();
-        let raised = placed.glyph.size <= 0.8 * size && baseline - placed.baseline >= 0.15 * size;
+        let blank = placed.is_blank();
+        let raised = placed.size <= 0.8 * size && baseline - placed.baseline >= 0.15 * size;
         let mark = Some(superscript(&placed.glyph.text)).filter(|mark| raised && !mark.is_empty());
         // A note mark is no digit of the number before it: "Art. 2" with note 3 is not article 23.
         let parted = mark.is_some() != in_mark && !blank && !is_square_unit(&words) && !words.is_empty();
         let closing = in_mark && placed.glyph.text.starts_with(['.', ',', ';', ':', ')', '!', '?']);
-        if (blank || gap > WORD_GAP * placed.glyph.size || parted && !closing)
-            && !words.is_empty()
-            && !words.ends_with(' ')
-        {
+        if (blank || gap > WORD_GAP * placed.size || parted && !closing) && !words.is_empty() && !words.ends_with(' ') {
             words.push(' ');
         }
         if blank {
@@ -300,6 +321,40 @@ mod tests {
     }
 
     #[test]
+    fn blanks_of_any_size_join_no_lines() {
+        // Programs make vertical space with paragraphs that hold one large blank.
+        let mut glyphs = typed("(PTSA) ", 80.0, 125.0);
+        glyphs.push(Glyph { text: " ".into(), from: (80.0, 145.0), to: (116.0, 145.0), size: 145.0 });
+        glyphs.extend(typed("of 18 June 2010 ", 80.0, 156.0));
+        glyphs.push(Glyph { text: " ".into(), from: (160.0, 156.0), to: (196.0, 156.0), size: 145.0 });
+        let lines = build(&glyphs);
+        let found: Vec<_> = lines.iter().map(|line| (line.text.as_str(), line.baseline, line.size)).collect();
+        assert_eq!(found, [("(PTSA)", 125.0, 10.0), ("of 18 June 2010", 156.0, 10.0)]);
+    }
+
+    #[test]
+    fn texts_that_lie_over_each_other_are_not_interleaved() {
+        let mut glyphs = typed("provided for", 80.0, 73.0);
+        glyphs.extend(typed("Federal Act", 81.7, 73.9));
+        glyphs.extend(typed("of Parliament", 142.0, 73.9));
+        assert_eq!(texts(&glyphs), ["provided for", "Federal Act of Parliament"]);
+        // A form: the dotted line, then what is filled in, then the next field in the gap of the row.
+        let mut glyphs = typed("Name ........", 0.0, 20.0);
+        glyphs.extend(typed("Place Bern", 120.0, 20.0));
+        glyphs.extend(typed("Eva M.", 27.0, 19.5));
+        assert_eq!(texts(&glyphs), ["Name ........ Place Bern", "Eva M."]);
+    }
+
+    #[test]
+    fn cells_and_accents_drawn_late_stay_on_their_line() {
+        let mut glyphs = typed("one", 0.0, 20.0);
+        glyphs.extend(typed("three", 100.0, 20.0));
+        glyphs.extend(typed("two", 50.0, 20.0));
+        glyphs.push(Glyph { text: "´".into(), from: (11.0, 20.0), to: (14.0, 20.0), size: 10.0 });
+        assert_eq!(texts(&glyphs), ["one´ two three"]);
+    }
+
+    #[test]
     fn right_to_left_lines_come_in_logical_order() {
         // Drawn from the left: the last letter of the line first.
         assert_eq!(texts(&typed("12.5 םולש", 0.0, 20.0)), ["שלום 12.5"]);
@@ -311,7 +366,10 @@ mod tests {
         glyphs.push(Glyph { text: "3".into(), from: (30.0, 16.5), to: (33.0, 16.5), size: 6.0 });
         glyphs.extend(typed("Scope 9 m", 34.0, 20.0));
         glyphs.push(Glyph { text: "2".into(), from: (79.0, 16.5), to: (82.0, 16.5), size: 6.0 });
-        assert_eq!(texts(&glyphs), ["Art. 2 ³ Scope 9 m²"]);
+        // A mark before its text: the blank between has the size and the baseline of the text.
+        glyphs.push(Glyph { text: "1".into(), from: (0.0, 37.0), to: (3.0, 37.0), size: 6.0 });
+        glyphs.extend(typed(" This", 3.0, 40.0));
+        assert_eq!(texts(&glyphs), ["Art. 2 ³ Scope 9 m²", "¹ This"]);
     }
 
     #[test]

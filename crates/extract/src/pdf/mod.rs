@@ -9,6 +9,7 @@ mod layout;
 mod lines;
 mod pdf_extract;
 mod repair;
+mod runs;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -237,12 +238,23 @@ fn describe(builder: &mut Builder, document: &lopdf::Document) {
     builder.metadata.created = text(b"CreationDate").and_then(|date| time::from_pdf(&date));
 }
 
+/// Says whether a title is none: a file name, a number in a register ("745.2", "BBl2010-891"), or what
+/// programs call a document nobody named.
 fn is_file_name(title: &str) -> bool {
-    let lower = title.trim().to_ascii_lowercase();
-    lower.starts_with("microsoft word -")
-        || lower == "untitled"
-        || !lower.contains(' ') && lower.contains('_')
-        || [".doc", ".docx", ".pdf", ".indd", ".dvi", ".tex", ".qxd", ".xls", ".ppt"]
+    let lower = title.trim().to_lowercase();
+    let one_word = !lower.contains(char::is_whitespace);
+    let letters = lower.chars().filter(|c| c.is_alphabetic()).count();
+    let digits = lower.chars().filter(char::is_ascii_digit).count();
+    let stem = lower.trim_end_matches(|c: char| c.is_ascii_digit() || c.is_whitespace());
+    letters == 0
+        || ["microsoft word -", "microsoft powerpoint -", "microsoft excel -"]
+            .iter()
+            .any(|program| lower.starts_with(program))
+        || ["untitled", "untitled document", "unbenannt", "document", "dokument", "documento", "senza titolo"]
+            .contains(&stem)
+        || stem == "sans titre"
+        || one_word && (lower.contains('_') || digits >= letters)
+        || [".doc", ".docx", ".pdf", ".indd", ".dvi", ".tex", ".qxd", ".xls", ".xlsx", ".ppt", ".pptx"]
             .iter()
             .any(|extension| lower.ends_with(extension))
 }
