@@ -324,12 +324,12 @@ mod tests {
     fn blanks_of_any_size_join_no_lines() {
         // Programs make vertical space with paragraphs that hold one large blank.
         let mut glyphs = typed("(PTSA) ", 80.0, 125.0);
-        glyphs.push(Glyph { text: " ".into(), from: (80.0, 145.0), to: (116.0, 145.0), size: 145.0 });
-        glyphs.extend(typed("of 18 June 2010 ", 80.0, 156.0));
-        glyphs.push(Glyph { text: " ".into(), from: (160.0, 156.0), to: (196.0, 156.0), size: 145.0 });
+        glyphs.push(Glyph { text: " ".into(), from: (80.0, 132.0), to: (116.0, 132.0), size: 145.0 });
+        glyphs.extend(typed("of 18 June 2010 ", 80.0, 139.0));
+        glyphs.push(Glyph { text: " ".into(), from: (160.0, 139.0), to: (196.0, 139.0), size: 145.0 });
         let lines = build(&glyphs);
         let found: Vec<_> = lines.iter().map(|line| (line.text.as_str(), line.baseline, line.size)).collect();
-        assert_eq!(found, [("(PTSA)", 125.0, 10.0), ("of 18 June 2010", 156.0, 10.0)]);
+        assert_eq!(found, [("(PTSA)", 125.0, 10.0), ("of 18 June 2010", 139.0, 10.0)]);
     }
 
     #[test]
