@@ -24,7 +24,7 @@ const ANSWER_TOKENS: usize = 160;
 /// One question in German, one in English; their answers are in the samples.
 const QUESTIONS: [&str; 2] = [
     "Wie hoch ist die Pauschale für Strom und Internet bei Telearbeit?",
-    "How much is the charge for using the national highways for one year?",
+    "Which course did the patient take believing that he had a UTI?",
 ];
 
 /// Runs the demonstration in a data directory of its own, beside the user's.
