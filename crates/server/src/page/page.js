@@ -157,6 +157,10 @@ function showPassages(passages, citations = []) {
     quote.append(...marked(passage.text, passage.span.start, cited.map((citation) => citation.span)));
     return element("li", { className: cited.length ? "cited" : "" }, title, element("div", { className: "record" }, place), quote);
   }));
+  for (const mark of byId("passages").querySelectorAll("li mark:first-of-type")) {
+    const quote = mark.parentElement;
+    quote.scrollTop = mark.offsetTop - quote.offsetTop - quote.clientHeight / 3;
+  }
 }
 
 function pagesText(pages) {
