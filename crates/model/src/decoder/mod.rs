@@ -25,6 +25,21 @@ pub use options::{DeviceChoice, Dtype, KvDtype, OpenOptions, Runner};
 pub use probe::{Probe, Speeds, probe};
 pub use weights::{DecoderWeights, LayerRole, Role};
 
+/// Layers are shown as at most this many groups: enough to tell early from late, small enough to store.
+const MAX_LAYER_GROUPS: usize = 4;
+
+/// Means of `[layer][range]` over even groups of layers, `[layer_group][range]`; empty for no layers.
+pub(crate) fn by_layer_group(layers: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let groups = layers.len().min(MAX_LAYER_GROUPS);
+    (0..groups)
+        .map(|group| {
+            let members = &layers[group * layers.len() / groups..(group + 1) * layers.len() / groups];
+            let mean = |range: usize| members.iter().map(|layer| layer[range]).sum::<f32>() / members.len() as f32;
+            (0..layers[0].len()).map(mean).collect()
+        })
+        .collect()
+}
+
 /// Which positions of a forward pass should yield logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Logits {

@@ -16,9 +16,6 @@ use crate::decoder::{DecoderError, Logits, Session};
 /// matrix products are no faster with more rows.
 const CHUNK: usize = 512;
 
-/// Layers are reported in at most this many groups.
-const MAX_GROUPS: usize = 4;
-
 pub(super) struct CandleSession<'a> {
     network: &'a CandleNetwork,
     caches: Vec<LayerCache>,
@@ -80,7 +77,7 @@ impl<'a> CandleSession<'a> {
             x = next;
         }
         self.len = end;
-        self.attention = by_group(&rows);
+        self.attention = crate::decoder::by_layer_group(&rows);
         Ok(x)
     }
 
@@ -115,18 +112,6 @@ impl<'a> CandleSession<'a> {
         }
         Ok(collected)
     }
-}
-
-/// Means over the layers of each group.
-fn by_group(rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
-    let groups = rows.len().min(MAX_GROUPS);
-    (0..groups)
-        .map(|group| {
-            let members = &rows[group * rows.len() / groups..(group + 1) * rows.len() / groups];
-            let mean = |range: usize| members.iter().map(|row| row[range]).sum::<f32>() / members.len() as f32;
-            (0..rows[0].len()).map(mean).collect()
-        })
-        .collect()
 }
 
 impl Session for CandleSession<'_> {

@@ -20,9 +20,6 @@ use crate::{
 /// products, so more rows would gain nothing.
 const CHUNK: usize = 240;
 
-/// Layers are reported in at most this many groups.
-const MAX_GROUPS: usize = 4;
-
 pub(super) struct CpuSession<'a> {
     network: &'a CpuNetwork,
     cache: KvCache,
@@ -75,7 +72,7 @@ impl<'a> CpuSession<'a> {
             let Self { network, cache, buffers, observed, .. } = self;
             let masses = Pass::new(network, cache, buffers, observed, self.len, chunk.len()).run(keep);
             self.len += chunk.len();
-            self.attention = by_group(&masses);
+            self.attention = crate::decoder::by_layer_group(&masses);
             if keep > 0 {
                 self.project_output(keep, &mut collected)?;
             }
@@ -109,18 +106,6 @@ impl<'a> CpuSession<'a> {
         inputs.multiply(pool, &network.arena, Output::Replace, [(&network.output, &mut *out)]);
         if out.iter().all(|logit| logit.is_finite()) { Ok(()) } else { Err(DecoderError::NotFinite) }
     }
-}
-
-/// Means over the layers of each group.
-fn by_group(layers: &[Vec<f32>]) -> Vec<Vec<f32>> {
-    let groups = layers.len().min(MAX_GROUPS);
-    (0..groups)
-        .map(|group| {
-            let members = &layers[group * layers.len() / groups..(group + 1) * layers.len() / groups];
-            let mean = |range: usize| members.iter().map(|layer| layer[range]).sum::<f32>() / members.len() as f32;
-            (0..layers[0].len()).map(mean).collect()
-        })
-        .collect()
 }
 
 impl Session for CpuSession<'_> {
