@@ -7,6 +7,7 @@
 mod access;
 mod ask;
 mod bad_input;
+mod damage;
 mod ingest;
 mod layout;
 mod recovery;

@@ -1,6 +1,10 @@
 //! The command line as typed. What it means is decided in `config` and `command`; here are only words.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fontes_core::{DocumentId, SearchMode};
@@ -31,7 +35,7 @@ pub struct Cli {
 /// Flags every command takes.
 #[derive(Args, Clone, Debug)]
 pub struct Global {
-    /// Configuration file (TOML); see config/reference.toml
+    /// Configuration file (TOML); `fontes config show` prints every key
     #[arg(long, global = true, env = "FONTES_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where indexes and ledger live
@@ -57,6 +61,9 @@ pub enum Command {
     )]
     Demo(Demo),
     /// Manages model files: list, install, add, verify, remove, probe, quantize
+    #[command(
+        after_help = "Examples:\n  fontes models list\n  fontes models install multilingual-e5-small\n  fontes models verify"
+    )]
     Models {
         /// What to do with models.
         #[command(subcommand)]
@@ -64,9 +71,15 @@ pub enum Command {
     },
     /// Indexes files, folders and archives; repeat it any time, only changes are processed
     #[command(
-        after_help = "Examples:\n  fontes ingest ~/documents\n  fontes ingest contract.pdf mails/ --report report.jsonl\n  fontes ingest ~/documents --dry-run --json"
+        after_help = "Examples:\n  fontes ingest ~/documents\n  fontes ingest contract.pdf mails/ --report report.jsonl\n  fontes ingest ~/documents --dry-run --json\n  fontes ingest --watch                        all configured sources, for ever"
     )]
     Ingest(Ingest),
+    /// Makes running and later ingests wait, until `fontes resume`
+    #[command(after_help = "Examples:\n  fontes pause\n  fontes pause --data-dir /var/lib/fontes")]
+    Pause,
+    /// Lets ingests go on after `fontes pause`
+    #[command(after_help = "Examples:\n  fontes resume\n  fontes resume --data-dir /var/lib/fontes")]
+    Resume,
     /// Shows what is indexed, by which models, and what is pending or quarantined
     #[command(after_help = "Examples:\n  fontes status\n  fontes status --json")]
     Status,
@@ -81,7 +94,9 @@ pub enum Command {
     )]
     Ask(Ask),
     /// Shows a document's stored text and metadata
-    #[command(after_help = "Examples:\n  fontes show 0b9c2f0e-…\n  fontes show 0b9c2f0e-… --page 3 --json")]
+    #[command(
+        after_help = "Examples:\n  fontes show 0b9c2f0e-…\n  fontes show 0b9c2f0e-… --page 3 --json\n  fontes show 0b9c2f0e-… --as-of 2026-01-31"
+    )]
     Show(Show),
     /// Erases documents everywhere and proves it
     #[command(after_help = "Examples:\n  fontes forget 0b9c2f0e-…\n  fontes forget 0b9c2f0e-… 77aa01d2-… --json")]
@@ -98,12 +113,18 @@ pub enum Command {
         repair: bool,
     },
     /// Measures retrieval or answers on an evaluation set
+    #[command(
+        after_help = "Examples:\n  fontes eval retrieval ./scifact\n  fontes eval answers ./xquad-de --model none --json"
+    )]
     Eval {
         /// What to measure.
         #[command(subcommand)]
         command: Eval,
     },
     /// Measures speed on this machine
+    #[command(
+        after_help = "Examples:\n  fontes bench embed\n  fontes bench search --chunks 100000\n  fontes bench ingest ~/documents --json"
+    )]
     Bench {
         /// What to measure.
         #[command(subcommand)]
@@ -119,12 +140,23 @@ pub enum Command {
     /// Looks at this machine: what will run well here and what will not
     #[command(after_help = "Examples:\n  fontes doctor\n  fontes doctor --json")]
     Doctor,
+    /// Shows the settings in force, or what can be set
+    #[command(after_help = "Examples:\n  fontes config show\n  fontes config schema > fontes.schema.json")]
+    Config {
+        /// What to show.
+        #[command(subcommand)]
+        command: Settings,
+    },
     /// Prints shell completions
+    #[command(
+        after_help = "Examples:\n  fontes completions bash > ~/.local/share/bash-completion/completions/fontes\n  fontes completions zsh > ~/.zfunc/_fontes"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
     /// Writes man pages into a folder
+    #[command(after_help = "Examples:\n  fontes man ~/.local/share/man/man1\n  fontes man /usr/local/share/man/man1")]
     Man {
         /// The folder
         dir: PathBuf,
@@ -132,6 +164,21 @@ pub enum Command {
     /// Parses one document after another for the parent process (internal)
     #[command(hide = true)]
     ExtractWorker,
+}
+
+/// What `config` shows.
+#[derive(Debug, Subcommand)]
+pub enum Settings {
+    /// Prints every setting as it is in force: defaults, file, environment and flags together
+    #[command(
+        after_help = "Examples:\n  fontes config show\n  fontes config show --config site.toml\n  fontes config show --json"
+    )]
+    Show,
+    /// Prints the JSON schema of the configuration file, for editors and checks
+    #[command(
+        after_help = "Examples:\n  fontes config schema > fontes.schema.json\n  fontes config schema | jq .properties.ingest"
+    )]
+    Schema,
 }
 
 /// Arguments of `demo`.
@@ -149,6 +196,7 @@ pub struct Demo {
 #[derive(Debug, Subcommand)]
 pub enum Models {
     /// Lists known and installed models
+    #[command(after_help = "Examples:\n  fontes models list\n  fontes models list --json")]
     List,
     /// Downloads a model, checks its digest, installs it
     #[command(
@@ -170,21 +218,27 @@ pub enum Models {
         name: Option<String>,
     },
     /// Recomputes digests of installed models
+    #[command(after_help = "Examples:\n  fontes models verify\n  fontes models verify multilingual-e5-small --json")]
     Verify {
         /// One model; all by default
         name: Option<String>,
     },
     /// Removes an installed model
+    #[command(
+        after_help = "Examples:\n  fontes models remove qwen2.5-coder-0.5b-instruct\n  fontes models remove my-model --json"
+    )]
     Remove {
         /// Name of the model
         name: String,
     },
     /// Prints raw logits and a greedy continuation for given token ids
-    #[command(after_help = "Examples:\n  fontes models probe ./tiny --ids 1,17,300 --greedy 16 --json")]
+    #[command(
+        after_help = "Examples:\n  fontes models probe ./tiny --ids 1,17,300 --greedy 16 --json\n  fontes models probe model.gguf --ids 1,2,3 --runner cpu --json"
+    )]
     Probe(Probe),
     /// Writes a quantised GGUF from a safetensors checkpoint
     #[command(
-        after_help = "Examples:\n  fontes models quantize ./Apertus-8B-Instruct-2509 --type q4_k_m -o apertus-8b-q4_k_m.gguf"
+        after_help = "Examples:\n  fontes models quantize ./Apertus-8B-Instruct-2509 --type q4_k_m -o apertus-8b-q4_k_m.gguf\n  fontes models quantize ./my-model --type q8_0 -o my-model-q8_0.gguf"
     )]
     Quantize {
         /// Checkpoint folder
@@ -231,17 +285,19 @@ pub enum RunnerChoice {
 /// Arguments of `ingest`.
 #[derive(Args, Debug)]
 pub struct Ingest {
-    /// Files, folders or archives
-    #[arg(required = true)]
+    /// Files, folders or archives; without any, the sources of the folder that `ingest.sources` names
     pub paths: Vec<PathBuf>,
+    /// Take in these configured sources only
+    #[arg(long = "source", value_name = "NAME", conflicts_with = "paths")]
+    pub sources: Vec<String>,
     /// How documents are cut: default, law, report, mail, clinical, spreadsheet, or a file
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// Groups that may see these documents; the configured default otherwise
-    #[arg(long = "group", value_name = "GROUP")]
+    #[arg(long = "group", value_name = "GROUP", requires = "paths")]
     pub groups: Vec<String>,
     /// How closely they are held: public, internal, confidential, secret
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", requires = "paths")]
     pub classification: Option<String>,
     /// Keep running and pick up changes
     #[arg(long)]
@@ -339,9 +395,28 @@ pub struct Show {
     /// One page only
     #[arg(long)]
     pub page: Option<u32>,
+    /// As it was stored on this day (YYYY-MM-DD, its end in UTC), before later revisions superseded it
+    #[arg(long, value_name = "DATE", value_parser = end_of_day)]
+    pub as_of: Option<SystemTime>,
     /// Who is asking
     #[arg(long = "as", value_name = "PRINCIPAL")]
     pub principal: Option<String>,
+}
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
+/// Reads `YYYY-MM-DD` as the last second of that day in UTC.
+fn end_of_day(text: &str) -> Result<SystemTime, String> {
+    let malformed = || "a date is written YYYY-MM-DD, from 1970 on".to_owned();
+    let numbers: Vec<u64> = text.split('-').map_while(|part| part.parse().ok()).collect();
+    let &[year @ 1970..=9999, month @ 1..=12, day @ 1..=31] = &numbers[..] else { return Err(malformed()) };
+    // Days since 1970-01-01, with years that begin in March (Hinnant, "chrono-compatible low-level date algorithms").
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, of_era) = (year / 400, year % 400);
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(days * DAY + DAY - 1))
 }
 
 /// What `eval` measures.
@@ -353,7 +428,9 @@ pub enum Eval {
     )]
     Retrieval(EvalRun),
     /// Citation precision and recall, answer F1, abstention on questions with gold answers
-    #[command(after_help = "Examples:\n  fontes eval answers ./xquad-de --limit 200 --model none --json")]
+    #[command(
+        after_help = "Examples:\n  fontes eval answers ./xquad-de --limit 200 --model none --json\n  fontes eval answers ./xquad-de --baseline answers.json"
+    )]
     Answers(EvalRun),
 }
 
@@ -377,17 +454,28 @@ pub struct EvalRun {
 #[derive(Debug, Subcommand)]
 pub enum Bench {
     /// Tokens per second of the embedder
+    #[command(after_help = "Examples:\n  fontes bench embed\n  fontes bench embed --texts 256 --json")]
     Embed {
         /// Texts to embed
         #[arg(long, default_value_t = 64)]
         texts: usize,
     },
-    /// Search latency over the present index
+    /// Search latency, end to end, over the present index or a synthetic one
+    #[command(
+        after_help = "Examples:\n  fontes bench search queries.txt\n  fontes bench search --chunks 100000 --json"
+    )]
     Search {
         /// File with one query a line
-        queries: PathBuf,
+        #[arg(required_unless_present = "chunks")]
+        queries: Option<PathBuf>,
+        /// Build a temporary index of so many chunks (made-up text and vectors) and search that
+        #[arg(long, value_name = "N", conflicts_with = "queries")]
+        chunks: Option<usize>,
     },
     /// Prefill and decode speed of a model
+    #[command(
+        after_help = "Examples:\n  fontes bench generate\n  fontes bench generate --model qwen2.5-coder-0.5b-instruct --prompt 2048 --json"
+    )]
     Generate {
         /// An installed name or a path; the configured generator by default
         #[arg(long)]
@@ -402,7 +490,8 @@ pub enum Bench {
         #[arg(long, value_enum, default_value_t = RunnerChoice::Auto)]
         runner: RunnerChoice,
     },
-    /// Pages and chunks per second of ingesting a folder into a temporary index
+    /// Pages, chunks and tokens per second of ingesting a folder into a temporary index, and where the time goes
+    #[command(after_help = "Examples:\n  fontes bench ingest ~/documents\n  fontes bench ingest ~/documents --json")]
     Ingest {
         /// The folder
         dir: PathBuf,
@@ -416,5 +505,32 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn days_end_where_they_do() {
+        let seconds = |text| {
+            let end = super::end_of_day(text).unwrap();
+            end.duration_since(super::SystemTime::UNIX_EPOCH).unwrap().as_secs()
+        };
+        assert_eq!(seconds("1970-01-01"), 86_399);
+        assert_eq!(seconds("2000-02-29"), 951_868_799);
+        assert_eq!(seconds("2026-11-25"), 1_795_651_199);
+        for text in ["2026", "2026-13-01", "1969-12-31", "25.11.2026", "2026-11-25-1"] {
+            assert!(super::end_of_day(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        fn look(command: &clap::Command, path: &str) {
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let shown = examples.lines().filter(|line| line.trim_start().starts_with("fontes ")).count();
+            assert!(command.is_hide_set() || shown >= 2, "{path} shows {shown} examples");
+            for inside in command.get_subcommands() {
+                look(inside, &format!("{path} {}", inside.get_name()));
+            }
+        }
+        look(&super::Cli::command(), "fontes");
     }
 }

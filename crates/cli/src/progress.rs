@@ -25,8 +25,10 @@ impl IngestProgress {
             IngestEvent::Found(progress) | IngestEvent::Progress(progress) => {
                 self.bar.set_length(progress.bytes_total);
                 self.bar.set_position(progress.bytes_done);
+                let paused = if progress.paused { "PAUSED · " } else { "" };
+                let (done, total) = (progress.files_done, progress.files_total);
                 let counts =
-                    format!("{}/{} files, {} chunks", progress.files_done, progress.files_total, progress.chunks);
+                    format!("{paused}{done}/{total} files, {} pages, {} chunks", progress.pages, progress.chunks);
                 self.bar.set_message(counts);
             }
             IngestEvent::File(record) => self.name_quarantined(record),

@@ -151,10 +151,28 @@ fn remote(remote: &config::Remote) -> anyhow::Result<RemoteGenerator> {
     Ok(RemoteGenerator::new(options).map_err(Error::from)?)
 }
 
-/// Ledger, index and embedder of one data directory. One process at a time holds it.
+/// How documents get in: what parses them, and how they are cut.
+pub struct Intake {
+    /// Bytes to documents.
+    pub extractor: Arc<dyn Extractor>,
+    /// How documents are cut.
+    pub profiles: Profiles,
+}
+
+impl Intake {
+    /// The usual way: parsing in sandboxed worker processes, which start when the first file comes; the built-in
+    /// profiles.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self { extractor: Arc::new(workers(config)?), profiles: Profiles::built_in() })
+    }
+}
+
+/// One data directory, opened: the way in, and what the way out is made of. One process at a time holds it.
 pub struct Archive {
     /// The truth.
     pub ledger: Arc<SqliteLedger>,
+    /// The way in.
+    pub ingestion: Ingestion,
     index: Index,
     embedder: Arc<dyn Embedder>,
     recipe: Recipe,
@@ -163,22 +181,36 @@ pub struct Archive {
 impl Archive {
     /// Opens the configured data directory, creating it when it is new, and finishes what an interrupted run left.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
-        Self::open_index(config, Err)
+        Self::open_with(config, Intake::new(config)?)
+    }
+
+    /// The same, with a way in of the caller's choice.
+    pub fn open_with(config: &Config, intake: Intake) -> anyhow::Result<Self> {
+        Self::open_embedding_with(config, intake, embedder(config)?)
+    }
+
+    /// The same, with an embedder of the caller's choice.
+    pub fn open_embedding_with(config: &Config, intake: Intake, embedder: Arc<dyn Embedder>) -> anyhow::Result<Self> {
+        Self::open_index(config, intake, embedder, Err)
     }
 
     /// Opens the data directory for repair: an index that is damaged, of another version or of another embedder
     /// is replaced by an empty one, which the repair fills again from the ledger's stored text.
     pub fn open_for_repair(config: &Config) -> anyhow::Result<Self> {
-        Self::open_index(config, |error| match error.kind() {
+        Self::open_index(config, Intake::new(config)?, embedder(config)?, |error| match error.kind() {
             // The ledger's lock is held, so the conflict is not with another process.
             ErrorKind::Conflict | ErrorKind::Corrupt => Ok(()),
             _ => Err(error),
         })
     }
 
-    fn open_index(config: &Config, replace: impl FnOnce(Error) -> Result<(), Error>) -> anyhow::Result<Self> {
+    fn open_index(
+        config: &Config,
+        intake: Intake,
+        embedder: Arc<dyn Embedder>,
+        replace: impl FnOnce(Error) -> Result<(), Error>,
+    ) -> anyhow::Result<Self> {
         let ledger = ledger(config)?;
-        let embedder = embedder(config)?;
         let recipe = Recipe::builtin();
         let dir = config.data.dir.join("index");
         let open = || Index::open(&dir, &recipe, embedder.identity(), embedder.dimensions());
@@ -190,32 +222,27 @@ impl Archive {
                 open()?
             }
         };
-        let archive = Self { ledger, index, embedder, recipe };
-        archive.ingestion(config, Profiles::built_in())?.recover()?;
-        Ok(archive)
-    }
-
-    /// The way in: documents are parsed in worker processes and cut by `profiles`.
-    pub fn ingestion(&self, config: &Config, profiles: Profiles) -> anyhow::Result<Ingestion> {
-        Ok(self.ingestion_with(config, Arc::new(workers(config)?), profiles))
-    }
-
-    /// The way in through another extractor.
-    pub fn ingestion_with(&self, config: &Config, extractor: Arc<dyn Extractor>, profiles: Profiles) -> Ingestion {
-        Ingestion::new(IngestionParts {
-            ledger: self.ledger.clone(),
-            extractor,
-            embedder: self.embedder.clone(),
-            vectors: self.index.vectors.clone(),
-            lexical: self.index.lexical.clone(),
+        let ingestion = Ingestion::new(IngestionParts {
+            ledger: ledger.clone(),
+            extractor: intake.extractor,
+            embedder: embedder.clone(),
+            vectors: index.vectors.clone(),
+            lexical: index.lexical.clone(),
             clock: Arc::new(SystemClock),
-            profiles,
+            profiles: intake.profiles,
             limits: IngestLimits {
                 max_file_bytes: config.ingest.max_file_mib * MIB,
                 in_flight_bytes: config.ingest.in_flight_mib * MIB,
                 parse: parse_limits(config),
             },
-        })
+        });
+        ingestion.recover()?;
+        Ok(Self { ledger, ingestion, index, embedder, recipe })
+    }
+
+    /// Builds what makes searches fast; blocks while it does.
+    pub fn optimize(&self) -> anyhow::Result<()> {
+        Ok(self.index.vectors.optimize()?)
     }
 
     /// The way out: search alone.
@@ -253,18 +280,12 @@ pub fn ledger(config: &Config) -> anyhow::Result<Arc<SqliteLedger>> {
 
 /// A plain request for `roots`: the site's default labels, profiles by media type.
 pub fn request(config: &Config, roots: Vec<PathBuf>) -> IngestRequest {
-    IngestRequest {
-        roots,
-        labels: Labels {
-            groups: config.access.default_groups.clone(),
-            classification: config.access.default_classification,
-            source: FILES.into(),
-        },
-        profile: None,
-        dry_run: false,
-        retry: false,
-        jobs: jobs(config),
-    }
+    let labels = Labels {
+        groups: config.access.default_groups.clone(),
+        classification: config.access.default_classification,
+        source: FILES.into(),
+    };
+    IngestRequest { jobs: jobs(config), ..IngestRequest::new(roots, labels) }
 }
 
 /// Documents parsed at once.

@@ -9,22 +9,26 @@
 //! position. Whatever moment the process dies at, what is left says whether to finish or to undo, and a hit
 //! is shown only when the ledger has it active: a lagging index can lose recall, never leak.
 //!
-//! **Out of scope:** parsing (crate `extract`, in a process of its own), what an index looks like inside,
-//! watching folders, schedules. The crate never prints and asks a [`fontes_core::Clock`] for the time.
+//! **Out of scope:** parsing (crate `extract`, in a process of its own), what an index looks like inside, when to
+//! run. The crate never prints and asks a [`fontes_core::Clock`] for the time.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
+mod access;
 mod chunk;
 mod ledger;
 mod pipeline;
 mod profile;
+mod select;
 mod source;
 
-pub use chunk::{Chunker, embedding_text};
+pub use access::{AccessRules, FolderRule, PosixGroups};
+pub use chunk::{Chunker, Prefixer};
 pub use ledger::{KnownDocument, LedgerCounts, LedgerError, QuarantineEntry, RevisionInfo, SqliteLedger};
 pub use pipeline::{
     CheckReport, Erasure, Extractor, FileError, FileRecord, FileStatus, Finding, IndexName, IngestEvent, IngestLimits,
-    IngestRequest, IngestSummary, Ingestion, IngestionParts, Progress, Recovery, StatusReport,
+    IngestRequest, IngestSummary, Ingestion, IngestionParts, Pause, Progress, Recovery, StageSeconds, StatusReport,
 };
 pub use profile::{Context, Prefix, Profile, Profiles};
+pub use select::Selection;
 pub use source::SourceConfig;

@@ -17,6 +17,11 @@ impl FixedClock {
         Self(Mutex::new(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
     }
 
+    /// Sets the clock, backwards too.
+    pub fn set(&self, now: SystemTime) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
@@ -40,5 +45,7 @@ mod tests {
         assert_eq!(clock.now(), before);
         clock.advance(Duration::from_secs(5));
         assert_eq!(clock.now(), before + Duration::from_secs(5));
+        clock.set(before);
+        assert_eq!(clock.now(), before);
     }
 }

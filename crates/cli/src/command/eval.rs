@@ -26,7 +26,7 @@ use crate::{
     config::Config,
     interrupt,
     output::{Outcome, Voice},
-    wiring::{self, Archive},
+    wiring::{self, Archive, Intake},
 };
 
 /// Hits per search: metrics look at 100 documents, and several chunks may be of one.
@@ -133,10 +133,10 @@ impl Corpus {
             documents
                 .insert(document.id.clone(), DocumentId::derive(wiring::FILES, path.as_os_str().as_encoded_bytes()));
         }
-        let archive = Archive::open(&config)?;
-        let ingestion = archive.ingestion_with(&config, Arc::new(CorpusExtractor), Profiles::built_in());
+        let intake = Intake { extractor: Arc::new(CorpusExtractor), profiles: Profiles::built_in() };
+        let archive = Archive::open_with(&config, intake)?;
         let request = wiring::request(&config, vec![folder]);
-        let summary = ingest::once(&ingestion, voice, &request, &mut None, &cancel)?;
+        let summary = ingest::once(&archive.ingestion, voice, &request, &mut None, &cancel)?;
         anyhow::ensure!(!summary.cancelled, Error::unavailable("evaluation was interrupted; run it again to go on"));
         voice.remark(&format!(
             "{}: {} documents, {} chunks new in {:.1} s",

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use fontes_core::{Cancel, Classification, Error, Group, Labels};
-use fontes_ingestion::{IngestEvent, IngestRequest, IngestSummary, Ingestion, Profile, Profiles};
+use fontes_ingestion::{IngestEvent, IngestRequest, IngestSummary, Ingestion, Pause, Profile, Profiles, SourceConfig};
 
 use crate::{
     args,
@@ -18,28 +18,35 @@ use crate::{
     interrupt,
     output::{Outcome, Voice},
     progress::IngestProgress,
-    wiring::{self, Archive},
+    wiring::{self, Archive, Intake},
 };
 
 /// Pause between two looks of `--watch`: changes are picked up within seconds, at the cost of one walk.
-const WATCH_PAUSE: Duration = Duration::from_secs(3);
+const WATCH_PAUSE: Duration = Duration::from_secs(2);
+
+/// While watching, files that changed this recently are left for the next look: whoever writes them may not be done.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Runs the command.
 pub fn run(config: &Config, voice: Voice, arguments: &args::Ingest) -> anyhow::Result<Outcome> {
     let cancel = interrupt::install()?;
-    let mut request = request(config, arguments)?;
-    let mut profiles = Profiles::built_in();
-    if let Some(file) = request.profile.as_deref().map(Path::new).filter(|path| path.is_file()) {
-        request.profile = Some(add_profile(&mut profiles, file)?);
+    let mut requests = requests(config, arguments)?;
+    let mut intake = Intake::new(config)?;
+    if let Some(file) = arguments.profile.as_deref().map(Path::new).filter(|path| path.is_file()) {
+        let name = add_profile(&mut intake.profiles, file)?;
+        requests.iter_mut().for_each(|request| request.profile = Some(name.clone()));
     }
-    let ingestion = Archive::open(config)?.ingestion(config, profiles)?;
+    let archive = Archive::open_with(config, intake)?;
     let mut report = arguments.report.as_deref().map(Report::create).transpose()?;
-    let mut summary = once(&ingestion, voice, &request, &mut report, &cancel)?;
+    if Pause::of(&config.data.dir).is_set() {
+        voice.remark("ingests are paused; `fontes resume` lets this one begin");
+    }
+    let mut summary = pass(&archive.ingestion, voice, &requests, &mut report, &cancel)?;
     tell(voice, &summary)?;
     while arguments.watch && !cancel.is_cancelled() {
         pause(WATCH_PAUSE, &cancel);
-        summary = once(&ingestion, Voice { quiet: true, ..voice }, &request, &mut report, &cancel)?;
-        if summary.documents_new + summary.documents_changed + summary.documents_removed > 0 {
+        summary = pass(&archive.ingestion, Voice { quiet: true, ..voice }, &requests, &mut report, &cancel)?;
+        if summary.changes() {
             tell(voice, &summary)?;
         }
     }
@@ -52,8 +59,45 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ingest) -> anyhow::R
     })
 }
 
-/// What the arguments ask for.
-fn request(config: &Config, arguments: &args::Ingest) -> anyhow::Result<IngestRequest> {
+/// Makes ingests on this data directory wait.
+pub fn pause_all(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
+    Pause::of(&config.data.dir).set()?;
+    tell_pause(config, voice, true)
+}
+
+/// Lets ingests on this data directory go on.
+pub fn resume_all(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
+    Pause::of(&config.data.dir).clear()?;
+    tell_pause(config, voice, false)
+}
+
+fn tell_pause(config: &Config, voice: Voice, paused: bool) -> anyhow::Result<Outcome> {
+    if voice.json {
+        voice.object(&serde_json::json!({ "paused": paused }))?;
+    } else {
+        let what = if paused { "wait until `fontes resume`" } else { "go on" };
+        voice.line(&format!("ingests into {} {what}", config.data.dir.display()))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// What the arguments ask for: the paths as one source, or the configured sources.
+fn requests(config: &Config, arguments: &args::Ingest) -> anyhow::Result<Vec<IngestRequest>> {
+    let requests =
+        if arguments.paths.is_empty() { configured(config, arguments)? } else { vec![named(config, arguments)?] };
+    let finish = |request: IngestRequest| IngestRequest {
+        profile: arguments.profile.clone().or(request.profile),
+        dry_run: arguments.dry_run,
+        retry: arguments.retry,
+        jobs: arguments.jobs.unwrap_or_else(|| wiring::jobs(config)),
+        settle: if arguments.watch { SETTLE } else { Duration::ZERO },
+        ..request
+    };
+    Ok(requests.into_iter().map(finish).collect())
+}
+
+/// The paths of the command line.
+fn named(config: &Config, arguments: &args::Ingest) -> anyhow::Result<IngestRequest> {
     let groups: BTreeSet<Group> = match arguments.groups.as_slice() {
         [] => config.access.default_groups.clone(),
         groups => groups.iter().cloned().map(Group).collect(),
@@ -63,14 +107,53 @@ fn request(config: &Config, arguments: &args::Ingest) -> anyhow::Result<IngestRe
         Some(level) => classification(level)?,
     };
     let usual = wiring::request(config, arguments.paths.clone());
-    Ok(IngestRequest {
-        labels: Labels { groups, classification, ..usual.labels },
-        profile: arguments.profile.clone(),
-        dry_run: arguments.dry_run,
-        retry: arguments.retry,
-        jobs: arguments.jobs.unwrap_or(usual.jobs),
-        roots: usual.roots,
-    })
+    Ok(IngestRequest { labels: Labels { groups, classification, ..usual.labels }, ..usual })
+}
+
+/// The configured sources, or those of them that were named.
+fn configured(config: &Config, arguments: &args::Ingest) -> anyhow::Result<Vec<IngestRequest>> {
+    let dir = &config.ingest.sources;
+    if dir.as_os_str().is_empty() {
+        return Err(Error::invalid("nothing to ingest: no path is given and no folder of sources is configured")
+            .advise("name files or folders, or set ingest.sources to a folder of source files")
+            .into());
+    }
+    let mut sources = SourceConfig::folder(dir)?;
+    let known: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
+    if let Some(unknown) = arguments.sources.iter().find(|name| !known.contains(name)) {
+        return Err(Error::not_found(format!("source {unknown:?} is not in {}", dir.display()))
+            .advise(format!("use one of {}", known.join(", ")))
+            .into());
+    }
+    if sources.is_empty() {
+        return Err(Error::not_found(format!("there is no source in {}", dir.display()))
+            .advise("put a copy of ingest/sources/example.toml there")
+            .into());
+    }
+    sources.retain(|source| arguments.sources.is_empty() || arguments.sources.contains(&source.name));
+    Ok(sources.iter().map(SourceConfig::request).collect::<Result<_, _>>()?)
+}
+
+/// One look at every source, one after the other.
+fn pass(
+    ingestion: &Ingestion,
+    voice: Voice,
+    requests: &[IngestRequest],
+    report: &mut Option<Report>,
+    cancel: &Cancel,
+) -> anyhow::Result<IngestSummary> {
+    let mut total = IngestSummary::default();
+    for request in requests {
+        let summary = once(ingestion, voice, request, report, cancel)?;
+        if requests.len() > 1 && summary.changes() {
+            voice.remark(&format!("{}: {}", request.labels.source, sentence(&summary)));
+        }
+        total.add(&summary);
+        if total.cancelled {
+            break;
+        }
+    }
+    Ok(total)
 }
 
 /// Adds the profile in `file` and gives its name, that of the file.
@@ -121,9 +204,26 @@ fn tell(voice: Voice, summary: &IngestSummary) -> anyhow::Result<()> {
     if voice.json {
         return voice.object(summary);
     }
+    voice.line(&sentence(summary))?;
+    if !summary.changes() && !summary.cancelled {
+        voice.remark("nothing to do: everything is as before");
+    }
+    if summary.quarantined > 0 {
+        voice.remark("`fontes status` names the quarantined files; --retry tries them again");
+    }
+    Ok(())
+}
+
+/// A summary in words.
+fn sentence(summary: &IngestSummary) -> String {
     let would = if summary.dry_run { "would be " } else { "" };
-    voice.line(&format!(
-        "{} files: {} {would}new, {} {would}changed, {} unchanged, {} {would}removed, {} quarantined · {} pages, {} chunks in {:.1} s",
+    let moved = match summary.documents_moved {
+        0 => String::new(),
+        moved => format!("{moved} {would}moved, "),
+    };
+    format!(
+        "{} files: {} {would}new, {} {would}changed, {} unchanged, {moved}{} {would}removed, {} quarantined · {} pages, \
+         {} chunks in {:.1} s",
         summary.files_seen,
         summary.documents_new,
         summary.documents_changed,
@@ -133,14 +233,7 @@ fn tell(voice: Voice, summary: &IngestSummary) -> anyhow::Result<()> {
         summary.pages,
         summary.chunks,
         summary.seconds
-    ))?;
-    if summary.documents_new + summary.documents_changed + summary.documents_removed == 0 && !summary.cancelled {
-        voice.remark("nothing to do: everything is as before");
-    }
-    if summary.quarantined > 0 {
-        voice.remark("`fontes status` names the quarantined files; --retry tries them again");
-    }
-    Ok(())
+    )
 }
 
 /// Sleeps in short steps so that Ctrl-C is felt at once.

@@ -1,7 +1,6 @@
 //! `fontes status`, `forget` and `check`: what is there, take it out, prove it.
 
 use fontes_core::{Cancel, DocumentId, Error};
-use fontes_ingestion::Profiles;
 use serde_json::json;
 
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
 /// What is indexed, pending, quarantined.
 pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
     let archive = Archive::open(config)?;
-    let status = archive.ingestion(config, Profiles::built_in())?.status()?;
+    let status = archive.ingestion.status()?;
     let quarantined = archive.ledger.quarantined()?;
     let disk = disk_bytes(&config.data.dir);
     let generator =
@@ -53,7 +52,7 @@ pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
 
 /// Erases documents and proves it.
 pub fn forget(config: &Config, voice: Voice, documents: &[DocumentId]) -> anyhow::Result<Outcome> {
-    let erased = Archive::open(config)?.ingestion(config, Profiles::built_in())?.forget(documents)?;
+    let erased = Archive::open(config)?.ingestion.forget(documents)?;
     for erasure in &erased {
         if voice.json {
             voice.object(erasure)?;
@@ -71,7 +70,7 @@ pub fn forget(config: &Config, voice: Voice, documents: &[DocumentId]) -> anyhow
 /// Proves that ledger and indexes agree, and that models are what was installed.
 pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outcome> {
     let archive = if repair { Archive::open_for_repair(config)? } else { Archive::open(config)? };
-    let report = archive.ingestion(config, Profiles::built_in())?.check(repair)?;
+    let report = archive.ingestion.check(repair)?;
     let models = wiring::model_store(config)?.verify(None, &Cancel::default()).map_err(Error::from)?;
     let altered: Vec<_> =
         models.iter().filter_map(|(model, failure)| failure.as_ref().map(|failure| (model, failure))).collect();
@@ -84,7 +83,8 @@ pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outc
             );
         }
         voice.object(&json!({
-            "consistent": consistent, "chunks": report.chunks, "models": models.len(), "findings": findings,
+            "consistent": consistent, "chunks": report.chunks, "chunk_ids_sha256": report.chunk_ids_sha256,
+            "models": models.len(), "findings": findings,
         }))?;
     } else {
         for finding in &report.findings {
@@ -112,7 +112,7 @@ pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outc
 }
 
 /// Bytes of all files below a folder.
-fn disk_bytes(dir: &std::path::Path) -> u64 {
+pub(super) fn disk_bytes(dir: &std::path::Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
     entries
         .flatten()

@@ -10,6 +10,7 @@ mod maintain;
 mod models;
 mod search;
 mod serve;
+mod settings;
 mod show;
 
 use std::{fs, process::ExitCode};
@@ -37,6 +38,8 @@ pub fn run(cli: Cli, voice: Voice) -> anyhow::Result<Outcome> {
         Command::Demo(arguments) => demo::run(config, voice, &arguments),
         Command::Models { command } => models::run(&config, voice, command),
         Command::Ingest(arguments) => ingest::run(&config, voice, &arguments),
+        Command::Pause => ingest::pause_all(&config, voice),
+        Command::Resume => ingest::resume_all(&config, voice),
         Command::Status => maintain::status(&config, voice),
         Command::Search(arguments) => search::run(&config, voice, &arguments),
         Command::Ask(arguments) => ask::run(&config, voice, &arguments),
@@ -47,6 +50,7 @@ pub fn run(cli: Cli, voice: Voice) -> anyhow::Result<Outcome> {
         Command::Bench { command } => bench::run(&config, voice, &command),
         Command::Serve { listen } => serve::run(&config, voice, listen),
         Command::Doctor => doctor::run(&config, voice),
+        Command::Config { command } => settings::run(&config, voice, &command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "fontes", &mut std::io::stdout());
             Ok(Outcome::Done)

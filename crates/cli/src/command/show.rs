@@ -13,7 +13,11 @@ use crate::{
 /// Runs the command.
 pub fn run(config: &Config, voice: Voice, arguments: &args::Show) -> anyhow::Result<Outcome> {
     let scope = config.access.scope(arguments.principal.as_deref())?;
-    let (summary, document) = wiring::ledger(config)?.document(arguments.document, &scope)?;
+    let ledger = wiring::ledger(config)?;
+    let (summary, document) = match arguments.as_of {
+        None => ledger.document(arguments.document, &scope)?,
+        Some(at) => ledger.document_as_of(arguments.document, at, &scope)?,
+    };
     let pages: Vec<_> = document
         .pages
         .iter()

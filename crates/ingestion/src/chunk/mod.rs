@@ -3,7 +3,7 @@
 //! A chunk is an exact span of the stored text: never across documents, sections or furniture; table rows
 //! stay whole where they fit, and every piece of a large table names its header row as its last heading.
 //! Sizes are counted in the embedder's own tokens. What the embedding sees before the text (title, headings)
-//! is part of [`embedding_text`] and never part of the span.
+//! is put there by a [`Prefixer`] and never part of the span.
 
 mod section;
 mod sizer;
@@ -74,14 +74,20 @@ impl<'e> Chunker<'e> {
     /// # Errors
     /// What the embedder's tokenizer gives.
     pub fn chunk(&self, document: &Document, id: DocumentId, content: Digest) -> Result<Vec<Chunk>> {
+        Ok(self.counted(document, id, content)?.0)
+    }
+
+    /// The chunks, and the number of their tokens together.
+    pub(crate) fn counted(&self, document: &Document, id: DocumentId, content: Digest) -> Result<(Vec<Chunk>, usize)> {
         let offsets = TokenOffsets::of(&document.text, self.embedder)?;
         let large = |range: &Range<usize>| offsets.count(range) > self.max_tokens;
-        let mut chunks = Vec::new();
+        let (mut chunks, mut tokens) = (Vec::new(), 0);
         for stretch in stretches(document, &large) {
             for piece in self.pieces(&document.text, &offsets, &stretch)? {
                 let ordinal =
                     u32::try_from(chunks.len()).map_err(|_| Error::invalid("document has too many chunks"))?;
                 let span = Span::new(piece.range.start, piece.range.end);
+                tokens += offsets.count(&piece.range);
                 let text = document.text[piece.range].to_owned();
                 chunks.push(Chunk {
                     id: ChunkId::derive(id, content, &self.version, ordinal, span),
@@ -95,7 +101,7 @@ impl<'e> Chunker<'e> {
                 });
             }
         }
-        Ok(chunks)
+        Ok((chunks, tokens))
     }
 
     fn pieces(&self, text: &str, offsets: &TokenOffsets, stretch: &Stretch) -> Result<Vec<Piece>> {
@@ -227,30 +233,53 @@ fn language_of(text: &str, document: Language) -> Language {
     }
 }
 
-/// What the embedder sees of a chunk: its prefix and its text.
-///
-/// Headings that the text itself begins with are not said twice.
-///
-/// # Errors
-/// What the embedder's tokenizer gives.
-pub fn embedding_text(chunk: &Chunk, title: &str, prefix: Prefix, embedder: &dyn Embedder) -> Result<String> {
-    let mut parts = Vec::new();
-    if prefix.context == Context::TitleAndHeadings {
-        parts.push(title);
+/// Puts before the chunks of one document what their embedding sees beside the text.
+pub struct Prefixer<'e> {
+    title: &'e str,
+    prefix: Prefix,
+    embedder: &'e dyn Embedder,
+    /// The last line as joined, and as cut: the chunks of a section share theirs.
+    last: Option<(String, String)>,
+}
+
+impl<'e> Prefixer<'e> {
+    /// For the chunks of a document named `title`.
+    pub fn new(title: &'e str, prefix: Prefix, embedder: &'e dyn Embedder) -> Self {
+        Self { title, prefix, embedder, last: None }
     }
-    if prefix.context != Context::None {
-        let said = chunk.text.split_whitespace().take(HEADING_WORDS).collect::<Vec<_>>().join(" ");
-        parts.extend(chunk.headings.iter().map(String::as_str).filter(|heading| !said.contains(heading)));
+
+    /// What the embedder sees of a chunk: its prefix and its text. Headings that the text itself begins with are not
+    /// said twice.
+    ///
+    /// # Errors
+    /// What the embedder's tokenizer gives.
+    pub fn embedding_text(&mut self, chunk: &Chunk) -> Result<String> {
+        let mut parts = Vec::new();
+        if self.prefix.context == Context::TitleAndHeadings {
+            parts.push(self.title);
+        }
+        if self.prefix.context != Context::None {
+            let said = chunk.text.split_whitespace().take(HEADING_WORDS).collect::<Vec<_>>().join(" ");
+            parts.extend(chunk.headings.iter().map(String::as_str).filter(|heading| !said.contains(heading)));
+        }
+        // Many documents repeat their title as the first heading.
+        parts.dedup();
+        match self.cut(parts.join(" › "))?.trim_end() {
+            "" => Ok(chunk.text.clone()),
+            line => Ok(format!("{line}\n{}", chunk.text)),
+        }
     }
-    // Many documents repeat their title as the first heading.
-    parts.dedup();
-    let mut line = parts.join(" › ");
-    if let Some(&cut) = embedder.token_offsets(&line)?.get(prefix.tokens) {
-        line.truncate(line.floor_char_boundary(cut));
-    }
-    match line.trim_end() {
-        "" => Ok(chunk.text.clone()),
-        line => Ok(format!("{line}\n{}", chunk.text)),
+
+    /// The part of `line` within the limit.
+    fn cut(&mut self, line: String) -> Result<&str> {
+        if self.last.as_ref().is_none_or(|(joined, _)| *joined != line) {
+            let mut cut = line.clone();
+            if let Some(&end) = self.embedder.token_offsets(&line)?.get(self.prefix.tokens) {
+                cut.truncate(line.floor_char_boundary(end));
+            }
+            self.last = Some((line, cut));
+        }
+        Ok(self.last.as_ref().map_or("", |(_, cut)| cut.as_str()))
     }
 }
 

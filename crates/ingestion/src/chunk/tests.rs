@@ -6,7 +6,7 @@ use fontes_core::{
 use fontes_testkit::HashEmbedder;
 use proptest::prelude::*;
 
-use super::{Chunker, embedding_text};
+use super::{Chunker, Prefixer};
 use crate::profile::{Context, Prefix, Profile};
 
 fn profile(max_tokens: usize, overlap_tokens: usize) -> Profile {
@@ -152,7 +152,7 @@ fn context_says_what_the_text_leaves_out() {
     let document = document(&[(Heading(1), "Gesetz"), (Heading(2), "Art. 1"), (Paragraph, &paragraphs.join("\n"))]);
     let chunks = cut(&document, &profile(24, 0));
     let said = |chunk, context, tokens| {
-        let text = embedding_text(chunk, "Sammlung", Prefix { context, tokens }, &embedder).unwrap();
+        let text = Prefixer::new("Sammlung", Prefix { context, tokens }, &embedder).embedding_text(chunk).unwrap();
         text.strip_suffix(&chunk.text).unwrap().to_owned()
     };
     assert_eq!(said(&chunks[0], Context::TitleAndHeadings, 48), "Sammlung\n", "its headings are in the text");

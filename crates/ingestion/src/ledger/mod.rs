@@ -12,6 +12,7 @@ mod error;
 mod outbox;
 mod quarantine;
 mod read;
+mod relocate;
 mod row;
 mod schema;
 #[cfg(test)]

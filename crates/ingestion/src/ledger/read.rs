@@ -1,5 +1,7 @@
 //! The read side: what is searchable, and what the pipeline must know to decide what to do.
 
+use std::time::SystemTime;
+
 use fontes_core::{
     AccessScope, ChunkId, ChunkRecord, Digest, Document, DocumentId, DocumentSummary, IndexSnapshot, Labels, Language,
     Ledger, Result, Span, seam::document_not_found,
@@ -22,6 +24,8 @@ pub struct KnownDocument {
     pub locator: Vec<u8>,
     /// Its path for display.
     pub path: String,
+    /// Its title, or the file name when it has none.
+    pub title: String,
     /// Digest of the source bytes.
     pub sha256: Digest,
     /// Media type.
@@ -91,6 +95,7 @@ fn known(row: &Row<'_>) -> Result<KnownDocument, LedgerError> {
         id: row::document_id(row, "document_id")?,
         locator: row.get("locator")?,
         path: row.get("path")?,
+        title: row.get("title")?,
         sha256: row::digest(row, "sha256")?,
         media_type: row.get("media_type")?,
         language: row::language(row, "document_language")?,
@@ -116,6 +121,19 @@ impl SqliteLedger {
     /// The active documents of a source that are not inside another.
     pub(crate) fn top_level(&self, source: &str) -> Result<Vec<KnownDocument>> {
         Ok(self.known_where("d.source = ?1 AND d.parent IS NULL", [source])?)
+    }
+
+    /// The active documents of a source with the same source bytes that are not inside another.
+    pub(crate) fn same_content(&self, source: &str, sha256: Digest) -> Result<Vec<KnownDocument>> {
+        let condition = "d.source = ?1 AND r.sha256 = ?2 AND d.parent IS NULL";
+        Ok(self.known_where(condition, (source, sha256.as_bytes()))?)
+    }
+
+    /// The id of the document that is or was at a place, searchable or not.
+    pub(crate) fn document_at(&self, source: &str, locator: &[u8]) -> Result<Option<DocumentId>> {
+        let sql = "SELECT id FROM documents WHERE source = ?1 AND locator = ?2";
+        let found = all(&self.reader(), sql, (source, locator), |row| row::document_id(row, "id"))?;
+        Ok(found.into_iter().next())
     }
 
     fn known_where(
@@ -201,6 +219,62 @@ impl SqliteLedger {
         })?)
     }
 
+    /// A document as it was at a moment: the revision that was the newest then. Today's labels must allow it as well
+    /// as those of that time: what was closed meanwhile stays closed.
+    ///
+    /// # Errors
+    /// `NotFound`, the same for "not there", "not yet there" and "not yours".
+    pub fn document_as_of(
+        &self,
+        id: DocumentId,
+        at: SystemTime,
+        scope: &AccessScope,
+    ) -> Result<(DocumentSummary, Document)> {
+        if !self.known(id)?.is_some_and(|known| scope.allows(&known.labels)) {
+            return Err(document_not_found(id));
+        }
+        let state = "r.state IN ('active', 'superseded')";
+        self.stored_document(id, scope, state, row::milliseconds(at))
+    }
+
+    /// The newest stored revision that meets `condition` and was recorded by `until`, with its text.
+    fn stored_document(
+        &self,
+        id: DocumentId,
+        scope: &AccessScope,
+        condition: &str,
+        until: i64,
+    ) -> Result<(DocumentSummary, Document)> {
+        let connection = self.reader();
+        let sql = format!(
+            "SELECT {SUMMARY_COLUMNS}, t.text AS text, t.structure AS structure FROM documents AS d \
+             JOIN revisions AS r ON r.document = d.id JOIN contents AS t ON t.revision = r.id \
+             WHERE d.id = :id AND r.recorded_ms <= :until AND {condition} ORDER BY r.number DESC LIMIT 1"
+        );
+        let mut statement = connection.prepare_cached(&sql).map_err(LedgerError::from)?;
+        let found = statement
+            .query_row(named_params! { ":id": id.as_bytes(), ":until": until }, |row| {
+                // The scope is asked before the text is read.
+                let read = || {
+                    let summary = row::document_summary(row)?;
+                    if !scope.allows(&summary.labels) {
+                        return Ok(None);
+                    }
+                    let document = row::document(&summary, row.get("text")?, &row.get::<_, Vec<u8>>("structure")?)?;
+                    Ok(Some((summary, document)))
+                };
+                Ok(read())
+            })
+            .optional()
+            .map_err(LedgerError::from)?;
+        match found {
+            Some(read) => read
+                .map_err(|error: LedgerError| error.into())
+                .and_then(|found| found.ok_or_else(|| document_not_found(id))),
+            None => Err(document_not_found(id)),
+        }
+    }
+
     /// Numbers for `status`.
     pub fn counts(&self) -> Result<LedgerCounts> {
         let sql = "SELECT count(*) AS documents, coalesce(sum(chunks), 0) AS chunks, coalesce(sum(pages), 0) AS pages, \
@@ -265,34 +339,7 @@ impl Ledger for SqliteLedger {
     }
 
     fn document(&self, id: DocumentId, scope: &AccessScope) -> Result<(DocumentSummary, Document)> {
-        let connection = self.reader();
-        let sql = format!(
-            "SELECT {SUMMARY_COLUMNS}, t.text AS text, t.structure AS structure FROM documents AS d \
-             JOIN revisions AS r ON r.document = d.id AND r.state = 'active' \
-             JOIN contents AS t ON t.revision = r.id WHERE d.id = :id"
-        );
-        let mut statement = connection.prepare_cached(&sql).map_err(LedgerError::from)?;
-        let found = statement
-            .query_row(named_params! { ":id": id.as_bytes() }, |row| {
-                // The scope is asked before the text is read.
-                let read = || {
-                    let summary = row::document_summary(row)?;
-                    if !scope.allows(&summary.labels) {
-                        return Ok(None);
-                    }
-                    let document = row::document(&summary, row.get("text")?, &row.get::<_, Vec<u8>>("structure")?)?;
-                    Ok(Some((summary, document)))
-                };
-                Ok(read())
-            })
-            .optional()
-            .map_err(LedgerError::from)?;
-        match found {
-            Some(read) => read
-                .map_err(|error: LedgerError| error.into())
-                .and_then(|found| found.ok_or_else(|| document_not_found(id))),
-            None => Err(document_not_found(id)),
-        }
+        self.stored_document(id, scope, "r.state = 'active'", i64::MAX)
     }
 
     fn snapshot(&self) -> Result<IndexSnapshot> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fontes_core::{ChunkId, DocumentId, Ledger as _, Result, seam::document_not_found};
+use fontes_core::{ChunkId, Digest, DocumentId, Ledger as _, Result, seam::document_not_found};
 
 use super::{
     Ingestion,
@@ -46,7 +46,9 @@ impl Ingestion {
             })
             .filter(|finding| finding.missing + finding.extra > 0)
             .collect();
-        Ok(CheckReport { consistent: findings.is_empty(), chunks: active.len(), findings })
+        let bytes: Vec<u8> = active.iter().flat_map(|id| *id.as_bytes()).collect();
+        let chunk_ids_sha256 = Digest::of(&bytes);
+        Ok(CheckReport { consistent: findings.is_empty(), chunks: active.len(), chunk_ids_sha256, findings })
     }
 
     fn repair(&self) -> Result<()> {

@@ -11,13 +11,16 @@
 //! crash in 5 leaves owed removals: they are repeated. Until 4, old chunks stay in both indexes, so that a
 //! failure never takes away what was searchable.
 
-use fontes_core::{
-    Chunk, ChunkId, DocumentId, DocumentSummary, IndexEntry, IndexSnapshot, Labels, Result, seam::EmbedAs,
-};
+use fontes_core::{Chunk, ChunkId, DocumentId, DocumentSummary, IndexEntry, IndexSnapshot, Result, seam::EmbedAs};
 
-use super::{Ingestion, prepare::Prepared, report::Recovery};
+use super::{
+    Ingestion,
+    prepare::Prepared,
+    report::Recovery,
+    stage::{Meter, Stage},
+};
 use crate::{
-    chunk::embedding_text,
+    chunk::Prefixer,
     ledger::{NewRevision, Operation, OperationKind, RevisionId},
     profile::Prefix,
 };
@@ -30,21 +33,26 @@ pub(super) const BATCH: usize = 32;
 
 impl Ingestion {
     /// Writes a group of documents through both indexes; `vectors` has one vector per chunk, in order.
-    pub(super) fn write(&self, group: &[Prepared], vectors: &[Vec<f32>], labels: &Labels) -> Result<IndexSnapshot> {
-        let revisions: Vec<NewRevision<'_>> = group.iter().map(|prepared| revision_of(prepared, labels)).collect();
-        let staged = self.parts.ledger.stage(&revisions, self.parts.clock.now())?;
+    pub(super) fn write(&self, group: &[Prepared], vectors: &[Vec<f32>], meter: &Meter) -> Result<IndexSnapshot> {
+        let revisions: Vec<NewRevision<'_>> = group.iter().map(revision_of).collect();
+        let staged = meter.time(Stage::Ledger, || self.parts.ledger.stage(&revisions, self.parts.clock.now()))?;
         let chunks = group
             .iter()
             .zip(&staged)
             .flat_map(|(prepared, staged)| prepared.chunks.iter().map(move |chunk| (chunk, &staged.summary)));
         let entries: Vec<IndexEntry<'_>> =
             chunks.zip(vectors).map(|((chunk, document), vector)| IndexEntry { chunk, document, vector }).collect();
-        self.upsert(&entries)?;
         let position = staged.iter().map(|staged| staged.position).max().unwrap_or_default();
-        self.parts.vectors.flush()?;
-        self.parts.lexical.commit(position)?;
+        meter.time(Stage::Vectors, || {
+            entries.chunks(ENTRIES).try_for_each(|part| self.parts.vectors.upsert(part))?;
+            self.parts.vectors.flush()
+        })?;
+        meter.time(Stage::Lexical, || {
+            entries.chunks(ENTRIES).try_for_each(|part| self.parts.lexical.upsert(part))?;
+            self.parts.lexical.commit(position)
+        })?;
         let ids: Vec<RevisionId> = staged.iter().map(|staged| staged.revision).collect();
-        let snapshot = self.parts.ledger.activate(&ids)?;
+        let snapshot = meter.time(Stage::Ledger, || self.parts.ledger.activate(&ids))?;
         if staged.iter().any(|staged| staged.replaces) {
             self.retract()?;
         }
@@ -140,8 +148,8 @@ impl Ingestion {
     }
 
     fn embedding_texts(&self, chunks: &[Chunk], document: &DocumentSummary, prefix: Prefix) -> Result<Vec<String>> {
-        let embedder = &*self.parts.embedder;
-        chunks.iter().map(|chunk| embedding_text(chunk, &document.title, prefix, embedder)).collect()
+        let mut prefixer = Prefixer::new(&document.title, prefix, &*self.parts.embedder);
+        chunks.iter().map(|chunk| prefixer.embedding_text(chunk)).collect()
     }
 
     /// Commits both indexes at the position the lexical index already has: repairs change no ledger.
@@ -152,7 +160,7 @@ impl Ingestion {
     }
 }
 
-fn revision_of<'p>(prepared: &'p Prepared, labels: &'p Labels) -> NewRevision<'p> {
+fn revision_of(prepared: &Prepared) -> NewRevision<'_> {
     NewRevision {
         document: prepared.id,
         locator: &prepared.locator,
@@ -162,7 +170,7 @@ fn revision_of<'p>(prepared: &'p Prepared, labels: &'p Labels) -> NewRevision<'p
         bytes: prepared.bytes,
         title: &prepared.title,
         content: &prepared.document,
-        labels,
+        labels: &prepared.labels,
         chunker: &prepared.chunker,
         prefix: prepared.prefix,
         chunks: &prepared.chunks,

@@ -1,32 +1,41 @@
 //! The pipeline: files in, both indexes and the ledger in step, whatever happens on the way.
 //!
-//! Several threads read, compare, extract and chunk; the calling thread embeds and writes. Between them is a
-//! bounded queue, and a budget bounds the bytes of documents in flight. Documents are written in groups, in
+//! Several threads read, compare, extract and chunk; one embeds; the calling thread writes. Between them are
+//! bounded queues, and a budget bounds the bytes of documents in flight. Documents are written in groups, in
 //! the one order that [`commit`] describes.
 
+mod admit;
 mod budget;
 mod check;
 mod commit;
+mod embed;
+mod moves;
+mod pause;
 mod prepare;
 mod read;
 mod report;
 mod run;
+mod stage;
 mod stamp;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod write;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use fontes_core::{Cancel, Clock, Embedder, Labels, LexicalIndex, Result, VectorIndex};
 use fontes_extract::{ExtractError, Extraction, ParseLimits, WorkerPool};
 
-use crate::{ledger::SqliteLedger, profile::Profiles};
+use crate::{access::AccessRules, ledger::SqliteLedger, profile::Profiles, select::Selection};
+
+pub use pause::Pause;
 
 pub use report::{
     CheckReport, Erasure, FileError, FileRecord, FileStatus, Finding, IndexName, IngestEvent, IngestSummary, Progress,
     Recovery, StatusReport,
 };
+pub use stage::StageSeconds;
 
 /// Turns bytes into a document. The real one is [`WorkerPool`], which does it in a sandboxed process.
 pub trait Extractor: Send + Sync {
@@ -95,6 +104,29 @@ pub struct IngestRequest {
     pub retry: bool,
     /// Files read and extracted at the same time; at least one.
     pub jobs: usize,
+    /// Which files are taken.
+    pub select: Selection,
+    /// Labels of single folders and files.
+    pub access: AccessRules,
+    /// A file that changed this recently may be half written, and is left for the next run. Zero: none is.
+    pub settle: Duration,
+}
+
+impl IngestRequest {
+    /// Everything below `roots`, with the same labels for all, by one thread.
+    pub fn new(roots: Vec<PathBuf>, labels: Labels) -> Self {
+        Self {
+            roots,
+            labels,
+            profile: None,
+            dry_run: false,
+            retry: false,
+            jobs: 1,
+            select: Selection::default(),
+            access: AccessRules::default(),
+            settle: Duration::ZERO,
+        }
+    }
 }
 
 /// Brings documents in, takes them out, and keeps ledger and indexes in step.
@@ -127,7 +159,8 @@ impl Ingestion {
     /// Brings both indexes in step with what `request` finds.
     ///
     /// Incremental by content: what is as before costs one read, and a further run of the same process not even
-    /// that while the file looks untouched. Documents whose files are gone from below
+    /// that while the file looks untouched. A file that disappeared in one place and appeared in another is the
+    /// same document, moved. Documents whose files are gone from below
     /// the roots are removed, unless their folder could not be read. A file that gives no document is
     /// quarantined and the run goes on; an earlier revision of it stays searchable. A set `cancel` ends the
     /// run soon, with everything reported so far durable and the rest as before.

@@ -1,22 +1,24 @@
 //! From a file to something to write: read, compare, extract, chunk. Runs on several threads.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::SystemTime};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-use fontes_core::{Cancel, Chunk, Digest, Document, DocumentId, Embedder, Error, ErrorKind, Result};
+use fontes_core::{Cancel, Chunk, Digest, Document, DocumentId, Error, ErrorKind, Labels, Result};
 use fontes_extract::{Child, ExtractError, Extraction};
 
 use super::{
-    Extractor, IngestLimits, IngestRequest,
+    IngestRequest, IngestionParts,
     budget::{Budget, Permit},
+    moves::Moves,
     read::{ReadFault, read_stable},
     report::{FileError, FileRecord, FileStatus},
+    stage::{Meter, Stage},
     stamp::{Stamp, Stamps},
-    walk::{FoundFile, locator},
+    walk::{EXPIRED, FoundFile, Walk, locator},
 };
 use crate::{
     chunk::Chunker,
-    ledger::{KnownDocument, QuarantineEntry, SqliteLedger},
-    profile::{Prefix, Profile, Profiles},
+    ledger::{KnownDocument, QuarantineEntry},
+    profile::{Prefix, Profile},
 };
 
 /// A document ready to be embedded and written.
@@ -29,6 +31,9 @@ pub(super) struct Prepared {
     pub(super) title: String,
     pub(super) document: Document,
     pub(super) chunks: Vec<Chunk>,
+    /// Of all chunks together.
+    pub(super) tokens: usize,
+    pub(super) labels: Labels,
     pub(super) chunker: String,
     pub(super) prefix: Prefix,
     pub(super) record: FileRecord,
@@ -39,7 +44,7 @@ pub(super) enum Item {
     /// New or changed.
     Write(Box<Prepared>),
     /// Nothing to write.
-    Settled(FileRecord),
+    Settled(Box<FileRecord>),
     /// Failed now; to be set aside.
     Quarantine(QuarantineEntry),
     /// No longer inside its parent.
@@ -69,27 +74,27 @@ impl From<Error> for Stop {
 
 /// Everything needed to prepare files; shared by the threads of a run.
 pub(super) struct Preparer<'a> {
-    pub(super) ledger: &'a SqliteLedger,
-    pub(super) extractor: &'a dyn Extractor,
-    pub(super) embedder: &'a dyn Embedder,
-    pub(super) profiles: &'a Profiles,
+    pub(super) parts: &'a IngestionParts,
     pub(super) request: &'a IngestRequest,
-    pub(super) limits: &'a IngestLimits,
     /// What files looked like when this process last read them.
     pub(super) stamps: &'a Stamps,
-    /// When the run began.
-    pub(super) now: SystemTime,
+    pub(super) walk: &'a Walk,
+    pub(super) moves: &'a Moves<'a>,
+    pub(super) meter: &'a Meter,
     pub(super) cancel: &'a Cancel,
 }
 
 /// One item of a file: the file itself, or something inside it.
-struct Place<'p> {
-    id: DocumentId,
-    locator: Vec<u8>,
-    path: String,
+pub(super) struct Place<'p> {
+    pub(super) id: DocumentId,
+    pub(super) locator: Vec<u8>,
+    pub(super) path: String,
     name: &'p str,
+    labels: &'p Labels,
     parent: Option<DocumentId>,
     depth: u32,
+    /// Where the file was when it was last seen, if elsewhere.
+    pub(super) moved_from: Option<String>,
 }
 
 /// What the files inside one file amount to, over all depths.
@@ -103,42 +108,56 @@ impl Preparer<'_> {
     /// Prepares one file and everything inside it.
     pub(super) fn file(&self, found: &FoundFile, permit: Permit, emit: &mut Emit<'_>) -> Result<(), Stop> {
         let mut permit = permit;
-        let locator = locator(&found.path);
-        let name = found.path.file_name().unwrap_or(found.path.as_os_str()).to_string_lossy();
-        let place = Place {
-            id: DocumentId::derive(&self.request.labels.source, &locator),
-            path: found.path.to_string_lossy().into_owned(),
-            locator,
-            name: &name,
-            parent: None,
-            depth: 0,
-        };
         let mut held = 0;
         let mut counting = |item: Item| {
             held += weight(&item);
             emit(item)
         };
-        self.contents(found, &place, &mut counting)?;
+        self.contents(found, &mut counting)?;
         permit.settle(held);
         send(emit, Item::Done { bytes: found.bytes, permit })
     }
 
-    fn contents(&self, found: &FoundFile, place: &Place<'_>, emit: &mut Emit<'_>) -> Result<(), Stop> {
+    fn contents(&self, found: &FoundFile, emit: &mut Emit<'_>) -> Result<(), Stop> {
+        let locator = locator(&found.path);
+        let path = found.path.to_string_lossy().into_owned();
+        let source = &self.request.labels.source;
+        let stored = self.parts.ledger.document_at(source, &locator)?;
+        let labels = match self.labels(found) {
+            Ok(labels) => labels,
+            Err(fault) => return self.close(stored, self.path_fault(locator, path, None, fault), emit),
+        };
+        let name = found.path.file_name().unwrap_or(found.path.as_os_str()).to_string_lossy();
+        let id = match stored {
+            Some(id) => id,
+            None => self.fresh_id(&locator)?,
+        };
+        let mut place =
+            Place { id, locator, path, name: &name, labels: &labels, parent: None, depth: 0, moved_from: None };
         // Taken before the reading: a change meanwhile makes the stamp an old one.
-        let stamp = std::fs::symlink_metadata(&found.path).ok().and_then(|metadata| Stamp::of(&metadata));
+        let metadata = std::fs::symlink_metadata(&found.path).ok();
+        let now = self.parts.clock.now();
+        if metadata.as_ref().is_some_and(|metadata| self.is_unsettled(metadata, now)) {
+            return send(emit, Item::Settled(Box::new(record_skipped(&found.path, SETTLING))));
+        }
+        let stamp = metadata.as_ref().and_then(Stamp::of);
         if let Some(sha256) = stamp.and_then(|stamp| self.stamps.digest(place.id, stamp))
-            && self.as_before(place, sha256, emit)?
+            && self.as_before(&place, sha256, emit)?
         {
             return Ok(());
         }
-        match read_stable(&found.path, self.limits.max_file_bytes) {
-            Err(fault) => send(emit, Item::Quarantine(self.fault(place, None, fault))),
-            Ok(bytes) => {
-                let sha256 = Digest::of(&bytes);
-                if let Some(stamp) = stamp {
-                    self.stamps.remember(place.id, stamp, sha256, self.now);
+        let read =
+            || read_stable(&found.path, self.parts.limits.max_file_bytes).map(|bytes| (Digest::of(&bytes), bytes));
+        match self.meter.time(Stage::Read, read) {
+            Err(fault) => send(emit, Item::Quarantine(self.fault(&place, None, fault))),
+            Ok((sha256, bytes)) => {
+                if stored.is_none() {
+                    self.follow_move(&mut place, sha256)?;
                 }
-                self.item(place, &bytes, sha256, &mut Inside::default(), emit)
+                if let Some(stamp) = stamp {
+                    self.stamps.remember(place.id, stamp, sha256, now);
+                }
+                self.item(&place, &bytes, sha256, &mut Inside::default(), emit)
             }
         }
     }
@@ -161,24 +180,24 @@ impl Preparer<'_> {
     /// Says whether these bytes need no work, and if so tells what is known of them.
     fn as_before(&self, place: &Place<'_>, sha256: Digest, emit: &mut Emit<'_>) -> Result<bool, Stop> {
         let source = &self.request.labels.source;
-        let known = self.ledger.known(place.id)?;
-        let aside = self.ledger.quarantine_entry(source, &place.locator)?;
-        if let Some(known) = known.filter(|known| self.is_current(known, sha256)) {
-            let parts = self.ledger.quarantined_inside(source, &place.locator)?;
+        let known = self.parts.ledger.known(place.id)?;
+        let aside = self.parts.ledger.quarantine_entry(source, &place.locator)?;
+        if let Some(known) = known.filter(|known| self.is_current(known, place, sha256)) {
+            let parts = self.parts.ledger.quarantined_inside(source, &place.locator)?;
             if parts.iter().any(|part| self.deserves_retry(part)) {
                 return Ok(false);
             }
             if aside.is_some() {
                 send(emit, Item::Release(place.locator.clone()))?;
             }
-            self.unchanged(&known, emit)?;
+            self.unchanged(&known, place, emit)?;
             for part in &parts {
-                send(emit, Item::Settled(FileRecord::quarantined(part)))?;
+                send(emit, Item::Settled(Box::new(FileRecord::quarantined(part))))?;
             }
             return Ok(true);
         }
         match aside.filter(|entry| entry.sha256 == Some(sha256) && !self.deserves_retry(entry)) {
-            Some(entry) => send(emit, Item::Settled(FileRecord::quarantined(&entry))).map(|()| true),
+            Some(entry) => send(emit, Item::Settled(Box::new(FileRecord::quarantined(&entry)))).map(|()| true),
             None => Ok(false),
         }
     }
@@ -194,9 +213,10 @@ impl Preparer<'_> {
         if self.as_before(place, sha256, emit)? {
             return Ok(());
         }
-        let known = self.ledger.known(place.id)?;
+        let known = self.parts.ledger.known(place.id)?;
         let status = if known.is_some() { FileStatus::Changed } else { FileStatus::New };
-        match self.extractor.extract(bytes, place.name, self.cancel) {
+        let extract = || self.parts.extractor.extract(bytes, place.name, self.cancel);
+        match self.meter.time(Stage::Extract, extract) {
             Ok(extraction) => self.extracted(place, (sha256, bytes.len() as u64), extraction, status, inside, emit),
             Err(ExtractError::Cancelled) => Err(Stop::Cancelled),
             Err(error @ ExtractError::WorkerUnavailable { .. }) => Err(Stop::Failed(error.into())),
@@ -220,8 +240,9 @@ impl Preparer<'_> {
         let Extraction { document, children, warnings } = extraction;
         self.children(place, children, inside, emit)?;
         let profile = self.profile(&document.media_type)?;
-        let chunker = Chunker::new(profile, self.embedder);
-        let chunks = chunker.chunk(&document, place.id, sha256)?;
+        let chunker = Chunker::new(profile, &*self.parts.embedder);
+        let cut = || chunker.counted(&document, place.id, sha256);
+        let (chunks, tokens) = self.meter.time(Stage::Chunk, cut)?;
         let record = FileRecord {
             path: place.path.clone(),
             document_id: Some(place.id),
@@ -233,6 +254,7 @@ impl Preparer<'_> {
             language: Some(document.language),
             error: None,
             duplicate_of: None,
+            moved_from: place.moved_from.clone(),
             warnings,
         };
         let title = document.metadata.title.clone().filter(|title| !title.trim().is_empty());
@@ -245,6 +267,8 @@ impl Preparer<'_> {
             title: title.unwrap_or_else(|| place.name.to_owned()),
             document,
             chunks,
+            tokens,
+            labels: place.labels.clone(),
             chunker: chunker.version().to_owned(),
             prefix: profile.prefix(),
             record,
@@ -263,13 +287,19 @@ impl Preparer<'_> {
         let mut present = BTreeSet::new();
         for child in children {
             let locator = [&parent.locator[..], b"!/", child.path_inside.as_bytes()].concat();
+            let id = match self.parts.ledger.document_at(source, &locator)? {
+                Some(id) => id,
+                None => self.fresh_id(&locator)?,
+            };
             let place = Place {
-                id: DocumentId::derive(source, &locator),
+                id,
                 path: format!("{}!/{}", parent.path, child.path_inside),
                 locator,
                 name: &child.name,
+                labels: parent.labels,
                 parent: Some(parent.id),
                 depth: parent.depth + 1,
+                moved_from: None,
             };
             inside.count += 1;
             inside.bytes = inside.bytes.saturating_add(child.bytes.len() as u64);
@@ -282,12 +312,12 @@ impl Preparer<'_> {
             }
             present.insert(place.locator);
         }
-        for known in self.ledger.children(parent.id)? {
+        for known in self.parts.ledger.children(parent.id)? {
             if !present.contains(&known.locator) {
                 self.gone(known, emit)?;
             }
         }
-        for part in self.ledger.quarantined_inside(source, &parent.locator)? {
+        for part in self.parts.ledger.quarantined_inside(source, &parent.locator)? {
             // What is deeper inside is looked at by the child it is inside of.
             let kept = present.iter().any(|locator| part.locator.starts_with(locator));
             if !kept {
@@ -298,7 +328,7 @@ impl Preparer<'_> {
     }
 
     fn over_limit(&self, depth: u32, inside: &Inside) -> Option<ExtractError> {
-        let limits = &self.limits.parse;
+        let limits = &self.parts.limits.parse;
         let limit = |what: &str, limit| Some(ExtractError::Limit { what: what.to_owned(), limit });
         match () {
             () if depth > limits.depth => limit("nesting of files in files", limits.depth.into()),
@@ -310,26 +340,37 @@ impl Preparer<'_> {
 
     /// Says that a known document and everything inside it are gone, the innermost first.
     pub(super) fn gone(&self, known: KnownDocument, emit: &mut Emit<'_>) -> Result<(), Stop> {
-        for child in self.ledger.children(known.id)? {
+        for child in self.parts.ledger.children(known.id)? {
             self.gone(child, emit)?;
         }
         send(emit, Item::Gone(known))
     }
 
-    fn unchanged(&self, known: &KnownDocument, emit: &mut Emit<'_>) -> Result<(), Stop> {
-        send(emit, Item::Settled(record_of(known, FileStatus::Unchanged)))?;
-        for child in self.ledger.children(known.id)? {
-            self.unchanged(&child, emit)?;
+    /// Says that the document at `place` is as before, and everything inside it.
+    fn unchanged(&self, known: &KnownDocument, place: &Place<'_>, emit: &mut Emit<'_>) -> Result<(), Stop> {
+        let status = if place.moved_from.is_some() { FileStatus::Moved } else { FileStatus::Unchanged };
+        let (path, moved_from) = (place.path.clone(), place.moved_from.clone());
+        send(emit, Item::Settled(Box::new(FileRecord { path, moved_from, ..record_of(known, status) })))?;
+        self.unchanged_inside(known.id, emit)
+    }
+
+    fn unchanged_inside(&self, parent: DocumentId, emit: &mut Emit<'_>) -> Result<(), Stop> {
+        for child in self.parts.ledger.children(parent)? {
+            send(emit, Item::Settled(Box::new(record_of(&child, FileStatus::Unchanged))))?;
+            self.unchanged_inside(child.id, emit)?;
         }
         Ok(())
     }
 
     /// Says whether the same bytes would be stored in the same way again.
-    fn is_current(&self, known: &KnownDocument, sha256: Digest) -> bool {
+    fn is_current(&self, known: &KnownDocument, place: &Place<'_>, sha256: Digest) -> bool {
+        // A document without a title goes by its file name, and that may have changed.
+        let named_after = place.moved_from.as_deref().and_then(|path| path.rsplit('/').next());
         known.sha256 == sha256
-            && known.labels == self.request.labels
+            && known.labels == *place.labels
+            && named_after.is_none_or(|name| name == place.name || name != known.title)
             && self.profile(&known.media_type).is_ok_and(|profile| {
-                known.chunker == Chunker::new(profile, self.embedder).version()
+                known.chunker == Chunker::new(profile, &*self.parts.embedder).version()
                     && known.context == profile.prefix().to_string()
             })
     }
@@ -340,8 +381,8 @@ impl Preparer<'_> {
 
     fn profile(&self, media_type: &str) -> Result<&Profile> {
         match &self.request.profile {
-            Some(name) => self.profiles.named(name),
-            None => Ok(self.profiles.for_media_type(media_type)),
+            Some(name) => self.parts.profiles.named(name),
+            None => Ok(self.parts.profiles.for_media_type(media_type)),
         }
     }
 
@@ -401,18 +442,24 @@ pub(super) fn record_of(known: &KnownDocument, status: FileStatus) -> FileRecord
     }
 }
 
-/// The record of a link or a special file.
+/// Code of a file that may be half written.
+const SETTLING: &str = "settling";
+
+/// The record of a file that is not taken in, by the code that says why.
 pub(super) fn record_skipped(path: &Path, code: &str) -> FileRecord {
-    let error = FileError {
-        kind: ErrorKind::Invalid,
-        code: code.to_owned(),
-        message: format!("not a file of its own: {}", code.replace('_', " ")),
-        advice: Some("ingest what it points to by its own path".into()),
+    let (kind, message, advice) = match code {
+        EXPIRED => (ErrorKind::Invalid, "past the time its source keeps files".into(), "raise keep_days to keep it"),
+        SETTLING => (ErrorKind::Unavailable, "changed just now".into(), "it is taken in when it is left alone"),
+        _ => {
+            let message = format!("not a file of its own: {}", code.replace('_', " "));
+            (ErrorKind::Invalid, message, "ingest what it points to by its own path")
+        }
     };
+    let error = FileError { kind, code: code.to_owned(), message, advice: Some(advice.into()) };
     FileRecord { error: Some(error), ..FileRecord::bare(path.to_string_lossy().into_owned(), FileStatus::Skipped) }
 }
 
-fn send(emit: &mut Emit<'_>, item: Item) -> Result<(), Stop> {
+pub(super) fn send(emit: &mut Emit<'_>, item: Item) -> Result<(), Stop> {
     if emit(item) { Ok(()) } else { Err(Stop::Cancelled) }
 }
 

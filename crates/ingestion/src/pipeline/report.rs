@@ -4,6 +4,7 @@
 use fontes_core::{Digest, DocumentId, ErrorKind, IndexSnapshot, Language, ModelIdentity};
 use serde::Serialize;
 
+use super::stage::StageSeconds;
 use crate::ledger::QuarantineEntry;
 
 /// What became of a file.
@@ -16,11 +17,13 @@ pub enum FileStatus {
     Changed,
     /// As before; nothing was done.
     Unchanged,
+    /// As before, in another place; nothing was read into the indexes again.
+    Moved,
     /// No longer at its source; no longer searchable.
     Removed,
     /// Gave no document; see the error. An earlier revision stays searchable.
     Quarantined,
-    /// Not a document by its nature: a symbolic link, a device.
+    /// Not taken in: a symbolic link, a device, a file past its time, or one that is still being written.
     Skipped,
 }
 
@@ -60,6 +63,8 @@ pub struct FileRecord {
     pub error: Option<FileError>,
     /// Another document with exactly the same bytes.
     pub duplicate_of: Option<DocumentId>,
+    /// Where it was before, when it was moved.
+    pub moved_from: Option<String>,
     /// What a careful reader should know about the extraction.
     pub warnings: Vec<String>,
 }
@@ -78,6 +83,7 @@ impl FileRecord {
             language: None,
             error: None,
             duplicate_of: None,
+            moved_from: None,
             warnings: Vec::new(),
         }
     }
@@ -114,6 +120,8 @@ pub struct Progress {
     pub pages: usize,
     /// Chunks embedded, committed or not.
     pub chunks: usize,
+    /// True while the run waits because it was paused.
+    pub paused: bool,
 }
 
 /// Something that happened during a run.
@@ -140,16 +148,20 @@ pub struct IngestSummary {
     pub documents_changed: usize,
     /// Documents that are as before.
     pub documents_unchanged: usize,
+    /// Documents that are as before, in another place.
+    pub documents_moved: usize,
     /// Documents whose file is gone.
     pub documents_removed: usize,
     /// Files set aside in this run or an earlier one, and still there.
     pub quarantined: usize,
-    /// Links and special files.
+    /// Links, special files, files past their time, files still being written.
     pub skipped: usize,
     /// Chunks written.
     pub chunks: usize,
     /// Pages written.
     pub pages: usize,
+    /// Tokens of the chunks written, as the embedder counts them.
+    pub tokens: usize,
     /// Bytes of all files found and finished.
     pub bytes: u64,
     /// How long it took.
@@ -160,15 +172,44 @@ pub struct IngestSummary {
     pub cancelled: bool,
     /// True when nothing was written.
     pub dry_run: bool,
+    /// Where the time went.
+    pub stages: StageSeconds,
 }
 
 impl IngestSummary {
+    /// Adds the run over another source. Times add up, the snapshot is the later one.
+    pub fn add(&mut self, other: &Self) {
+        self.files_seen += other.files_seen;
+        self.documents_new += other.documents_new;
+        self.documents_changed += other.documents_changed;
+        self.documents_unchanged += other.documents_unchanged;
+        self.documents_moved += other.documents_moved;
+        self.documents_removed += other.documents_removed;
+        self.quarantined += other.quarantined;
+        self.skipped += other.skipped;
+        self.chunks += other.chunks;
+        self.pages += other.pages;
+        self.tokens += other.tokens;
+        self.bytes += other.bytes;
+        self.seconds += other.seconds;
+        self.index_snapshot = self.index_snapshot.max(other.index_snapshot);
+        self.cancelled |= other.cancelled;
+        self.dry_run |= other.dry_run;
+        self.stages.add(&other.stages);
+    }
+
+    /// Says whether anything became searchable, moved, or is no longer.
+    pub fn changes(&self) -> bool {
+        self.documents_new + self.documents_changed + self.documents_moved + self.documents_removed > 0
+    }
+
     /// Counts one record.
     pub(crate) fn count(&mut self, record: &FileRecord) {
         match record.status {
             FileStatus::New => self.documents_new += 1,
             FileStatus::Changed => self.documents_changed += 1,
             FileStatus::Unchanged => self.documents_unchanged += 1,
+            FileStatus::Moved => self.documents_moved += 1,
             FileStatus::Removed => self.documents_removed += 1,
             FileStatus::Quarantined => self.quarantined += 1,
             FileStatus::Skipped => self.skipped += 1,
@@ -224,6 +265,8 @@ pub struct CheckReport {
     pub consistent: bool,
     /// Active chunks of the ledger.
     pub chunks: usize,
+    /// Digest of the ids of the active chunks in their order: equal for equal contents, whatever the way there.
+    pub chunk_ids_sha256: Digest,
     /// Differences, empty when there were none.
     pub findings: Vec<Finding>,
 }

@@ -1,20 +1,25 @@
 //! Finding files below the roots, in a stable order, without following links.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     ffi::OsStr,
     fs::{self, FileType},
     io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use fontes_core::{Cancel, Error, ErrorKind, Result};
+
+use crate::select::Selection;
 
 /// A file to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FoundFile {
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
+    /// Which of the roots it was found below.
+    pub(super) root: usize,
 }
 
 /// What the walk saw.
@@ -24,7 +29,7 @@ pub(super) struct Walk {
     pub(super) roots: Vec<PathBuf>,
     /// Regular files, each once, in the order of their names.
     pub(super) files: Vec<FoundFile>,
-    /// Links and special files, and what they are.
+    /// Links, special files and files past their time, and which of these they are.
     pub(super) skipped: Vec<(PathBuf, &'static str)>,
     /// Files and folders that could not be looked at. Nothing below them is known to be gone.
     pub(super) unreadable: Vec<(PathBuf, io::Error)>,
@@ -38,12 +43,18 @@ pub(super) fn locator(path: &Path) -> Vec<u8> {
 /// Looks at everything below `roots` except `exclude` (the data directory itself).
 ///
 /// Symbolic links are not followed: a loop cannot trap the walk, and nothing outside the roots gets in. A
-/// root that is itself a link is resolved, because the caller named it. Names that begin with a dot and lock
-/// files of office programs (`~$…`) are passed over in silence.
+/// root that is itself a link is resolved, because the caller named it. Names that begin with a dot, lock files of
+/// office programs (`~$…`) and what `select` leaves are passed over in silence.
 ///
 /// # Errors
 /// `NotFound` when a root does not exist: a missing folder must not look like a folder with no files.
-pub(super) fn walk(roots: &[PathBuf], exclude: &Path, cancel: &Cancel) -> Result<Walk> {
+pub(super) fn walk(
+    roots: &[PathBuf],
+    exclude: &Path,
+    select: &Selection,
+    now: SystemTime,
+    cancel: &Cancel,
+) -> Result<Walk> {
     let mut walk = Walk::default();
     let exclude = fs::canonicalize(exclude).ok();
     let mut visited = BTreeSet::new();
@@ -58,7 +69,7 @@ pub(super) fn walk(roots: &[PathBuf], exclude: &Path, cancel: &Cancel) -> Result
             if Some(&path) == exclude.as_ref() || !visited.insert(path.clone()) {
                 continue;
             }
-            match walk.look(&path) {
+            match walk.look(&path, select, now) {
                 // Last first, because the stack is taken from its end.
                 Ok(inside) => open.extend(inside.into_iter().rev()),
                 Err(error) => walk.unreadable.push((path, error)),
@@ -77,10 +88,15 @@ fn missing_root(root: &Path, error: io::Error) -> Error {
 
 impl Walk {
     /// Notes what `path` is; for a folder, gives what is inside, by name.
-    fn look(&mut self, path: &Path) -> io::Result<Vec<PathBuf>> {
+    fn look(&mut self, path: &Path, select: &Selection, now: SystemTime) -> io::Result<Vec<PathBuf>> {
         let metadata = fs::symlink_metadata(path)?;
         let kind = metadata.file_type();
+        let number = self.roots.len() - 1;
+        let root = self.roots[number].as_path();
         if kind.is_dir() {
+            if select.leaves_folder(root, path) {
+                return Ok(Vec::new());
+            }
             let mut inside = Vec::new();
             for entry in fs::read_dir(path)? {
                 let entry = entry?;
@@ -91,12 +107,22 @@ impl Walk {
             inside.sort_unstable();
             return Ok(inside);
         }
-        if kind.is_file() {
-            self.files.push(FoundFile { path: path.to_owned(), bytes: metadata.len() });
-        } else {
+        if !select.takes(root, path) {
+            return Ok(Vec::new());
+        }
+        if !kind.is_file() {
             self.skipped.push((path.to_owned(), special(&kind)));
+        } else if select.is_past(&metadata, now) {
+            self.skipped.push((path.to_owned(), EXPIRED));
+        } else {
+            self.files.push(FoundFile { path: path.to_owned(), bytes: metadata.len(), root: number });
         }
         Ok(Vec::new())
+    }
+
+    /// The locators of the files found.
+    pub(super) fn present(&self) -> HashSet<Vec<u8>> {
+        self.files.iter().map(|file| locator(&file.path)).collect()
     }
 
     /// Says whether an absolute path lies below a root that was looked at in full.
@@ -106,12 +132,21 @@ impl Walk {
     }
 }
 
+/// Code of a file that its source keeps no longer.
+pub(super) const EXPIRED: &str = "expired";
+
 /// Says whether `locator` is `folder` or below it.
 fn is_below(locator: &[u8], folder: &Path) -> bool {
     let folder = folder.as_os_str().as_encoded_bytes();
     locator.strip_prefix(folder).is_some_and(|rest| {
         rest.is_empty() || folder.ends_with(b"/") || rest.starts_with(b"/") || rest.starts_with(b"!/")
     })
+}
+
+/// The path of the file on disk, without what is inside it.
+pub(super) fn outermost(locator: &[u8]) -> &[u8] {
+    let inside = locator.windows(2).position(|pair| pair == b"!/");
+    inside.map_or(locator, |at| &locator[..at])
 }
 
 fn passed_over(name: &OsStr) -> bool {
@@ -127,6 +162,10 @@ fn special(kind: &FileType) -> &'static str {
 mod tests {
     use super::*;
 
+    fn all(roots: &[PathBuf]) -> Result<Walk> {
+        walk(roots, Path::new("/nowhere"), &Selection::default(), SystemTime::now(), &Cancel::default())
+    }
+
     fn names(walk: &Walk, root: &Path) -> Vec<String> {
         walk.files.iter().map(|file| file.path.strip_prefix(root).unwrap().display().to_string()).collect()
     }
@@ -140,10 +179,30 @@ mod tests {
             fs::write(root.join(name), "x").unwrap();
         }
         let roots = [root.clone(), root.join("b"), root.join("a.txt")];
-        let walk = walk(&roots, Path::new("/nowhere"), &Cancel::default()).unwrap();
+        let walk = all(&roots).unwrap();
         assert_eq!(names(&walk, &root), ["a.txt", "b/1.txt", "b/2.txt"]);
         assert!(walk.covers(&locator(&root.join("gone.txt"))));
         assert!(!walk.covers(&locator(Path::new("/elsewhere"))));
+    }
+
+    #[test]
+    fn what_the_selection_leaves_is_not_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        fs::create_dir_all(root.join("drafts/b")).unwrap();
+        for name in ["a.pdf", "a.txt", "drafts/b/c.pdf"] {
+            fs::write(root.join(name), "x").unwrap();
+        }
+        let select = Selection::new(&["**/*.pdf".into()], &["drafts/**".into()], None).unwrap();
+        let roots = [root.clone()];
+        let found = walk(&roots, Path::new("/nowhere"), &select, SystemTime::now(), &Cancel::default()).unwrap();
+        assert_eq!(names(&found, &root), ["a.pdf"]);
+        assert_eq!(found.present(), [locator(&root.join("a.pdf"))].into());
+        let day = std::time::Duration::from_secs(86_400);
+        let select = Selection::new(&[], &[], Some(day)).unwrap();
+        let found =
+            walk(&roots, Path::new("/nowhere"), &select, SystemTime::now() + 2 * day, &Cancel::default()).unwrap();
+        assert!(found.files.is_empty() && found.skipped.iter().all(|(_, code)| *code == EXPIRED));
     }
 
     #[cfg(unix)]
@@ -156,7 +215,7 @@ mod tests {
         fs::write(root.join("a.txt"), "x").unwrap();
         std::os::unix::fs::symlink(&root, root.join("loop")).unwrap();
         std::os::unix::fs::symlink(outside.path(), root.join("out")).unwrap();
-        let walk = walk(std::slice::from_ref(&root), Path::new("/nowhere"), &Cancel::default()).unwrap();
+        let walk = all(std::slice::from_ref(&root)).unwrap();
         assert_eq!(names(&walk, &root), ["a.txt"]);
         assert_eq!(walk.skipped.len(), 2);
         assert!(walk.skipped.iter().all(|(_, code)| *code == "symbolic_link"));
@@ -167,13 +226,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("data")).unwrap();
         fs::write(folder.path().join("data/ledger.sqlite"), "x").unwrap();
-        let walk = walk(&[folder.path().to_owned()], &folder.path().join("data"), &Cancel::default()).unwrap();
+        let walk = walk(
+            &[folder.path().to_owned()],
+            &folder.path().join("data"),
+            &Selection::default(),
+            SystemTime::now(),
+            &Cancel::default(),
+        )
+        .unwrap();
         assert_eq!(walk.files, []);
     }
 
     #[test]
     fn a_missing_root_is_an_error() {
-        let error = walk(&["/no/such/folder".into()], Path::new("/nowhere"), &Cancel::default()).unwrap_err();
+        let error = all(&["/no/such/folder".into()]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 

@@ -2,6 +2,7 @@
 
 mod batch;
 mod crash;
+mod place;
 mod site;
 
 use site::{Site, request};

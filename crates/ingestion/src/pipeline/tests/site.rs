@@ -162,14 +162,8 @@ pub(super) struct Site {
 
 pub(super) fn request(root: &Path) -> IngestRequest {
     let groups = [fontes_core::Group("staff".into())].into();
-    IngestRequest {
-        roots: vec![root.to_owned()],
-        labels: Labels { groups, source: "files".into(), ..Labels::default() },
-        profile: None,
-        dry_run: false,
-        retry: false,
-        jobs: 2,
-    }
+    let labels = Labels { groups, source: "files".into(), ..Labels::default() };
+    IngestRequest { jobs: 2, ..IngestRequest::new(vec![root.to_owned()], labels) }
 }
 
 impl Site {

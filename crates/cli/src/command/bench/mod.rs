@@ -1,5 +1,7 @@
 //! `fontes bench`: honest throughput and latency on this machine, without a peer.
 
+mod synthetic;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,11 +11,10 @@ use std::{
 use anyhow::Context as _;
 use fontes_core::{Embedder, Error, Query, SearchMode, seam::EmbedAs};
 use fontes_model::decoder::{self, Logits};
+use fontes_retrieval::Searcher;
 use serde_json::{Value, json};
 
 use super::ingest;
-use fontes_ingestion::Profiles;
-
 use crate::{
     args::{Bench, RunnerChoice},
     config::Config,
@@ -34,7 +35,8 @@ const SENTENCES: [&str; 4] = [
 pub fn run(config: &Config, voice: Voice, command: &Bench) -> anyhow::Result<Outcome> {
     let figures = match command {
         Bench::Embed { texts } => embed(config, *texts)?,
-        Bench::Search { queries } => search(config, queries)?,
+        Bench::Search { chunks: Some(chunks), .. } => synthetic::search(config, *chunks)?,
+        Bench::Search { queries, .. } => search(config, queries.as_deref().unwrap_or(Path::new("/dev/stdin")))?,
         Bench::Generate { model, prompt, generate, runner } => {
             generation(config, model.as_deref(), *prompt, *generate, *runner)?
         }
@@ -98,19 +100,39 @@ fn search(config: &Config, queries: &Path) -> anyhow::Result<Value> {
         return Err(Error::invalid("there is no query in that file").advise("write one query a line").into());
     }
     let archive = Archive::open(config)?;
-    let searcher = archive.searcher(config)?;
+    latencies(config, &archive.searcher(config)?, &queries)
+}
+
+/// Hits per query of the latency measurements: what a page shows.
+const HITS: usize = 10;
+
+/// Times every query in every mode, after one pass that warms caches. The query's embedding is part of a dense
+/// or hybrid search; `…_without_embedding` leaves it out.
+fn latencies(config: &Config, searcher: &Searcher, queries: &[impl AsRef<str>]) -> anyhow::Result<Value> {
     let scope = config.access.scope(None)?;
     let mut figures = json!({ "queries": queries.len() });
     for mode in SearchMode::ALL {
-        let mut times = Vec::with_capacity(queries.len());
-        for text in &queries {
-            let query = Query { text: (*text).to_owned(), k: 10, mode, filter: Default::default() };
-            let begin = Instant::now();
-            searcher.search(&query, &scope)?;
-            times.push(begin.elapsed().as_secs_f64() * 1000.0);
+        let run = |text: &str| {
+            let query = Query { text: text.to_owned(), k: HITS, mode, filter: Default::default() };
+            searcher.search(&query, &scope)
+        };
+        for text in queries {
+            run(text.as_ref())?;
         }
-        figures[format!("{mode}_p50_ms")] = quantile(&mut times, 0.50).into();
-        figures[format!("{mode}_p99_ms")] = quantile(&mut times, 0.99).into();
+        let (mut whole, mut without, mut around) = (Vec::new(), Vec::new(), Vec::new());
+        for text in queries {
+            let timings = run(text.as_ref())?.timings;
+            whole.push(timings.total);
+            without.push(timings.total - timings.embed);
+            // The legs run side by side: the longer one is the time in the engines.
+            around.push(timings.total - timings.embed - timings.dense.max(timings.lexical));
+        }
+        for (name, times) in
+            [("", &mut whole), ("_without_embedding", &mut without), ("_outside_the_legs", &mut around)]
+        {
+            figures[format!("{mode}{name}_p50_ms")] = quantile(times, 0.50).into();
+            figures[format!("{mode}{name}_p99_ms")] = quantile(times, 0.99).into();
+        }
     }
     figures["p50_ms"] = figures["hybrid_p50_ms"].clone();
     figures["p99_ms"] = figures["hybrid_p99_ms"].clone();
@@ -172,15 +194,18 @@ fn ingestion(config: &Config, voice: Voice, dir: &Path) -> anyhow::Result<Value>
     config.data.dir.clone_from(&temporary);
     let summary = Archive::open(&config).and_then(|archive| {
         let request = wiring::request(&config, vec![dir.to_owned()]);
-        ingest::once(&archive.ingestion(&config, Profiles::built_in())?, voice, &request, &mut None, &cancel)
+        ingest::once(&archive.ingestion, voice, &request, &mut None, &cancel)
     });
     fs::remove_dir_all(&temporary).with_context(|| format!("remove {}", temporary.display()))?;
     let summary = summary?;
     Ok(json!({
         "files": summary.files_seen, "quarantined": summary.quarantined, "pages": summary.pages,
-        "chunks": summary.chunks, "bytes": summary.bytes, "seconds": summary.seconds,
+        "chunks": summary.chunks, "tokens": summary.tokens, "bytes": summary.bytes, "seconds": summary.seconds,
+        "files_per_second": summary.files_seen as f64 / summary.seconds,
         "pages_per_second": summary.pages as f64 / summary.seconds,
         "chunks_per_second": summary.chunks as f64 / summary.seconds,
+        "tokens_per_second": summary.tokens as f64 / summary.seconds,
+        "stage_seconds": summary.stages,
     }))
 }
 

@@ -1,0 +1,278 @@
+//! Bad places: files that cannot be read or parsed, data directories that cannot be written, are full, or are of
+//! another making, and interruptions. Each: a clear error of the right kind and exit code, the store intact.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::site::{Site, fontes};
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Says that a test cannot run here, and why. The count of skipped tests is the count of these lines.
+fn skipped(test: &str, why: &str) {
+    let _closed_stderr_is_no_failure =
+        std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("SKIPPED {test}: {why}\n"));
+}
+
+/// Says whether `program` with `arguments` runs and succeeds.
+fn works(program: &str, arguments: &[&str]) -> bool {
+    let run = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    run.is_ok_and(|status| status.success())
+}
+
+/// What takes from root the right to pass over permissions; others do not have it.
+const PLAIN_USER: [&str; 2] = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
+
+/// Runs a command on `site` as someone whom permissions bind. `None` where that cannot be arranged.
+fn bound(site: &Site, arguments: &[&str]) -> Option<Output> {
+    let root = fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
+    if !root {
+        return Some(site.command(arguments).output().unwrap());
+    }
+    if !works(PLAIN_USER[0], &[PLAIN_USER[1], "true"]) {
+        return None;
+    }
+    let mut command = Command::new(PLAIN_USER[0]);
+    command.arg(PLAIN_USER[1]).arg(fontes().get_program()).arg("--data-dir").arg(site.data()).args(arguments);
+    Some(command.output().unwrap())
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+}
+
+/// The records of the report of an ingest of the whole folder, by file name.
+fn report(site: &Site, code: i32) -> Vec<Value> {
+    let (report, documents) = (site.dir().join("report.jsonl"), site.documents());
+    site.json(&["ingest", documents.to_str().unwrap(), "--report", report.to_str().unwrap()], code);
+    fs::read_to_string(report).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+const ENCRYPTED: &str = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
+    2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\n\
+    4 0 obj<</Filter/Standard/V 1/R 2/P -4/O(01234567890123456789012345678901)\
+    /U(01234567890123456789012345678901)>>endobj\n\
+    trailer<</Root 1 0 R/Encrypt 4 0 R/ID[(0123456789012345)(0123456789012345)]>>\n%%EOF";
+
+const NO_PAGES: &str = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
+    2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF";
+
+#[test]
+fn every_kind_of_bad_file_is_set_aside_with_its_reason() {
+    let site = Site::new();
+    site.write("good.txt", "Das Archiv ist im Keller.");
+    site.write("empty.pdf", "");
+    site.write("encrypted.pdf", ENCRYPTED);
+    site.write("no-pages.pdf", NO_PAGES);
+    site.write("broken.docx", "PK\x03\x04 nonsense");
+    let huge = fs::File::create(site.documents().join("huge.txt")).unwrap();
+    huge.set_len(300 << 20).unwrap();
+    let codes: Vec<(String, String, String)> = report(&site, 3)
+        .iter()
+        .filter(|record| record["status"] == "quarantined")
+        .map(|record| {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            let error = &record["error"];
+            assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{record}");
+            assert!(error["advice"].as_str().is_some_and(|text| !text.is_empty()), "{record}");
+            let name = Path::new(record["path"].as_str().unwrap()).file_name().unwrap();
+            (name.to_string_lossy().into_owned(), text(&error["kind"]), text(&error["code"]))
+        })
+        .collect();
+    let code = |file: &str| {
+        let found = codes.iter().find(|(name, _, _)| name == file).unwrap_or_else(|| panic!("{file}: {codes:?}"));
+        (found.1.as_str(), found.2.as_str())
+    };
+    assert_eq!(codes.len(), 5, "{codes:?}");
+    assert_eq!(code("empty.pdf"), ("invalid", "empty"));
+    assert_eq!(code("encrypted.pdf"), ("invalid", "encrypted"));
+    assert_eq!(code("huge.txt"), ("invalid", "too_large"));
+    assert_eq!(code("broken.docx").0, "invalid");
+    assert_eq!(code("no-pages.pdf").0, "invalid");
+    assert_eq!(site.json(&["check"], 0)["consistent"], true);
+    let found = site.json(&["search", "Keller"], 0);
+    assert_eq!(found["hits"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_unreadable_file_costs_that_file_and_an_unreadable_folder_takes_nothing_away() {
+    let site = Site::new();
+    site.write("open.txt", "Das Archiv ist im Keller.");
+    let closed = site.write("closed.txt", "Die Bibliothek ist im Turm.");
+    let inside = site.write("folder/inside.txt", "Der Garten ist im Hof.");
+    let folder = inside.parent().unwrap();
+    let documents = site.documents();
+    let ingest = ["ingest", documents.to_str().unwrap(), "--json"];
+    assert_eq!(site.ingest(0)["documents_new"], 3);
+    mode(&closed, 0);
+    mode(folder, 0);
+    fs::remove_file(site.documents().join("open.txt")).unwrap();
+    let output = bound(&site, &ingest);
+    mode(folder, 0o755);
+    let Some(output) = output else { return skipped("unreadable files", "setpriv cannot bind root to permissions") };
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&summary["quarantined"], &summary["documents_removed"]), (&2.into(), &1.into()), "{summary}");
+    let found = site.json(&["search", "Bibliothek Turm Garten Hof"], 0);
+    assert_eq!(found["hits"].as_array().unwrap().len(), 2, "both stay as they were");
+    mode(&closed, 0o644);
+    assert_eq!(site.ingest(0)["documents_unchanged"], 2);
+}
+
+#[test]
+fn a_read_only_data_directory_is_unavailable_and_stays_as_it_was() {
+    let site = Site::new();
+    site.write("a.txt", "Das Archiv ist im Keller.");
+    site.ingest(0);
+    site.write("b.txt", "Die Bibliothek ist im Turm.");
+    let documents = site.documents();
+    let everything = works("chmod", &["-R", "a-w", site.data().to_str().unwrap()]);
+    let output = bound(&site, &["ingest", documents.to_str().unwrap()]);
+    assert!(everything && works("chmod", &["-R", "u+w", site.data().to_str().unwrap()]));
+    let Some(output) = output else { return skipped("read-only data", "setpriv cannot bind root to permissions") };
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("unavailable") && stderr(&output).contains("try:"), "{}", stderr(&output));
+    assert_eq!(site.json(&["status"], 0)["documents"], 1);
+    assert_eq!(site.ingest(0)["documents_new"], 1);
+}
+
+/// Ingests into a file system of 260 MiB that a ballast file leaves too little room on, then makes room and goes on.
+const FULL_DISK: &str = r#"
+    set -u; mkdir -p "$2" && mount -t tmpfs -o size=260m none "$2" || exit 77
+    head -c 125M /dev/zero >"$2/ballast"
+    "$1" --data-dir "$2/data" ingest "$3" --json; full=$?
+    "$1" --data-dir "$2/data" check --json >/dev/null; checked=$?
+    rm "$2/ballast"; mount -o remount,size=700m "$2"
+    "$1" --data-dir "$2/data" ingest "$3" --json; roomy=$?
+    "$1" --data-dir "$2/data" check --json >/dev/null
+    echo "codes $full $checked $roomy $?"
+"#;
+
+#[test]
+fn a_full_disk_stops_the_run_and_the_next_one_completes_it() {
+    if !works("unshare", &["-rm", "true"]) {
+        return skipped("a full disk", "unshare cannot make a mount namespace");
+    }
+    let site = Site::new();
+    let words = "Die Verwaltung bewahrt die Akten nach Abschluss des Verfahrens zehn Jahre lang auf. ";
+    for number in 0..40 {
+        site.write(&format!("{number:02}.txt"), format!("Akte {number}. {}", words.repeat(30)));
+    }
+    let (disk, documents) = (site.dir().join("disk"), site.documents());
+    let output = Command::new("unshare")
+        .args(["-rm", "bash", "-c", FULL_DISK, "full-disk"])
+        .arg(fontes().get_program())
+        .args([&disk, &documents])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    if output.status.code() == Some(77) {
+        return skipped("a full disk", "no tmpfs can be mounted");
+    }
+    let last = printed.lines().last().unwrap_or_default();
+    let codes: Vec<&str> = last.split(' ').skip(1).collect();
+    assert_eq!(codes.first(), Some(&"2"), "full: {printed}{}", stderr(&output));
+    assert!(stderr(&output).contains("unavailable") && stderr(&output).contains("space"), "{}", stderr(&output));
+    assert_eq!(&codes[2..], ["0", "0"], "with room: {printed}{}", stderr(&output));
+    let summary: Value = serde_json::from_str(printed.lines().rev().nth(1).unwrap()).unwrap();
+    let sum = |field: &str| summary[field].as_u64().unwrap();
+    assert_eq!(sum("documents_new") + sum("documents_unchanged"), 40);
+}
+
+#[test]
+fn an_index_of_another_embedder_is_refused_and_rebuilt_on_request() {
+    let site = Site::new();
+    site.write("a.txt", "Das Archiv ist im Keller.");
+    site.ingest(0);
+    let path = site.data().join("index/manifest.toml");
+    let manifest = fs::read_to_string(&path).unwrap();
+    let line = manifest.lines().find(|line| line.starts_with("sha256")).unwrap();
+    fs::write(&path, manifest.replace(line, &format!("sha256 = \"{}\"", "0".repeat(64)))).unwrap();
+    for command in [&["search", "Keller"][..], &["status"], &["check"]] {
+        let output = site.run(command, 2);
+        assert!(stderr(&output).contains("conflict") && stderr(&output).contains("embedder"), "{}", stderr(&output));
+    }
+    let repaired = site.json(&["check", "--repair"], 0);
+    assert_eq!(repaired["consistent"], true);
+    assert_eq!(site.json(&["search", "Keller"], 0)["hits"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_newer_index_and_a_newer_ledger_are_refused_untouched() {
+    let site = Site::new();
+    site.write("a.txt", "Das Archiv ist im Keller.");
+    site.ingest(0);
+    let path = site.data().join("index/manifest.toml");
+    let manifest = fs::read_to_string(&path).unwrap();
+    fs::write(&path, manifest.replace("format = 1", "format = 99")).unwrap();
+    let output = site.run(&["search", "Keller"], 2);
+    assert!(stderr(&output).contains("conflict") && stderr(&output).contains("99"), "{}", stderr(&output));
+    fs::write(&path, manifest).unwrap();
+    site.run(&["search", "Keller"], 0);
+
+    // The schema version is a big-endian number at byte 60 of a SQLite file (sqlite.org/fileformat2.html).
+    let path = site.data().join("ledger.sqlite");
+    let ledger = fs::read(&path).unwrap();
+    let mut newer = ledger.clone();
+    newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    fs::write(&path, &newer).unwrap();
+    let output = site.run(&["search", "Keller"], 2);
+    assert!(stderr(&output).contains("conflict"), "{}", stderr(&output));
+    fs::write(&path, ledger).unwrap();
+    site.run(&["search", "Keller"], 0);
+}
+
+/// Files of the interrupted run: several groups.
+const FILES: usize = 150;
+
+#[test]
+fn ctrl_c_in_the_middle_exits_130_and_the_next_run_completes_it() {
+    let calm = Site::new();
+    for number in 0..FILES {
+        calm.write(&format!("{number:03}.md"), format!("# Akte {number}\n\nDie Akte {number} liegt im Regal.\n"));
+    }
+    let begin = Instant::now();
+    calm.ingest(0);
+    let mut moment = begin.elapsed() / 2;
+    // A run that was already over, or had not yet set its handler, is tried again at another moment.
+    for _ in 0..8 {
+        let site = Site::over(&calm);
+        let documents = site.documents();
+        let mut ingest = site.command(&["ingest", documents.to_str().unwrap(), "--json", "--quiet"]);
+        let child = ingest.stdout(Stdio::piped()).spawn().unwrap();
+        thread::sleep(moment);
+        assert!(works("kill", &["-INT", &child.id().to_string()]));
+        let output = child.wait_with_output().unwrap();
+        match output.status.code() {
+            Some(130) => {}
+            Some(0) => {
+                moment = moment * 2 / 3;
+                continue;
+            }
+            _ => {
+                moment += Duration::from_millis(300);
+                continue;
+            }
+        }
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let before = summary["documents_new"].as_u64().unwrap();
+        assert_eq!(summary["cancelled"], true);
+        assert_eq!(site.json(&["check"], 0)["consistent"], true);
+        assert_eq!(site.json(&["status"], 0)["documents"], before);
+        let rest = site.ingest(0);
+        assert_eq!(rest["documents_new"].as_u64().unwrap() + before, FILES as u64);
+        let digest = |site: &Site| site.json(&["check"], 0)["chunk_ids_sha256"].clone();
+        assert_eq!(digest(&site), digest(&calm));
+        return;
+    }
+    panic!("no interrupt came in the middle");
+}
