@@ -236,7 +236,12 @@ impl Archive {
                 parse: parse_limits(config),
             },
         });
-        ingestion.recover()?;
+        // On a full disk what is left of an interrupted run stays for later: hits are confirmed by the ledger, so
+        // reading is safe, and every write recovers first.
+        ingestion.recover().map(drop).or_else(|error| match error.kind() {
+            ErrorKind::Unavailable => Ok(()),
+            _ => Err(error),
+        })?;
         Ok(Self { ledger, ingestion, index, embedder, recipe })
     }
 
