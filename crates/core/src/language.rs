@@ -97,12 +97,14 @@ fn is_latin(c: char) -> bool {
 const GERMAN: &[&str] = &[
     "der", "das", "und", "ist", "nicht", "wie", "wer", "wo", "wann", "warum", "welche", "welcher", "welches", "ein",
     "eine", "einer", "eines", "mit", "für", "auf", "von", "zu", "den", "dem", "des", "wird", "werden", "sind", "kann",
-    "muss", "nach", "bei", "über", "gilt", "hat", "im", "zum", "zur", "viele", "lange", "wieviel",
+    "muss", "nach", "bei", "über", "gilt", "hat", "im", "zum", "zur", "viele", "lange", "wieviel", "die", "was", "war",
+    "wurde", "wurden", "welchem", "welchen", "weshalb", "wogegen", "wofür", "womit", "manche", "dass", "aus", "wem",
 ];
 const FRENCH: &[&str] = &[
     "le", "les", "une", "est", "et", "qui", "que", "quel", "quelle", "quels", "quelles", "où", "quand", "comment",
     "pourquoi", "combien", "dans", "pour", "avec", "sur", "des", "du", "au", "aux", "sont", "pas", "peut", "doit",
-    "cette", "ces", "ont",
+    "cette", "ces", "ont", "il", "elle", "son", "sa", "ou", "par", "leur", "étaient", "était", "fut", "avait", "qu",
+    "y",
 ];
 const ITALIAN: &[&str] = &[
     "il", "lo", "gli", "è", "e", "che", "chi", "quale", "quali", "dove", "quando", "perché", "quanto", "quanti",
@@ -110,7 +112,7 @@ const ITALIAN: &[&str] = &[
     "cosa", "ha", "al", "alla",
 ];
 const ENGLISH: &[&str] = &[
-    "the", "is", "are", "and", "of", "what", "who", "where", "when", "why", "how", "which", "in", "for", "with", "on",
+    "the", "is", "are", "and", "of", "what", "who", "where", "when", "why", "how", "which", "for", "with", "on",
     "does", "do", "did", "was", "were", "to", "by", "from", "an", "must", "can", "many", "long", "much",
 ];
 
@@ -169,6 +171,13 @@ mod tests {
             (Language::German, "Wie lange ist die Kündigungsfrist?"),
             (Language::French, "Combien de membres compte le Conseil fédéral ?"),
             (Language::Italian, "Quanti membri ha il Consiglio federale?"),
+            (Language::German, "In welchem Jahr starb Tesla?"),
+            (Language::German, "Was ist die NASUWT?"),
+            (Language::Italian, "Quanti protestanti vivono oggi in Francia?"),
+            (Language::English, "What was the name of the company?"),
+            (Language::French, "Ou l'artiste travaille-t-il ?"),
+            (Language::French, "L'empire est-il exclusivement musulman ?"),
+            (Language::Italian, "Quanto costa il menu del giorno?"),
             (Language::English, "How many members does the Federal Council have?"),
         ];
         for (language, text) in cases {
