@@ -90,7 +90,7 @@ pub enum Command {
     Search(Search),
     /// Answers a question with citations
     #[command(
-        after_help = "Examples:\n  fontes ask \"Wer bewilligt Telearbeit?\"\n  fontes ask \"How long are files kept?\" --json\n  fontes ask \"Quanto costa?\" --model none      quotes only"
+        after_help = "Examples:\n  fontes ask \"Wer bewilligt Telearbeit?\"\n  fontes ask \"How long are files kept?\" --json\n  fontes ask \"Quanto costa?\" --model none      quotes only\n  fontes ask \"Und im Sommer?\" --after \"Wie lange dauert die Einsprachefrist?\"\n  fontes ask --replay answer.json"
     )]
     Ask(Ask),
     /// Shows a document's stored text and metadata
@@ -363,7 +363,20 @@ impl From<ModeChoice> for SearchMode {
 #[derive(Args, Debug)]
 pub struct Ask {
     /// The question
-    pub question: String,
+    #[arg(required_unless_present = "replay")]
+    pub question: Option<String>,
+    /// An earlier question of the conversation that this one follows up; may be repeated, oldest first
+    #[arg(long, value_name = "QUESTION")]
+    pub after: Vec<String>,
+    /// Ask again what an answer saved with --json records, and say what changed
+    #[arg(long, value_name = "FILE", conflicts_with = "question")]
+    pub replay: Option<PathBuf>,
+    /// Stay silent when the sources hold the answer with less than this probability; the site's threshold otherwise
+    #[arg(long, value_name = "P")]
+    pub threshold: Option<f32>,
+    /// Record where the model looked, and answer again without each cited passage
+    #[arg(long)]
+    pub explain: bool,
     /// How many passages are considered
     #[arg(short, default_value_t = fontes_server::DEFAULT_PASSAGES)]
     pub k: usize,
@@ -429,9 +442,26 @@ pub enum Eval {
     Retrieval(EvalRun),
     /// Citation precision and recall, answer F1, abstention on questions with gold answers
     #[command(
-        after_help = "Examples:\n  fontes eval answers ./xquad-de --limit 200 --model none --json\n  fontes eval answers ./xquad-de --baseline answers.json"
+        after_help = "Examples:\n  fontes eval answers ./xquad-de --limit 200 --model none --json\n  fontes eval answers ./piaf-fr --limit 50 --report ./report --ablation"
     )]
-    Answers(EvalRun),
+    Answers(AnswersRun),
+    /// Writes what quoting goes by: one JSON line per candidate sentence, to learn its weights from
+    #[command(after_help = "Examples:\n  fontes eval signals ./xquad-de --limit 200 > xquad-de.jsonl")]
+    Signals(EvalRun),
+}
+
+/// Arguments of `eval answers`.
+#[derive(Args, Debug)]
+pub struct AnswersRun {
+    /// The set and how much of it.
+    #[command(flatten)]
+    pub run: EvalRun,
+    /// Write answers.json, answers.md, risk-coverage.svg and questions.jsonl into this folder
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// Measure again with one part switched off at a time: what each is worth
+    #[arg(long)]
+    pub ablation: bool,
 }
 
 /// Arguments of both evaluations.

@@ -9,17 +9,21 @@ use fontes_core::{Answer, Citation, Error, Result, Support};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Dataset, Interval, Question,
+    CurvePoint, Dataset, Interval, Question, Trial,
     bootstrap::{interval, mean, quantile},
-    squad,
+    curve, squad, statement,
 };
 
 const SEED: u64 = 20_240_301;
 
 /// The system under test, as the caller composed it.
 pub trait Asking {
-    /// Answers a question from the whole corpus but the documents `without`.
+    /// Answers a question from the whole corpus but the documents `without`. The answer is wanted however little
+    /// the system trusts it, where that costs nothing; [`Answer::confidence`] says how much it does.
     fn ask(&mut self, question: &Question, without: &BTreeSet<String>) -> Result<Answer>;
+
+    /// The confidence below which the system would have stayed silent.
+    fn threshold(&self) -> f64;
 
     /// Says whether a citation resolves: the document is there and its stored text has the quote at the span.
     fn resolves(&mut self, citation: &Citation) -> bool;
@@ -49,7 +53,29 @@ pub struct AnswerReport {
     pub p99_ms: f64,
     /// How long the evaluation took.
     pub seconds: f64,
+    /// What the threshold in use gives.
+    pub operating_point: CurvePoint,
+    /// What other thresholds would give.
+    pub curve: Vec<CurvePoint>,
+    /// Every question: what was answered and whether it was right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcomes: Vec<QuestionOutcome>,
 }
+
+/// How one question went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuestionOutcome {
+    /// Its id in the set.
+    pub question: String,
+    /// What the system answered; empty when it stayed silent.
+    pub answer: String,
+    /// Confidence and correctness.
+    #[serde(flatten)]
+    pub trial: Trial,
+}
+
+const CHECKER: &str = "known answer spans in the quotes, as words without articles (SQuAD); \
+    statements: figures and most words in the quotes (lexical)";
 
 /// Asks every question that has known answers, once over the whole corpus and once without its relevant
 /// documents. Metrics:
@@ -59,9 +85,12 @@ pub struct AnswerReport {
 /// - `citation_precision`: share of citations, over answered questions, whose quote holds a known answer;
 /// - `first_citation`: share of answered questions whose first citation does;
 /// - `document_precision`: share of citations that are of a relevant document;
+/// - `statement_recall`, `statement_precision`: ALCE's citation recall and precision: share of statements that
+///   their quotes support, and of citations that this support needs;
 /// - `answer_recall`: share of questions whose answer text holds a known answer;
 /// - `f1`, `exact_match`: words of the answer against the known one (SQuAD);
 /// - `supported`: share of sentences that the product itself says are carried;
+/// - `extractive`: share of answered questions that were quoted rather than written;
 /// - `abstained`: share of questions met with silence although the answer is there;
 /// - `false_answers`: share of questions answered although every relevant document was taken away. Another
 ///   document may still hold the answer, so this is an upper bound of the error.
@@ -75,30 +104,61 @@ pub fn evaluate_answers(dataset: &Dataset, asking: &mut dyn Asking) -> Result<An
         return Err(Error::invalid(format!("evaluation set {:?} has no known answers", dataset.name))
             .advise("queries.jsonl needs metadata.answers[].text"));
     }
+    let threshold = asking.threshold();
     let mut values = Values::default();
     let mut times = Vec::with_capacity(questions.len());
     let mut model = String::new();
+    let mut outcomes = Vec::with_capacity(questions.len());
     for question in &questions {
         let relevant = dataset.relevant(&question.id);
         let asked = Instant::now();
         let answer = asking.ask(question, &BTreeSet::new())?;
         times.push(asked.elapsed().as_secs_f64() * 1_000.0);
         model.clone_from(&answer.model.name);
-        measure(question, &relevant, &answer, asking, &mut values);
+        let right = cites(&answer, &question.answers);
+        let given = silenced(&answer, threshold);
+        measure(question, &relevant, &given, asking, &mut values);
         let without = asking.ask(question, &relevant)?;
-        values.add("false_answers", !without.abstained);
+        values.add("false_answers", !silenced(&without, threshold).abstained);
+        let trial = Trial { confidence: confidence(&answer), right, confidence_without: confidence(&without) };
+        let text = if given.abstained { String::new() } else { given.answer };
+        outcomes.push(QuestionOutcome { question: question.id.clone(), answer: text, trial });
     }
+    let trials: Vec<Trial> = outcomes.iter().map(|outcome| outcome.trial).collect();
     Ok(AnswerReport {
         dataset: dataset.name.clone(),
         model,
-        checker: "known answer spans, compared as words without articles (SQuAD)".into(),
+        checker: CHECKER.into(),
         queries: questions.len(),
         metrics: values.0.iter().map(|(name, values)| ((*name).to_owned(), mean(values))).collect(),
         intervals: values.0.iter().map(|(name, values)| ((*name).to_owned(), interval(values, SEED))).collect(),
         p50_ms: quantile(&times, 0.5),
         p99_ms: quantile(&times, 0.99),
         seconds: begin.elapsed().as_secs_f64(),
+        operating_point: curve::point(&trials, threshold),
+        curve: curve::curve(&trials),
+        outcomes,
     })
+}
+
+/// The answer as the system gives it: silence below the threshold.
+fn silenced(answer: &Answer, threshold: f64) -> Answer {
+    let mut given = answer.clone();
+    if f64::from(answer.confidence) < threshold {
+        given.abstained = true;
+        given.sentences.clear();
+    }
+    given
+}
+
+/// The confidence of an answer; 0 when there is none.
+fn confidence(answer: &Answer) -> f64 {
+    if answer.abstained { 0.0 } else { f64::from(answer.confidence) }
+}
+
+fn cites(answer: &Answer, known: &[String]) -> bool {
+    let mut citations = answer.sentences.iter().flat_map(|sentence| &sentence.citations);
+    citations.any(|citation| squad::holds_answer(&citation.quote, known))
 }
 
 #[derive(Default)]
@@ -122,7 +182,7 @@ fn measure(
     values: &mut Values,
 ) {
     let known = &question.answers;
-    let holds = |text: &str| known.iter().any(|known| squad::holds(text, known));
+    let holds = |text: &str| squad::holds_answer(text, known);
     let citations: Vec<&Citation> = answer.sentences.iter().flat_map(|sentence| &sentence.citations).collect();
     for citation in &citations {
         values.add("citations_resolve", asking.resolves(citation));
@@ -131,12 +191,19 @@ fn measure(
     }
     for sentence in &answer.sentences {
         values.add("supported", matches!(sentence.support, Support::Supported | Support::Verbatim));
+        let quotes: Vec<&str> = sentence.citations.iter().map(|citation| citation.quote.as_str()).collect();
+        values.add("statement_recall", statement::supports(&sentence.text, &quotes));
+        let precise = statement::precise(&sentence.text, &quotes);
+        (0..quotes.len()).for_each(|at| values.add("statement_precision", at < precise));
+    }
+    if !answer.abstained {
+        values.add("extractive", answer.extractive);
     }
     if let Some(first) = citations.first() {
         values.add("first_citation", holds(&first.quote));
     }
     let text: String = answer.sentences.iter().map(|sentence| sentence.text.as_str()).collect::<Vec<_>>().join(" ");
-    values.add("citation_recall", citations.iter().any(|citation| holds(&citation.quote)));
+    values.add("citation_recall", cites(answer, known));
     values.add("answer_recall", holds(&text));
     values.score("f1", squad::best(known, |known| squad::f1(&text, known)));
     values.score("exact_match", squad::best(known, |known| f64::from(u8::from(squad::exact(&text, known)))));

@@ -1,12 +1,14 @@
 //! Tests of the counting, with a system whose every answer is known.
 
-use fontes_core::{AskTimings, Digest, DocumentId, IndexSnapshot, ModelIdentity, Sentence, Span, TokenUsage};
+use fontes_core::{
+    AskSettings, AskTimings, Digest, DocumentId, IndexSnapshot, ModelIdentity, Sentence, Span, TokenUsage,
+};
 
 use super::*;
 use crate::metrics::Judgements;
 
 /// Cites the right place for even questions, a wrong one for odd ones; answers the third even without sources.
-struct Known;
+struct Known(f64);
 
 fn citation(document: &str, quote: &str) -> Citation {
     Citation {
@@ -14,6 +16,7 @@ fn citation(document: &str, quote: &str) -> Citation {
         document_id: DocumentId::derive("set", document.as_bytes()),
         title: document.into(),
         path: document.into(),
+        date: None,
         pages: vec![1],
         span: Span::new(0, quote.len()),
         quote: quote.into(),
@@ -24,14 +27,20 @@ fn citation(document: &str, quote: &str) -> Citation {
 fn answer(sentences: Vec<Sentence>) -> Answer {
     Answer {
         question: String::new(),
+        standalone: None,
         answer: String::new(),
         abstained: sentences.is_empty(),
         extractive: true,
+        confidence: if sentences.is_empty() { 0.0 } else { 0.5 },
+        remarks: Vec::new(),
         sentences,
         passages: Vec::new(),
         model: ModelIdentity { name: "known".into(), sha256: Digest::of(b"") },
         index_snapshot: IndexSnapshot(1),
         prompt_sha256: Digest::of(b""),
+        config_sha256: None,
+        settings: AskSettings::default(),
+        left_out: Vec::new(),
         seed: 0,
         tokens: TokenUsage::default(),
         timings_ms: AskTimings::default(),
@@ -47,7 +56,11 @@ impl Asking for Known {
         let (document, quote) =
             if number.is_multiple_of(2) { ("right", "es sind 30 Tage") } else { ("wrong", "es regnet") };
         let citations = vec![citation(document, quote)];
-        Ok(answer(vec![Sentence { text: quote.into(), citations, support: Support::Verbatim }]))
+        Ok(answer(vec![Sentence { text: quote.into(), citations, support: Support::Verbatim, attention: Vec::new() }]))
+    }
+
+    fn threshold(&self) -> f64 {
+        self.0
     }
 
     fn resolves(&mut self, citation: &Citation) -> bool {
@@ -71,7 +84,7 @@ fn dataset() -> Dataset {
 }
 
 pub(crate) fn report() -> AnswerReport {
-    evaluate_answers(&dataset(), &mut Known).unwrap()
+    evaluate_answers(&dataset(), &mut Known(0.0)).unwrap()
 }
 
 #[test]
@@ -85,6 +98,9 @@ fn every_figure_is_counted_by_its_definition() {
         ("document_precision", 0.5),
         ("answer_recall", 0.5),
         ("supported", 1.0),
+        ("statement_recall", 1.0),
+        ("statement_precision", 1.0),
+        ("extractive", 1.0),
         ("abstained", 0.0),
         ("false_answers", 0.25),
         ("exact_match", 0.0),
@@ -96,8 +112,17 @@ fn every_figure_is_counted_by_its_definition() {
 }
 
 #[test]
+fn below_the_threshold_there_is_silence_and_the_curve_knows_better() {
+    let report = evaluate_answers(&dataset(), &mut Known(0.6)).unwrap();
+    assert_eq!((report.metrics["abstained"], report.metrics["citation_recall"]), (1.0, 0.0));
+    assert_eq!(report.operating_point.coverage, 0.0);
+    assert_eq!((report.curve[0].coverage, report.curve[0].risk), (1.0, 0.5));
+    assert!(report.outcomes.iter().all(|outcome| outcome.answer.is_empty()));
+}
+
+#[test]
 fn a_set_without_known_answers_is_refused() {
     let mut dataset = dataset();
     dataset.questions.iter_mut().for_each(|question| question.answers.clear());
-    assert_eq!(evaluate_answers(&dataset, &mut Known).unwrap_err().kind(), fontes_core::ErrorKind::Invalid);
+    assert_eq!(evaluate_answers(&dataset, &mut Known(0.0)).unwrap_err().kind(), fontes_core::ErrorKind::Invalid);
 }

@@ -19,16 +19,20 @@
 mod answers;
 mod baseline;
 mod bootstrap;
+mod curve;
 mod dataset;
 mod metrics;
 mod report;
 mod retrieval;
 mod squad;
+mod statement;
 
-pub use answers::{AnswerReport, Asking, evaluate_answers};
+pub use answers::{AnswerReport, Asking, QuestionOutcome, evaluate_answers};
 pub use baseline::{Baseline, Regression};
 pub use bootstrap::{Interval, interval, paired_p_value};
+pub use curve::{CurvePoint, Trial, curve_svg};
 pub use dataset::{CorpusDocument, Dataset, Question};
 pub use metrics::{Judgements, average_precision, ndcg, recall, reciprocal_rank, success};
-pub use report::{answers_markdown, retrieval_markdown};
+pub use report::{ablation_markdown, answers_markdown, retrieval_markdown};
 pub use retrieval::{ModeReport, Ranking, RetrievalReport, evaluate_retrieval};
+pub use squad::holds_answer;

@@ -38,6 +38,41 @@ pub fn answers_markdown(report: &AnswerReport) -> String {
     for (name, value) in &report.metrics {
         let _ = writeln!(text, "| {name} | {} |", with_half_width(*value, report.intervals.get(name)));
     }
+    text.push_str("\n| threshold | coverage | risk | false answers |\n|---:|---:|---:|---:|\n");
+    let used = &report.operating_point;
+    let every_second = report.curve.iter().step_by(4);
+    for (point, mark) in std::iter::once((used, " (in use)")).chain(every_second.map(|point| (point, ""))) {
+        let _ = writeln!(
+            text,
+            "| {:.3}{mark} | {:.3} | {:.3} | {:.3} |",
+            point.threshold, point.coverage, point.risk, point.false_answers
+        );
+    }
+    text
+}
+
+/// The figures that an ablation compares.
+const ABLATED: [&str; 8] = [
+    "citations_resolve",
+    "citation_recall",
+    "citation_precision",
+    "statement_recall",
+    "statement_precision",
+    "answer_recall",
+    "f1",
+    "false_answers",
+];
+
+/// Writes what each part does: one row per variant, the whole system first.
+pub fn ablation_markdown(variants: &[(String, AnswerReport)]) -> String {
+    let mut text =
+        format!("| variant | {} | p50 ms |\n|---|{}---:|\n", ABLATED.join(" | "), "---:|".repeat(ABLATED.len()));
+    for (name, report) in variants {
+        let figures = ABLATED
+            .iter()
+            .map(|figure| report.metrics.get(*figure).map_or("–".to_owned(), |value| format!("{value:.3}")));
+        let _ = writeln!(text, "| {name} | {} | {:.0} |", figures.collect::<Vec<_>>().join(" | "), report.p50_ms);
+    }
     text
 }
 
@@ -64,6 +99,8 @@ mod tests {
         let report = crate::answers::tests::report();
         let text = answers_markdown(&report);
         assert!(report.metrics.keys().all(|name| text.contains(&format!("| {name} |"))), "{text}");
-        assert!(text.contains("known answer spans"));
+        assert!(text.contains("known answer spans") && text.contains("(in use)"));
+        let table = ablation_markdown(&[("whole".into(), report)]);
+        assert!(table.lines().all(|line| line.matches('|').count() == ABLATED.len() + 3), "{table}");
     }
 }

@@ -28,6 +28,11 @@ pub(crate) fn holds(text: &str, known: &str) -> bool {
     !known.is_empty() && text.windows(known.len()).any(|window| window == known)
 }
 
+/// Says whether `text` holds one of the `known` answers, as [`holds`] compares.
+pub fn holds_answer(text: &str, known: &[String]) -> bool {
+    known.iter().any(|known| holds(text, known))
+}
+
 /// Harmonic mean of word precision and recall.
 pub(crate) fn f1(answer: &str, known: &str) -> f64 {
     let (answer, known) = (words(answer), words(known));

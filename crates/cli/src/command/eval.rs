@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::Path,
     sync::Arc,
     time::Instant,
 };
@@ -15,14 +16,15 @@ use fontes_core::{
     AccessScope, Answer, Cancel, Citation, Document, DocumentId, Error, ExtractionMethod, Language, Ledger as _,
     Metadata, Page, Query, Result as CoreResult, SearchMode, Span,
 };
-use fontes_eval::{Asking, Baseline, CorpusDocument, Dataset, Question, Ranking};
+use fontes_eval::{AnswerReport, Asking, Baseline, CorpusDocument, Dataset, Question, Ranking};
 use fontes_extract::{ExtractError, Extraction};
+use fontes_generation::AnswerPolicy;
 use fontes_ingestion::{Extractor, Profiles, SqliteLedger};
 use fontes_server::{Ask, Site};
 
 use super::ingest;
 use crate::{
-    args::{Eval, EvalRun},
+    args::{AnswersRun, Eval, EvalRun},
     config::Config,
     interrupt,
     output::{Outcome, Voice},
@@ -40,6 +42,7 @@ pub fn run(config: &Config, voice: Voice, command: &Eval) -> anyhow::Result<Outc
     match command {
         Eval::Retrieval(run) => retrieval(config, voice, run),
         Eval::Answers(run) => answers(config, voice, run),
+        Eval::Signals(run) => signals(config, voice, run),
     }
 }
 
@@ -64,19 +67,97 @@ fn retrieval(config: &Config, voice: Voice, run: &EvalRun) -> anyhow::Result<Out
     gate(run, &report.metrics)
 }
 
-fn answers(config: &Config, voice: Voice, run: &EvalRun) -> anyhow::Result<Outcome> {
+fn answers(config: &Config, voice: Voice, arguments: &AnswersRun) -> anyhow::Result<Outcome> {
+    let run = &arguments.run;
     let dataset = dataset(run)?;
     let corpus = Corpus::index(config, voice, &dataset)?;
     let generator = wiring::generator(config, run.model.as_deref())?;
-    let site = corpus.archive.site(config, generator)?;
-    let mut asking = SiteAsking { site, corpus: &corpus };
-    let report = fontes_eval::evaluate_answers(&dataset, &mut asking)?;
-    if voice.json {
-        voice.object(&report)?;
-    } else {
-        voice.text(&fontes_eval::answers_markdown(&report))?;
+    let usual = wiring::policy(config);
+    let mut variants = vec![("whole", usual)];
+    if arguments.ablation {
+        variants.extend(ablations(usual, generator.is_some()));
     }
-    gate(run, &report.metrics)
+    let mut reports = Vec::with_capacity(variants.len());
+    for (name, policy) in variants {
+        let site = corpus.archive.site_with(config, generator.clone(), policy)?;
+        let report = fontes_eval::evaluate_answers(&dataset, &mut SiteAsking { site, corpus: &corpus })?;
+        reports.push((name.to_owned(), report));
+    }
+    let mut text = fontes_eval::answers_markdown(&reports[0].1);
+    if arguments.ablation {
+        text.push_str(&format!("\n{}", fontes_eval::ablation_markdown(&reports)));
+    }
+    if let Some(folder) = &arguments.report {
+        write_report(folder, &text, &reports[0].1)?;
+    }
+    let whole = AnswerReport { outcomes: Vec::new(), ..reports.swap_remove(0).1 };
+    if voice.json {
+        voice.object(&whole)?;
+    } else {
+        voice.text(&text)?;
+    }
+    gate(run, &whole.metrics)
+}
+
+/// The system with one part off at a time.
+fn ablations(usual: AnswerPolicy, generates: bool) -> Vec<(&'static str, AnswerPolicy)> {
+    let silent = ("never silent", AnswerPolicy { threshold: 0.0, ..usual });
+    if !generates {
+        let alone = AnswerPolicy { neighbour_ratio: f32::INFINITY, ..usual };
+        return vec![("no neighbours", alone), ("one place", AnswerPolicy { quote_limit: 1, ..usual }), silent];
+    }
+    vec![
+        ("no marker grammar", AnswerPolicy { constrain: false, ..usual }),
+        ("no verification", AnswerPolicy { verify: false, ..usual }),
+        ("no second try", AnswerPolicy { repairs: 0, ..usual }),
+        silent,
+    ]
+}
+
+fn write_report(folder: &Path, markdown: &str, report: &AnswerReport) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
+    let title = format!("{}, {} questions, {}", report.dataset, report.queries, report.model);
+    let lines: Result<Vec<String>, _> = report.outcomes.iter().map(serde_json::to_string).collect();
+    let figures = AnswerReport { outcomes: Vec::new(), ..report.clone() };
+    let files = [
+        ("answers.json", serde_json::to_string_pretty(&figures)?),
+        ("answers.md", format!("{markdown}\n![risk over coverage](risk-coverage.svg)\n")),
+        ("risk-coverage.svg", fontes_eval::curve_svg(&title, &report.curve, &report.operating_point)),
+        ("questions.jsonl", lines?.join("\n") + "\n"),
+    ];
+    for (name, content) in files {
+        let path = folder.join(name);
+        fs::write(&path, content).with_context(|| format!("report file {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// One line per candidate sentence of each question, with the relevant documents there and gone.
+fn signals(config: &Config, voice: Voice, run: &EvalRun) -> anyhow::Result<Outcome> {
+    let dataset = dataset(run)?;
+    let corpus = Corpus::index(config, voice, &dataset)?;
+    let site = corpus.archive.site(config, None)?;
+    for question in dataset.questions.iter().filter(|question| !question.answers.is_empty()) {
+        let relevant = dataset.relevant(&question.id);
+        for without in [BTreeSet::new(), relevant.clone()] {
+            let ask = corpus.ask(question, &without);
+            for weighed in site.weigh(&ask, &corpus.scope)? {
+                let signals: BTreeMap<&str, f32> = weighed.signals.into_iter().collect();
+                voice.object(&serde_json::json!({
+                    "question": question.id,
+                    "language": Language::detect(&question.text),
+                    "gone": !without.is_empty(),
+                    "relevant": corpus.ids.get(&weighed.citation.document_id).is_some_and(|id| relevant.contains(id)),
+                    "right": fontes_eval::holds_answer(&weighed.citation.quote, &question.answers),
+                    "document": weighed.citation.document_id,
+                    "span": weighed.citation.span,
+                    "probability": weighed.probability,
+                    "signals": signals,
+                }))?;
+            }
+        }
+    }
+    Ok(Outcome::Done)
 }
 
 fn dataset(run: &EvalRun) -> anyhow::Result<Dataset> {
@@ -152,6 +233,12 @@ impl Corpus {
     fn ledger(&self) -> &SqliteLedger {
         &self.archive.ledger
     }
+
+    /// The question put to the corpus but the documents `without`.
+    fn ask(&self, question: &Question, without: &BTreeSet<String>) -> Ask {
+        let without = without.iter().filter_map(|id| self.documents.get(id).copied()).collect();
+        Ask { without, ..Ask::new(question.text.as_str()) }
+    }
 }
 
 /// Corpus documents are text already: nothing is parsed, so nothing needs a sandbox.
@@ -182,9 +269,14 @@ struct SiteAsking<'a> {
 
 impl Asking for SiteAsking<'_> {
     fn ask(&mut self, question: &Question, without: &BTreeSet<String>) -> CoreResult<Answer> {
-        let without = without.iter().filter_map(|id| self.corpus.documents.get(id).copied()).collect();
-        let ask = Ask { without, ..Ask::new(question.text.as_str()) };
+        // Quoting below the threshold costs nothing and tells the rest of the curve; generating would cost minutes.
+        let quotes = self.site.answerer().generator().is_none();
+        let ask = Ask { threshold: quotes.then_some(0.0), ..self.corpus.ask(question, without) };
         self.site.answer(&ask, &self.corpus.scope, &mut |_| {}, &Cancel::default())
+    }
+
+    fn threshold(&self) -> f64 {
+        f64::from(self.site.answerer().policy().threshold)
     }
 
     fn resolves(&mut self, citation: &Citation) -> bool {
