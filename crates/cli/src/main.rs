@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod interrupt;
 mod output;
+mod phrases;
 mod progress;
 mod render;
 mod wiring;

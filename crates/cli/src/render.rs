@@ -1,8 +1,11 @@
 //! Hits and answers as a person reads them on a terminal.
 
-use fontes_core::{Answer, Citation, Hit, Sentence, Support};
+use fontes_core::{Answer, Citation, Hit, Language, Remark, Sentence, Support};
 
-use crate::output::Voice;
+use crate::{
+    output::Voice,
+    phrases::{Phrases, phrases},
+};
 
 /// SGR parameters: bold, dim, and the colour of markers.
 const BOLD: &str = "1";
@@ -18,7 +21,10 @@ const PASSAGE_LINES: usize = 4;
 /// One hit of a search; with `explain`, why it is there.
 pub fn hit(voice: Voice, hit: &Hit, explain: bool) -> String {
     let title = voice.style(BOLD, &format!("{:>2}  {}", hit.rank, hit.title));
-    let mut text = format!("{title}\n    {}\n", voice.style(DIM, &place(&hit.path, &hit.pages, &hit.headings)));
+    let mut text = format!(
+        "{title}\n    {}\n",
+        voice.style(DIM, &place(phrases(Language::English), &hit.path, &hit.pages, &hit.headings))
+    );
     let lines = wrap(&hit.text, WIDTH - 4);
     for line in lines.iter().take(PASSAGE_LINES) {
         text.push_str(&format!("    {line}\n"));
@@ -44,11 +50,19 @@ pub fn hit(voice: Voice, hit: &Hit, explain: bool) -> String {
 
 /// A whole answer: sentences with markers, then the cited places, then the record.
 pub fn answer(voice: Voice, answer: &Answer) -> String {
+    let words = phrases(Language::detect(&answer.question));
     let mut text = String::new();
-    if answer.abstained {
+    if answer.sentences.is_empty() {
         text.push_str(&format!("{}\n", answer.answer));
+    } else if answer.extractive {
+        // Quotes of different places do not make one text.
+        for sentence in &answer.sentences {
+            for line in wrap(&marked(voice, words, sentence), WIDTH) {
+                text.push_str(&format!("{line}\n"));
+            }
+        }
     } else {
-        let sentences: Vec<String> = answer.sentences.iter().map(|sentence| marked(voice, sentence)).collect();
+        let sentences: Vec<String> = answer.sentences.iter().map(|sentence| marked(voice, words, sentence)).collect();
         for line in wrap(&sentences.join(" "), WIDTH) {
             text.push_str(&format!("{line}\n"));
         }
@@ -57,47 +71,83 @@ pub fn answer(voice: Voice, answer: &Answer) -> String {
     text
 }
 
-/// The cited places and the record of how the answer came about; what follows a streamed answer.
+/// Remarks, the cited places and the record of how the answer came about; what follows a streamed answer.
 pub fn sources(voice: Voice, answer: &Answer) -> String {
-    let mut text = String::new();
+    let words = phrases(Language::detect(&answer.question));
+    let mut text = remarks(voice, words, answer);
     let mut cited: Vec<&Citation> = answer.sentences.iter().flat_map(|sentence| &sentence.citations).collect();
     cited.sort_by_key(|citation| (citation.marker, citation.span));
     cited.dedup_by_key(|citation| (citation.marker, citation.span));
     if answer.abstained {
         for passage in answer.passages.iter().take(3) {
-            let place = place(&passage.hit.path, &passage.hit.pages, &passage.hit.headings);
-            text.push_str(&format!("\n  {} {}\n", voice.style(MARKER, "closest"), place));
+            let place = place(words, &passage.hit.path, &passage.hit.pages, &passage.hit.headings);
+            text.push_str(&format!("\n  {} {}\n", voice.style(MARKER, words.closest), place));
         }
     }
     for citation in cited {
         let marker = voice.style(MARKER, &format!("[{}]", citation.marker));
-        text.push_str(&format!("\n  {marker} {}\n", voice.style(BOLD, &citation.title)));
-        text.push_str(&format!("      {}\n", voice.style(DIM, &place(&citation.path, &citation.pages, &[]))));
-        for line in wrap(&format!("“{}”", citation.quote.trim()), WIDTH - 6).iter().take(PASSAGE_LINES) {
-            text.push_str(&format!("      {line}\n"));
+        let date = citation.date.as_ref().map_or_else(String::new, |date| format!(" ({date})"));
+        text.push_str(&format!("\n  {marker} {}{date}\n", voice.style(BOLD, &citation.title)));
+        text.push_str(&format!("      {}\n", voice.style(DIM, &place(words, &citation.path, &citation.pages, &[]))));
+        // A quoted sentence is the answer already.
+        if !answer.extractive {
+            for line in wrap(&format!("“{}”", citation.quote.trim()), WIDTH - 6).iter().take(PASSAGE_LINES) {
+                text.push_str(&format!("      {line}\n"));
+            }
         }
     }
-    let times = &answer.timings_ms;
-    let how = if answer.extractive {
-        "quoted from the sources, no language model".to_owned()
-    } else {
-        answer.model.name.clone()
-    };
-    let record = format!(
-        "{how} · retrieval {:.0} ms · first token {:.1} s · total {:.1} s · {} + {} tokens · index {}",
-        times.retrieval,
-        times.first_token / 1000.0,
-        times.total / 1000.0,
-        answer.tokens.prompt,
-        answer.tokens.generated,
-        answer.index_snapshot.0
-    );
-    text.push_str(&format!("\n  {}\n", voice.style(DIM, &record)));
+    for left_out in &answer.left_out {
+        let line = format!("{} [{}]: {}", words.without, left_out.marker, left_out.answer.replace('\n', " "));
+        for line in wrap(&line, WIDTH - 2) {
+            text.push_str(&format!("  {}\n", voice.style(DIM, &line)));
+        }
+    }
+    text.push_str(&format!("\n  {}\n", voice.style(DIM, &record(words, answer))));
     text
 }
 
+/// How the answer came about, on one line.
+fn record(words: &Phrases, answer: &Answer) -> String {
+    let times = &answer.timings_ms;
+    let how = if answer.extractive { words.quoted } else { &answer.model.name };
+    let mut parts = vec![how.to_owned(), format!("{} {:.0} %", words.confidence, 100.0 * answer.confidence)];
+    if answer.tokens.generated > 0 {
+        parts.push(format!("{} + {} tokens", answer.tokens.prompt, answer.tokens.generated));
+        parts.push(format!("first token {:.1} s", times.first_token / 1000.0));
+    }
+    parts.push(format!("{:.1} s", times.total / 1000.0));
+    parts.push(format!("index {}", answer.index_snapshot.0));
+    parts.join(" · ")
+}
+
+/// What a reader should know, one line each.
+fn remarks(voice: Voice, words: &Phrases, answer: &Answer) -> String {
+    let markers = |markers: &[u32]| markers.iter().map(|marker| format!("[{marker}]")).collect::<String>();
+    let understood = answer.standalone.iter().map(|alone| format!("{} {alone}", words.understood));
+    let hiding: Vec<u32> = answer
+        .remarks
+        .iter()
+        .filter_map(|remark| if let Remark::HiddenText { marker } = remark { Some(*marker) } else { None })
+        .collect();
+    let others = answer.remarks.iter().filter_map(|remark| match remark {
+        Remark::QuotedInstead => Some(words.quoted_instead.to_owned()),
+        Remark::GeneratorSilent => Some(words.silent.to_owned()),
+        Remark::LeftOut { sentences } => Some(format!("{} {sentences}", words.left_out)),
+        Remark::Conflict { markers: differing } => Some(format!("{} {}", words.conflict, markers(differing))),
+        Remark::HiddenText { .. } => None,
+    });
+    let hidden = (!hiding.is_empty()).then(|| format!("{} {}", words.hidden, markers(&hiding)));
+    let mut text = String::new();
+    for remark in understood.chain(others).chain(hidden) {
+        for line in wrap(&remark, WIDTH - 2) {
+            text.push_str(&format!("  {}\n", voice.style(DIM, &line)));
+        }
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
 /// A sentence with its markers, and a remark when the sources do not carry it.
-pub fn marked(voice: Voice, sentence: &Sentence) -> String {
+pub fn marked(voice: Voice, words: &Phrases, sentence: &Sentence) -> String {
     let mut text = sentence.text.trim().to_owned();
     let mut markers: Vec<u32> = sentence.citations.iter().map(|citation| citation.marker).collect();
     markers.dedup();
@@ -105,17 +155,17 @@ pub fn marked(voice: Voice, sentence: &Sentence) -> String {
         text.push_str(&format!(" {}", voice.style(MARKER, &format!("[{marker}]"))));
     }
     if sentence.support == Support::Unsupported {
-        text.push_str(" (not supported by the sources)");
+        text.push_str(&format!(" ({})", words.unsupported));
     }
     text
 }
 
 /// Path, pages and headings on one line.
-fn place(path: &str, pages: &[u32], headings: &[String]) -> String {
+fn place(words: &Phrases, path: &str, pages: &[u32], headings: &[String]) -> String {
     let pages = match pages {
         [] => String::new(),
-        [page] => format!(", page {page}"),
-        [first, .., last] => format!(", pages {first}–{last}"),
+        [page] => format!(", {} {page}", words.page),
+        [first, .., last] => format!(", {} {first}–{last}", words.pages),
     };
     let headings = if headings.is_empty() { String::new() } else { format!(" · {}", headings.join(" › ")) };
     format!("{path}{pages}{headings}")
@@ -174,7 +224,8 @@ mod tests {
 
     #[test]
     fn places_read_well() {
-        assert_eq!(place("a.pdf", &[3], &[]), "a.pdf, page 3");
-        assert_eq!(place("a.pdf", &[3, 4, 5], &["Art. 5".into()]), "a.pdf, pages 3–5 · Art. 5");
+        assert_eq!(place(phrases(Language::English), "a.pdf", &[3], &[]), "a.pdf, page 3");
+        let pages = place(phrases(Language::German), "a.pdf", &[3, 4, 5], &["Art. 5".into()]);
+        assert_eq!(pages, "a.pdf, Seiten 3–5 · Art. 5");
     }
 }

@@ -264,17 +264,32 @@ impl Archive {
 
     /// The way out: search, and answers written by `generator` or quoted without one.
     pub fn site(&self, config: &Config, generator: Option<Arc<dyn Generator>>) -> anyhow::Result<Site> {
-        let policy = AnswerPolicy {
-            unsupported: match config.answer.unsupported {
-                config::Unsupported::Drop => Unsupported::Drop,
-                config::Unsupported::Mark => Unsupported::Mark,
-            },
-            passage_tokens: config.answer.passage_tokens,
-            ..AnswerPolicy::default()
-        };
+        self.site_with(config, generator, policy(config))
+    }
+
+    /// The same under another policy.
+    pub fn site_with(
+        &self,
+        config: &Config,
+        generator: Option<Arc<dyn Generator>>,
+        policy: AnswerPolicy,
+    ) -> anyhow::Result<Site> {
         let answerer = Answerer::new(generator, self.embedder.clone(), self.ledger.clone(), Prompts::default(), policy);
         let searcher = Arc::new(self.searcher(config)?);
         Ok(Site::new(searcher, Arc::new(answerer), self.ledger.clone(), config.access.clone()))
+    }
+}
+
+/// How answers are made on this site.
+pub fn policy(config: &Config) -> AnswerPolicy {
+    AnswerPolicy {
+        unsupported: match config.answer.unsupported {
+            config::Unsupported::Drop => Unsupported::Drop,
+            config::Unsupported::Mark => Unsupported::Mark,
+        },
+        threshold: config.answer.threshold,
+        passage_tokens: config.answer.passage_tokens,
+        ..AnswerPolicy::default()
     }
 }
 

@@ -27,7 +27,9 @@ mod query;
 pub mod seam;
 
 pub use access::{AccessPolicy, AccessScope, Classification, Group, Labels, Principal};
-pub use answer::{Answer, AskTimings, Citation, Sentence, Support, TokenUsage};
+pub use answer::{
+    Answer, AskSettings, AskTimings, Attention, Citation, LeftOut, Remark, Sentence, Support, TokenUsage,
+};
 pub use chunk::{Chunk, ChunkRecord, DocumentSummary, PageRange};
 pub use document::{BBox, Block, BlockKind, Document, ExtractionMethod, Metadata, Page, Span};
 pub use error::{Error, ErrorKind, Result};

@@ -1,25 +1,27 @@
 //! The answerer: from a question and its passages to an answer, step by step.
 
 use std::{
-    ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use fontes_core::{
-    AccessScope, Answer, AskTimings, Cancel, Digest, Embedder, Error, ErrorKind, FinishReason, Generation,
-    GenerationRequest, Generator, IndexSnapshot, Language, Ledger, LogitMask, ModelIdentity, Passage, Result, Sampling,
-    Sentence, Support, TokenUsage,
+    AccessScope, Answer, AskSettings, Cancel, Citation, Digest, Embedder, Error, Generation, Generator, IndexSnapshot,
+    Language, Ledger, LeftOut, ModelIdentity, Passage, Remark, Result, Sentence, Support,
 };
 
 use crate::{
-    AnswerPolicy, MarkerMask, Prompts, Template,
-    assembly::{Assembly, one_line, reduce},
-    extractive::{self, Extract, Weights},
+    AnswerPolicy, Prompts, Template,
+    assembly::{one_line, reduce},
+    clean::hides_text,
+    conflict::conflicting,
+    estimate::Estimate,
+    extractive::{self, Extract},
+    generated::Prompted,
     marker::{Markers, write_markers},
     prompt::Room,
+    signals::Signals,
     source::{Source, sources},
-    verify::Verifier,
 };
 
 /// Name of the method that answers without a model, as `model.name` of its answers.
@@ -33,16 +35,16 @@ const MAX_QUESTION: usize = 16_384;
 pub struct AskRequest<'a> {
     /// The question as asked.
     pub question: &'a str,
+    /// The question made to stand alone, when it leaned on earlier ones: what is answered then.
+    pub standalone: Option<String>,
     /// The passages found, best first, numbered from 1.
     pub passages: Vec<Passage>,
     /// The state of the index in which they were found.
     pub snapshot: IndexSnapshot,
     /// What whoever asks may see.
     pub scope: &'a AccessScope,
-    /// How tokens are chosen.
-    pub sampling: Sampling,
-    /// At most this many tokens of answer.
-    pub max_tokens: usize,
+    /// What decides the answer beside the question.
+    pub settings: AskSettings,
     /// Language of the answer's template; `None` goes by the question.
     pub language: Option<Language>,
     /// Quote, even when a generator is installed.
@@ -70,33 +72,49 @@ pub enum AskEvent<'a> {
     Done(&'a Answer),
 }
 
+/// A sentence that may answer, and what the extractive method weighs it by. For learning and inspecting.
+#[derive(Clone, Debug)]
+pub struct Weighed {
+    /// The sentence and its place.
+    pub citation: Citation,
+    /// The probability that it holds the answer, 0..=1.
+    pub probability: f32,
+    /// Signals by name, each about 0..=1.
+    pub signals: Vec<(&'static str, f32)>,
+}
+
 /// Answers questions. Shared by any number of threads.
 pub struct Answerer {
-    generator: Option<Arc<dyn Generator>>,
-    embedder: Arc<dyn Embedder>,
+    pub(crate) generator: Option<Arc<dyn Generator>>,
+    pub(crate) embedder: Arc<dyn Embedder>,
     ledger: Arc<dyn Ledger>,
     prompts: Prompts,
-    policy: AnswerPolicy,
-    weights: Weights,
-    extractive: ModelIdentity,
+    pub(crate) policy: AnswerPolicy,
+    estimate: Estimate,
+    pub(crate) extractive: ModelIdentity,
 }
 
 /// What is known about a question before it is answered.
-struct Question<'a> {
-    request: &'a AskRequest<'a>,
-    language: Language,
-    template: &'a Template,
-    begin: Instant,
+pub(crate) struct Question<'a> {
+    pub(crate) request: &'a AskRequest<'a>,
+    /// The question that is answered.
+    pub(crate) asked: &'a str,
+    pub(crate) language: Language,
+    pub(crate) template: &'a Template,
+    pub(crate) begin: Instant,
 }
 
 /// A body of an answer and how it was made.
 #[derive(Default)]
-struct Body {
-    text: String,
-    sentences: Vec<Sentence>,
-    extractive: bool,
-    generation: Option<Generation>,
-    before_generation_ms: f64,
+pub(crate) struct Body {
+    pub(crate) text: String,
+    pub(crate) sentences: Vec<Sentence>,
+    pub(crate) extractive: bool,
+    pub(crate) confidence: f32,
+    pub(crate) remarks: Vec<Remark>,
+    pub(crate) left_out: Vec<LeftOut>,
+    pub(crate) generation: Option<Generation>,
+    pub(crate) before_generation_ms: f64,
 }
 
 impl Answerer {
@@ -108,8 +126,13 @@ impl Answerer {
         prompts: Prompts,
         policy: AnswerPolicy,
     ) -> Self {
-        let extractive = ModelIdentity { name: EXTRACTIVE.into(), sha256: Digest::of(b"fontes extractive v1") };
-        Self { generator, embedder, ledger, prompts, policy, weights: Weights::default(), extractive }
+        let extractive = ModelIdentity { name: EXTRACTIVE.into(), sha256: Digest::of(b"fontes extractive v2") };
+        Self { generator, embedder, ledger, prompts, policy, estimate: Estimate::default(), extractive }
+    }
+
+    /// What the site decided.
+    pub fn policy(&self) -> &AnswerPolicy {
+        &self.policy
     }
 
     /// The generator, if there is one.
@@ -122,8 +145,9 @@ impl Answerer {
     /// models: same answer, times aside.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for an empty or endless question; [`ErrorKind::Timeout`] when cancelled before
-    /// the first sentence; whatever ledger, embedder and generator give.
+    /// [`fontes_core::ErrorKind::Invalid`] for an empty or endless question;
+    /// [`fontes_core::ErrorKind::Timeout`] when cancelled before the first sentence; whatever ledger, embedder and
+    /// generator give.
     pub fn answer(
         &self,
         mut request: AskRequest<'_>,
@@ -141,14 +165,40 @@ impl Answerer {
         let language = request.language.unwrap_or_else(|| Language::detect(request.question));
         let passages = std::mem::take(&mut request.passages);
         let sources = sources(passages, self.ledger.as_ref(), request.scope)?;
-        let question = Question { request: &request, language, template: self.prompts.template(language), begin };
-        let (sources, body) = self.body(&question, sources, on_event, cancel)?;
-        let answer = self.complete(&question, sources, body);
+        let asked = request.standalone.as_deref().unwrap_or(request.question);
+        let template = self.prompts.template(language);
+        let question = Question { request: &request, asked, language, template, begin };
+        let (sources, mut body) = self.body(&question, sources, on_event, cancel)?;
+        body.remarks.extend(hidden(&sources));
+        if request.settings.leave_one_out {
+            body.left_out = self.leave_one_out(&question, &sources, &body, cancel)?;
+        }
+        let answer = self.complete(&question, &sources, body);
         on_event(AskEvent::Done(&answer));
         Ok(answer)
     }
 
-    /// The sentences of the answer, none when the sources do not say.
+    /// The sentences that the extractive method compares, best first.
+    ///
+    /// # Errors
+    /// Whatever ledger and embedder give.
+    pub fn weigh(&self, request: AskRequest<'_>) -> Result<Vec<Weighed>> {
+        let language = request.language.unwrap_or_else(|| Language::detect(request.question));
+        let sources = sources(request.passages, self.ledger.as_ref(), request.scope)?;
+        let extracts = self.extracts(request.question, language, &sources)?;
+        let weighed = |extract: &Extract| Weighed {
+            citation: sources[extract.source].cite(extract.span),
+            probability: extract.probability,
+            signals: Signals::NAMES.iter().copied().zip(extract.signals.values()).collect(),
+        };
+        Ok(extracts.iter().map(weighed).collect())
+    }
+
+    fn extracts(&self, question: &str, language: Language, sources: &[Source]) -> Result<Vec<Extract>> {
+        extractive::rank(question, language, sources, self.embedder.as_ref(), &self.estimate)
+    }
+
+    /// The sentences of the answer, none when the sources do not say; and the sources that were given.
     fn body(
         &self,
         question: &Question<'_>,
@@ -156,181 +206,153 @@ impl Answerer {
         on_event: &mut dyn FnMut(AskEvent<'_>),
         cancel: &Cancel,
     ) -> Result<(Vec<Source>, Body)> {
-        let asked = question.request.question;
-        let extracts = extractive::rank(asked, &sources, self.embedder.as_ref(), &self.weights)?;
-        let confidence = extracts.iter().map(|extract| extract.confidence).fold(0.0, f32::max);
-        let generator = self.generator.as_ref().filter(|_| !question.request.extractive);
-        let speaks = confidence >= self.policy.extract_threshold;
-        let Some(generator) = generator.filter(|_| speaks) else {
+        let settings = &question.request.settings;
+        let mut extracts = self.extracts(question.asked, question.language, &sources)?;
+        let confidence = extracts.first().map_or(0.0, |best| best.probability);
+        let speaks = confidence >= settings.threshold.unwrap_or(self.policy.threshold);
+        if !speaks {
             on_event(AskEvent::Passages(&given(&sources)));
-            let body = if speaks { self.quote(&sources, &extracts) } else { Body::default() };
-            body.sentences.iter().for_each(|sentence| on_event(AskEvent::Sentence(sentence)));
-            return Ok((sources, Body { extractive: true, ..body }));
+            return Ok((sources, Body { extractive: true, confidence, ..Body::default() }));
+        }
+        let Some(generator) = self.generator.as_ref().filter(|_| !question.request.extractive) else {
+            on_event(AskEvent::Passages(&given(&sources)));
+            let quoted = self.quote(question, &sources, &extracts);
+            quoted.sentences.iter().for_each(|sentence| on_event(AskEvent::Sentence(sentence)));
+            return Ok((sources, Body { confidence, ..quoted }));
         };
-        let quoted = self.quote(&sources, &extracts);
-        let room = Room { answer: question.request.max_tokens, passages: self.policy.passage_tokens };
-        let messages = question.template.pack(asked, &mut sources, generator.as_ref(), room)?;
+        likeliest_first(&mut sources, &mut extracts);
+        let room = Room { answer: settings.max_tokens, passages: self.policy.passage_tokens };
+        let messages = question.template.pack(question.asked, &mut sources, generator.as_ref(), room)?;
+        // What was cut away is not given, so it is not quoted either.
+        extracts.retain(|extract| {
+            sources.get(extract.source).is_some_and(|source| extract.span.end <= source.passage.hit.span.end)
+        });
         on_event(AskEvent::Passages(&given(&sources)));
+        let quoted = self.quote(question, &sources, &extracts);
         if question.request.preview {
             on_event(AskEvent::Preview(&quoted.sentences));
         }
         let before_generation_ms = milliseconds(question.begin.elapsed());
-        let generated = self.generate(question, generator.as_ref(), &sources, &messages, on_event, cancel)?;
-        let (mut body, gave_up) = generated;
-        if body.sentences.is_empty() && !gave_up && self.policy.verify {
-            // Nothing the model wrote holds. What the sources say word for word does, if it was given.
-            let within = |sentence: &Sentence| {
-                sentence.citations.iter().all(|citation| {
-                    sources.iter().any(|source| {
-                        source.marker() == citation.marker && citation.span.end <= source.passage.hit.span.end
-                    })
-                })
-            };
-            if quoted.sentences.iter().all(within) {
-                quoted.sentences.iter().for_each(|sentence| on_event(AskEvent::Sentence(sentence)));
-                body = Body { generation: body.generation, ..quoted };
-            }
+        let prompted = Prompted { generator: generator.as_ref(), sources: &sources, messages: &messages };
+        let (mut body, gave_up) = self.generate(question, &prompted, on_event, cancel)?;
+        let stands = self.policy.verify && (!gave_up || confidence >= self.policy.insist);
+        if body.sentences.is_empty() && stands {
+            // Nothing the model wrote holds. What the sources say word for word does.
+            quoted.sentences.iter().for_each(|sentence| on_event(AskEvent::Sentence(sentence)));
+            let mut remarks = vec![if gave_up { Remark::GeneratorSilent } else { Remark::QuotedInstead }];
+            remarks.extend(quoted.remarks);
+            body = Body { generation: body.generation, remarks, ..quoted };
+        } else if !body.sentences.is_empty() {
+            self.show_conflict(question, &sources, &extracts, &mut body, on_event);
         }
-        Ok((sources, Body { before_generation_ms, ..body }))
+        Ok((sources, Body { before_generation_ms, confidence, ..body }))
     }
 
-    /// Runs the generator under the marker grammar and assembles what it writes. The flag says whether the
-    /// model said that the sources do not say.
-    fn generate(
-        &self,
-        question: &Question<'_>,
-        generator: &dyn Generator,
-        sources: &[Source],
-        messages: &[fontes_core::Message],
-        on_event: &mut dyn FnMut(AskEvent<'_>),
-        cancel: &Cancel,
-    ) -> Result<(Body, bool)> {
-        let verifier = Verifier::new(self.embedder.as_ref(), &self.policy);
-        let mut assembly = Assembly::new(sources, question.template, &self.policy, question.language, verifier);
-        let mut mask = MarkerMask::new(sources.iter().map(Source::marker), question.template.abstention());
-        let mut failure = None;
-        let mut shown = 0;
-        let mut on_text = |piece: &str| {
-            if let Err(error) = assembly.push(piece) {
-                failure = Some(error);
-                return ControlFlow::Break(());
-            }
-            if let Some(draft) = assembly.draft() {
-                on_event(AskEvent::Draft(&draft));
-            }
-            for sentence in &assembly.sentences[shown..] {
-                on_event(AskEvent::Sentence(sentence));
-            }
-            shown = assembly.sentences.len();
-            if assembly.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let request = GenerationRequest {
-            messages,
-            sampling: &question.request.sampling,
-            max_tokens: question.request.max_tokens,
-            stop: &[],
-            mask: self.policy.constrain.then_some(&mut mask as &mut dyn LogitMask),
-            attention: false,
-        };
-        let generation = generator.generate(request, &mut on_text, cancel)?;
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        if !is_cut(&generation) {
-            assembly.finish()?;
-        }
-        for sentence in &assembly.sentences[shown..] {
-            on_event(AskEvent::Sentence(sentence));
-        }
-        if cancel.is_cancelled() && assembly.sentences.is_empty() {
-            return Err(Error::new(ErrorKind::Timeout, "answer was cancelled before its first sentence"));
-        }
-        let gave_up = assembly.gave_up;
-        let body = Body {
-            text: assembly.text,
-            sentences: assembly.sentences,
-            generation: Some(generation),
-            ..Body::default()
-        };
-        Ok((body, gave_up))
-    }
-
-    /// Quotes the chosen sentences.
-    fn quote(&self, sources: &[Source], extracts: &[Extract]) -> Body {
+    /// Quotes the chosen sentences, and those that contradict them.
+    fn quote(&self, question: &Question<'_>, sources: &[Source], extracts: &[Extract]) -> Body {
         let mut body = Body { extractive: true, ..Body::default() };
         for extract in extractive::choose(extracts, &self.policy) {
-            let source = &sources[extract.source];
-            let citation = source.cite(extract.span);
-            let quote = one_line(&citation.quote);
-            // A source's own footnote numbers must not pass as citations.
-            let text = one_line(&reduce(&quote, &Markers::new()).text);
-            if text.is_empty() {
-                continue;
-            }
-            if !body.text.is_empty() {
-                body.text.push('\n');
-            }
-            body.text.push_str(&format!("{text} {}", write_markers([citation.marker])));
-            let support = if text == quote { Support::Verbatim } else { Support::Supported };
-            body.sentences.push(Sentence { text, citations: vec![citation], support });
+            add_quote(&sources[extract.source], &extract, &mut body);
         }
+        self.show_conflict(question, sources, extracts, &mut body, &mut |_| {});
         body
     }
 
-    /// Puts the record around the body.
-    fn complete(&self, question: &Question<'_>, sources: Vec<Source>, body: Body) -> Answer {
-        let request = question.request;
-        let abstained = body.sentences.iter().all(|sentence| sentence.support == Support::Unsupported);
-        let text = if body.sentences.is_empty() { question.template.abstention().to_owned() } else { body.text };
-        let generator = self.generator.as_ref().filter(|_| !body.extractive);
-        let found_ms = request.retrieval_ms + request.rerank_ms;
-        let generation = body.generation.as_ref();
-        Answer {
-            question: request.question.to_owned(),
-            answer: text,
-            abstained,
-            extractive: body.extractive,
-            sentences: body.sentences,
-            passages: given(&sources),
-            model: generator.map_or(&self.extractive, |generator| generator.identity()).clone(),
-            index_snapshot: request.snapshot,
-            prompt_sha256: question.template.digest(),
-            seed: request.sampling.seed,
-            tokens: generation.map_or_else(TokenUsage::default, |generation| generation.tokens),
-            timings_ms: AskTimings {
-                retrieval: request.retrieval_ms,
-                rerank: request.rerank_ms,
-                prefill: generation.map_or(0.0, |generation| generation.prefill_ms),
-                first_token: generation
-                    .map_or(0.0, |generation| found_ms + body.before_generation_ms + generation.first_token_ms),
-                total: found_ms + milliseconds(question.begin.elapsed()),
-            },
+    /// Adds what contradicts the best sentence, side by side, unless it is cited already.
+    fn show_conflict(
+        &self,
+        question: &Question<'_>,
+        sources: &[Source],
+        extracts: &[Extract],
+        body: &mut Body,
+        on_event: &mut dyn FnMut(AskEvent<'_>),
+    ) {
+        let conflict = conflicting(question.asked, question.language, extracts, sources);
+        for extract in &conflict {
+            let source = &sources[extract.source];
+            let mut cited = body.sentences.iter().flat_map(|sentence| &sentence.citations);
+            if !cited.any(|citation| citation.marker == source.marker() && citation.span.overlaps(&extract.span)) {
+                let before = body.sentences.len();
+                add_quote(source, extract, body);
+                body.sentences[before..].iter().for_each(|sentence| on_event(AskEvent::Sentence(sentence)));
+            }
         }
+        if !conflict.is_empty() {
+            let markers = conflict.iter().map(|extract| sources[extract.source].marker()).collect();
+            body.remarks.push(Remark::Conflict { markers });
+        }
+    }
+
+    /// Answers again without each cited passage.
+    fn leave_one_out(
+        &self,
+        question: &Question<'_>,
+        sources: &[Source],
+        body: &Body,
+        cancel: &Cancel,
+    ) -> Result<Vec<LeftOut>> {
+        let cited = body.sentences.iter().flat_map(|sentence| &sentence.citations).map(|citation| citation.marker);
+        let markers: std::collections::BTreeSet<u32> = cited.collect();
+        let mut left_out = Vec::with_capacity(markers.len());
+        for marker in markers {
+            let rest = sources.iter().filter(|source| source.marker() != marker).cloned().collect();
+            let (_, without) = self.body(question, rest, &mut |_| {}, cancel)?;
+            let abstained = without.sentences.iter().all(|sentence| sentence.support == Support::Unsupported);
+            let answer = if abstained { question.template.abstention().to_owned() } else { without.text };
+            left_out.push(LeftOut { marker, answer, abstained });
+        }
+        Ok(left_out)
     }
 }
 
-/// Says whether the last sentence was cut off in the middle, by the budget or by whoever asked.
-fn is_cut(generation: &Generation) -> bool {
-    matches!(generation.finish, FinishReason::Length | FinishReason::Cancelled)
-        && !crate::sentence::is_finished(
-            generation
-                .text
-                .trim_end()
-                .trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '[' | ']' | ',' | ' ')),
-        )
+/// Puts the sources with the likeliest sentences first, so that the budget of a prompt is spent on them. Markers
+/// stay, and so does the order of the others.
+fn likeliest_first(sources: &mut Vec<Source>, extracts: &mut [Extract]) {
+    let mut best = vec![0.0_f32; sources.len()];
+    extracts.iter().for_each(|extract| best[extract.source] = best[extract.source].max(extract.probability));
+    let mut order: Vec<usize> = (0..sources.len()).collect();
+    order.sort_by(|&a, &b| best[b].total_cmp(&best[a]));
+    let mut place = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(now, &before)| place[before] = now);
+    extracts.iter_mut().for_each(|extract| extract.source = place[extract.source]);
+    let mut taken: Vec<Option<Source>> = std::mem::take(sources).into_iter().map(Some).collect();
+    sources.extend(order.into_iter().filter_map(|before| taken[before].take()));
 }
 
-fn given(sources: &[Source]) -> Vec<Passage> {
+/// Adds a quoted sentence to a body.
+fn add_quote(source: &Source, extract: &Extract, body: &mut Body) {
+    let citation = source.cite(extract.span);
+    let quote = one_line(&citation.quote);
+    // A source's own footnote numbers must not pass as citations.
+    let text = one_line(&reduce(&quote, &Markers::new()).text);
+    if text.is_empty() {
+        return;
+    }
+    if !body.text.is_empty() {
+        body.text.push('\n');
+    }
+    body.text.push_str(&format!("{text} {}", write_markers([citation.marker])));
+    let support = if text == quote { Support::Verbatim } else { Support::Supported };
+    body.sentences.push(Sentence { text, citations: vec![citation], support, attention: Vec::new() });
+}
+
+/// Remarks on passages that hide text from their readers.
+fn hidden(sources: &[Source]) -> impl Iterator<Item = Remark> {
+    let hiding = sources.iter().filter(|source| hides_text(&source.passage.hit.text));
+    hiding.map(|source| Remark::HiddenText { marker: source.marker() })
+}
+
+pub(crate) fn given(sources: &[Source]) -> Vec<Passage> {
     sources.iter().map(|source| source.passage.clone()).collect()
 }
 
-fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 
 #[cfg(test)]
 #[path = "answerer_tests.rs"]
-mod tests;
+pub(crate) mod tests;
 
 #[cfg(test)]
 #[path = "hostile_tests.rs"]

@@ -1,26 +1,37 @@
 //! Tests of answers on the strict fakes: citations, repair, abstention, packing, streaming.
 
 use fontes_core::{
-    Block, BlockKind, Chunk, Classification, Document, DocumentSummary, ExtractionMethod, Hit, Metadata, Page, Scores,
-    Span,
+    Block, BlockKind, Chunk, Classification, Document, DocumentSummary, ErrorKind, ExtractionMethod, Hit, Metadata,
+    Page, Sampling, Scores, Span,
 };
 use fontes_testkit::{HashEmbedder, MemoryLedger, ScriptedGenerator, Specimen, scope};
 
 use super::*;
 use crate::Unsupported;
 
-pub(super) const FRIST: &str = "Die Beschwerde ist innert 30 Tagen nach der Eröffnung einzureichen. Die Frist steht \
+pub(crate) const FRIST: &str = "Die Beschwerde ist innert 30 Tagen nach der Eröffnung einzureichen. Die Frist steht \
     vom 15. Juli bis zum 15. August still. Für Einsprachen gilt eine Frist von 10 Tagen.";
-pub(super) const RAT: &str = "Der Bundesrat besteht aus sieben Mitgliedern. Sie werden von der Bundesversammlung \
+pub(crate) const RAT: &str = "Der Bundesrat besteht aus sieben Mitgliedern. Sie werden von der Bundesversammlung \
     gewählt. Karin Keller-Sutter ist Vorsteherin des Finanzdepartements.";
 
 /// A ledger with one document per text, and the passages that show each in full.
-pub(super) fn archive(texts: &[&str]) -> (Arc<MemoryLedger>, Vec<Passage>) {
+pub(crate) fn archive(texts: &[&str]) -> (Arc<MemoryLedger>, Vec<Passage>) {
+    let specimen = |(number, text): (usize, &&str)| {
+        let number = number + 1;
+        Specimen::new(&format!("{number}.txt"), 0, text).title(&format!("Dokument {number}"))
+    };
+    let specimens: Vec<Specimen> = texts.iter().enumerate().map(specimen).collect();
+    archive_of(&specimens)
+}
+
+/// The same of whole specimens, whose titles, paths, headings and dates count.
+pub(crate) fn archive_of(specimens: &[Specimen]) -> (Arc<MemoryLedger>, Vec<Passage>) {
     let ledger = Arc::new(MemoryLedger::new());
     let mut passages = Vec::new();
-    for (marker, text) in (1..).zip(texts) {
-        let specimen = Specimen::new(&format!("{marker}.txt"), 0, text).title(&format!("Dokument {marker}"));
-        let language = Language::detect(text);
+    for (marker, specimen) in (1..).zip(specimens) {
+        let (summary, chunk): (DocumentSummary, Chunk) = (specimen.document.clone(), specimen.chunk.clone());
+        let text = chunk.text.clone();
+        let language = Language::detect(&text);
         let half = text.floor_char_boundary(text.len() / 2);
         let page = |number, start, end| Page {
             number,
@@ -32,7 +43,7 @@ pub(super) fn archive(texts: &[&str]) -> (Arc<MemoryLedger>, Vec<Passage>) {
             media_type: "text/plain".into(),
             metadata: Metadata::default(),
             language,
-            text: (*text).to_owned(),
+            text: text.clone(),
             pages: vec![page(1, 0, half), page(2, half, text.len())],
             blocks: vec![Block {
                 kind: BlockKind::Paragraph,
@@ -41,8 +52,6 @@ pub(super) fn archive(texts: &[&str]) -> (Arc<MemoryLedger>, Vec<Passage>) {
                 bbox: Some(fontes_core::BBox { page: 1, x0: 1.0, y0: 2.0, x1: 3.0, y1: 4.0 }),
             }],
         };
-        let summary: DocumentSummary = specimen.document.clone();
-        let chunk: Chunk = specimen.chunk.clone();
         ledger.insert(summary.clone(), document, vec![chunk.clone()]);
         let hit = Hit {
             rank: marker as usize,
@@ -53,9 +62,9 @@ pub(super) fn archive(texts: &[&str]) -> (Arc<MemoryLedger>, Vec<Passage>) {
             path: summary.path,
             pages: vec![1, 2],
             span: chunk.span,
-            headings: Vec::new(),
+            headings: chunk.headings,
             language,
-            text: chunk.text,
+            text,
             scores: Scores::default(),
         };
         passages.push(Passage { marker, hit });
@@ -63,18 +72,22 @@ pub(super) fn archive(texts: &[&str]) -> (Arc<MemoryLedger>, Vec<Passage>) {
     (ledger, passages)
 }
 
-pub(super) fn staff() -> AccessScope {
+pub(crate) fn staff() -> AccessScope {
     scope(&["staff"], Classification::Internal)
 }
 
-pub(super) fn request<'a>(question: &'a str, passages: Vec<Passage>, scope: &'a AccessScope) -> AskRequest<'a> {
+pub(crate) fn request<'a>(question: &'a str, passages: Vec<Passage>, scope: &'a AccessScope) -> AskRequest<'a> {
     AskRequest {
         question,
         passages,
         snapshot: IndexSnapshot(7),
         scope,
-        sampling: Sampling { seed: 5, ..Sampling::default() },
-        max_tokens: 200,
+        standalone: None,
+        settings: AskSettings {
+            max_tokens: 200,
+            sampling: Sampling { seed: 5, ..Sampling::default() },
+            ..AskSettings::default()
+        },
         language: None,
         extractive: false,
         preview: false,
@@ -83,7 +96,7 @@ pub(super) fn request<'a>(question: &'a str, passages: Vec<Passage>, scope: &'a 
     }
 }
 
-pub(super) fn answerer(
+pub(crate) fn answerer(
     generator: Option<Arc<dyn Generator>>,
     ledger: Arc<MemoryLedger>,
     policy: AnswerPolicy,
@@ -94,7 +107,7 @@ pub(super) fn answerer(
 /// What a model that writes `text` makes of `question` over the two documents.
 fn generated(question: &str, text: &str, policy: AnswerPolicy) -> Answer {
     let (ledger, passages) = archive(&[FRIST, RAT]);
-    let generator: Arc<dyn Generator> = Arc::new(ScriptedGenerator::new([text]));
+    let generator: Arc<dyn Generator> = Arc::new(ScriptedGenerator::new([text, text]));
     let scope = staff();
     answerer(Some(generator), ledger, policy)
         .answer(request(question, passages, &scope), &mut |_| {}, &Cancel::default())
@@ -170,14 +183,140 @@ fn when_nothing_holds_the_sources_are_quoted() {
     assert!(answer.extractive);
     assert_eq!(answer.model.name, EXTRACTIVE);
     assert!(answer.sentences.iter().all(|sentence| sentence.support == Support::Verbatim));
+    assert_eq!(answer.remarks, [Remark::QuotedInstead], "and says so");
+}
+
+#[test]
+fn what_was_left_out_is_counted() {
+    let text = "Die Beschwerde ist innert 30 Tagen einzureichen [1]. Sie kostet 500 Franken [1].";
+    assert_eq!(generated(ASKED, text, AnswerPolicy::default()).remarks, [Remark::LeftOut { sentences: 1 }]);
+}
+
+#[test]
+fn when_nothing_holds_it_is_tried_once_more_and_warmer() {
+    let (ledger, passages) = archive(&[FRIST, RAT]);
+    let texts = ["Das kostet 900 Franken [1].", "Die Beschwerde ist innert 30 Tagen einzureichen [1]."];
+    let generator = Arc::new(ScriptedGenerator::new(texts));
+    let scope = staff();
+    let answer = answerer(Some(generator.clone()), ledger, AnswerPolicy::default())
+        .answer(request(ASKED, passages, &scope), &mut |_| {}, &Cancel::default())
+        .unwrap();
+    assert_eq!(answer.answer, "Die Beschwerde ist innert 30 Tagen einzureichen. [1]");
+    assert!(!answer.extractive && answer.remarks.is_empty());
+    let samplings: Vec<Sampling> = generator.requests().into_iter().map(|request| request.sampling).collect();
+    assert_eq!(samplings[0].temperature, 0.0);
+    assert!(samplings[1].temperature > 0.0 && samplings[1].seed != samplings[0].seed);
+}
+
+#[test]
+fn documents_that_contradict_each_other_stand_side_by_side_with_their_dates() {
+    let dated = |path: &str, text: &str, date: &str| {
+        let mut specimen = Specimen::new(path, 0, text).title(path);
+        specimen.document.created = Some(format!("{date}T08:00:00Z"));
+        specimen
+    };
+    let specimens = [
+        dated("alt.txt", "Die Gebühr für einen Pass beträgt 100 Franken für Erwachsene.", "2001-02-03"),
+        dated("neu.txt", "Die Gebühr für einen Pass beträgt 140 Franken für Erwachsene.", "2024-05-06"),
+    ];
+    let question = "Wie hoch ist die Gebühr für einen Pass?";
+    let scope = staff();
+    let written = "Die Gebühr für einen Pass beträgt 140 Franken [2].";
+    for generator in [None, Some(Arc::new(ScriptedGenerator::new([written])) as Arc<dyn Generator>)] {
+        let (ledger, passages) = archive_of(&specimens);
+        let answer = answerer(generator, ledger, AnswerPolicy { threshold: 0.0, ..AnswerPolicy::default() })
+            .answer(request(question, passages, &scope), &mut |_| {}, &Cancel::default())
+            .unwrap();
+        let citations = || answer.sentences.iter().flat_map(|sentence| &sentence.citations);
+        let mut dates: Vec<&str> = citations().filter_map(|citation| citation.date.as_deref()).collect();
+        dates.sort_unstable();
+        assert_eq!(dates, ["2001-02-03", "2024-05-06"], "{}", answer.answer);
+        assert!(
+            answer.remarks.iter().any(|remark| matches!(remark, Remark::Conflict { markers } if markers.len() == 2))
+        );
+    }
+}
+
+#[test]
+fn agreeing_documents_are_no_conflict() {
+    let answer = {
+        let (ledger, passages) =
+            archive(&[FRIST, "Die Beschwerde ist innert dreissig Tagen nach der Eröffnung einzureichen."]);
+        let scope = staff();
+        answerer(None, ledger, AnswerPolicy { threshold: 0.0, ..AnswerPolicy::default() })
+            .answer(
+                request("Wie viele Tage nach der Eröffnung ist die Beschwerde einzureichen?", passages, &scope),
+                &mut |_| {},
+                &Cancel::default(),
+            )
+            .unwrap()
+    };
+    assert!(answer.remarks.is_empty(), "{:?}", answer.remarks);
+}
+
+#[test]
+fn a_follow_up_is_answered_as_it_is_understood_and_recorded_as_asked() {
+    let (ledger, passages) = archive(&[FRIST, RAT]);
+    let scope = staff();
+    let mut asked = request("Und für Einsprachen?", passages, &scope);
+    asked.standalone = Some("Frist Einsprachen Tagen: Und für Einsprachen?".into());
+    let answer = answerer(None, ledger, AnswerPolicy { threshold: 0.0, ..AnswerPolicy::default() })
+        .answer(asked, &mut |_| {}, &Cancel::default())
+        .unwrap();
+    assert!(answer.answer.contains("Für Einsprachen gilt eine Frist von 10 Tagen."), "{}", answer.answer);
+    assert_eq!(answer.question, "Und für Einsprachen?");
+    assert!(answer.standalone.is_some());
+}
+
+#[test]
+fn leaving_the_cited_passage_out_shows_what_the_answer_rests_on() {
+    let (ledger, passages) = archive(&[FRIST, RAT]);
+    let scope = staff();
+    let mut asked = request("Aus wie vielen Mitgliedern besteht der Bundesrat?", passages, &scope);
+    asked.settings.leave_one_out = true;
+    let answer =
+        answerer(None, ledger, AnswerPolicy::default()).answer(asked, &mut |_| {}, &Cancel::default()).unwrap();
+    assert_eq!(answer.left_out.len(), 1);
+    assert_eq!((answer.left_out[0].marker, answer.left_out[0].abstained), (2, true));
+}
+
+#[test]
+fn attention_is_summed_per_sentence_and_passage() {
+    let (ledger, passages) = archive(&[FRIST, RAT]);
+    let text = "Die Beschwerde ist innert 30 Tagen einzureichen [1]. Der Bundesrat besteht aus sieben Mitgliedern [2].";
+    let second = text.find("Der Bundesrat").unwrap();
+    let at = |offset, mass: &[f32]| fontes_core::TokenAttention { offset, mass: vec![mass.to_vec()] };
+    let attention = vec![at(0, &[0.6, 0.2]), at(4, &[0.4, 0.0]), at(second, &[0.1, 0.8])];
+    let generator: Arc<dyn Generator> = Arc::new(ScriptedGenerator::new([text]).with_attention(attention));
+    let scope = staff();
+    let mut asked = request(ASKED, passages, &scope);
+    asked.settings.attention = true;
+    let answer = answerer(Some(generator), ledger, AnswerPolicy::default())
+        .answer(asked, &mut |_| {}, &Cancel::default())
+        .unwrap();
+    let shares: Vec<Vec<(u32, f32)>> = answer
+        .sentences
+        .iter()
+        .map(|sentence| sentence.attention.iter().map(|one| (one.marker, one.share)).collect())
+        .collect();
+    assert_eq!(shares, [vec![(1, 0.5), (2, 0.1)], vec![(2, 0.8), (1, 0.1)]]);
 }
 
 #[test]
 fn the_model_may_say_that_the_sources_do_not_say() {
-    let answer = generated(ASKED, "Die Quellen sagen dazu nichts.", AnswerPolicy::default());
+    let policy = AnswerPolicy { insist: 1.0, ..AnswerPolicy::default() };
+    let answer = generated(ASKED, "Die Quellen sagen dazu nichts.", policy);
     assert!(answer.abstained && answer.sentences.is_empty());
     assert_eq!(answer.answer, "Die Quellen sagen dazu nichts.");
     assert_eq!(answer.passages.len(), 2, "the closest passages");
+}
+
+#[test]
+fn a_model_that_gives_up_too_early_is_overruled_by_the_sources() {
+    let policy = AnswerPolicy { insist: 0.3, ..AnswerPolicy::default() };
+    let answer = generated(ASKED, "Die Quellen sagen dazu nichts.", policy);
+    assert!(answer.extractive && !answer.abstained, "{}", answer.confidence);
+    assert_eq!(answer.remarks, [Remark::GeneratorSilent]);
 }
 
 fn extracted(question: &str) -> Answer {
@@ -237,6 +376,23 @@ fn prompts_fit_the_budget_and_name_only_what_they_hold() {
         assert!(prompt.contains(&passage.hit.text), "what is listed was given");
     }
     assert!(generator.requests()[0].masked);
+}
+
+#[test]
+fn the_likeliest_passage_is_read_first_and_keeps_its_marker() {
+    let (ledger, passages) = archive(&[FRIST, RAT]);
+    let generator = Arc::new(ScriptedGenerator::new(["Der Bundesrat besteht aus sieben Mitgliedern [2]."]));
+    let scope = staff();
+    let answer = answerer(Some(generator.clone()), ledger, AnswerPolicy::default())
+        .answer(
+            request("Aus wie vielen Mitgliedern besteht der Bundesrat?", passages, &scope),
+            &mut |_| {},
+            &Cancel::default(),
+        )
+        .unwrap();
+    let prompt = generator.requests()[0].prompt();
+    assert!(prompt.find("[2] Dokument 2").unwrap() < prompt.find("[1] Dokument 1").unwrap(), "{prompt}");
+    assert_eq!(answer.sentences[0].citations[0].marker, 2);
 }
 
 #[test]

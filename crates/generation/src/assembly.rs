@@ -32,6 +32,10 @@ pub(crate) struct Assembly<'a> {
     repeats: usize,
     /// The sentences so far.
     pub(crate) sentences: Vec<Sentence>,
+    /// Where each stands in the generated text.
+    pub(crate) places: Vec<Span>,
+    /// Sentences left out because no source carries them.
+    pub(crate) dropped: usize,
     /// The text so far, markers included.
     pub(crate) text: String,
     /// The model said that the sources do not say.
@@ -60,6 +64,8 @@ impl<'a> Assembly<'a> {
             seen: HashSet::new(),
             repeats: 0,
             sentences: Vec::new(),
+            places: Vec::new(),
+            dropped: 0,
             text: String::new(),
             gave_up: false,
         }
@@ -128,6 +134,11 @@ impl<'a> Assembly<'a> {
         }
         let sentence = self.check(text, &marked.markers)?;
         let own_line = bullet || rest[..span.start].trim_end_matches(' ').ends_with('\n');
+        if sentence.support == Support::Unsupported && self.policy.unsupported == Unsupported::Drop {
+            self.dropped += 1;
+            return Ok(());
+        }
+        self.places.push(Span::new(self.done + span.start, self.done + span.end));
         self.add(sentence, bullet, own_line);
         Ok(())
     }
@@ -139,7 +150,7 @@ impl<'a> Assembly<'a> {
         if !self.policy.verify {
             let cited = sources.iter().filter(|source| named.contains(&source.marker()));
             let citations = cited.map(|source| source.cite(self.verifier.closest(&claim, source))).collect();
-            return Ok(Sentence { text, citations, support: Support::Unchecked });
+            return Ok(Sentence { text, citations, support: Support::Unchecked, attention: Vec::new() });
         }
         let mut citations: Vec<Citation> = Vec::new();
         for marker in named {
@@ -165,14 +176,11 @@ impl<'a> Assembly<'a> {
             Some(first) if one_line(&first.quote).contains(&one_line(&text)) => Support::Verbatim,
             Some(_) => Support::Supported,
         };
-        Ok(Sentence { text, citations, support })
+        Ok(Sentence { text, citations, support, attention: Vec::new() })
     }
 
     fn add(&mut self, sentence: Sentence, bullet: bool, own_line: bool) {
         let unsupported = sentence.support == Support::Unsupported;
-        if unsupported && self.policy.unsupported == Unsupported::Drop {
-            return;
-        }
         if !self.text.is_empty() {
             self.text.push(if own_line { '\n' } else { ' ' });
         }

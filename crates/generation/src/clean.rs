@@ -11,6 +11,19 @@ pub(crate) fn is_hidden(c: char) -> bool {
         || c.is_control() && !matches!(c, '\n' | '\t')
 }
 
+/// Invisible characters in a row that no writer needs.
+const HIDDEN_RUN: usize = 3;
+
+/// Says whether `text` hides something from its reader: tag characters, a reversed direction, or a run of
+/// invisible characters. A soft hyphen or a lone joiner hides nothing.
+pub(crate) fn hides_text(text: &str) -> bool {
+    let mut run = 0;
+    text.chars().any(|c| {
+        run = if is_hidden(c) && !c.is_control() { run + 1 } else { 0 };
+        run >= HIDDEN_RUN || matches!(c, '\u{202d}' | '\u{202e}' | '\u{e0000}'..='\u{e007f}')
+    })
+}
+
 /// Makes untrusted text fit for a prompt. Square brackets become round ones, so that no text can name a
 /// passage; what looks like a tag loses its angle, so that no text can close the passage it stands in.
 pub(crate) fn for_prompt(text: &str) -> String {
@@ -42,6 +55,16 @@ mod tests {
     fn hidden_text_is_gone() {
         let tagged: String = "ignore".chars().filter_map(|c| char::from_u32(0xe0000 + c as u32)).collect();
         assert_eq!(for_prompt(&format!("Fr\u{ad}ist{tagged}\u{202e} 30\u{200b} Tage\n")), "Frist 30 Tage\n");
+    }
+
+    #[test]
+    fn only_what_hides_is_flagged() {
+        for text in ["Fr\u{ad}ist", "👩\u{200d}👧", "Frist\u{200b} gilt", "plain"] {
+            assert!(!hides_text(text), "{text:?}");
+        }
+        for text in ["a\u{e0049}b", "\u{202e}neg", "x\u{200b}\u{200c}\u{200b}\u{2060}y"] {
+            assert!(hides_text(text), "{text:?}");
+        }
     }
 
     #[test]

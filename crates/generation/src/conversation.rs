@@ -4,9 +4,11 @@
 //! opening "and", hardly a word of its own), the content words of that question are put in front. No model
 //! rewrites anything, so nothing can be invented and the same dialogue gives the same search.
 
+use fontes_core::Language;
+
 use crate::{
     lexicon,
-    words::{Word, words},
+    words::{Word, raw, words},
 };
 
 /// A follow-up of fewer content words than this says too little to be searched for alone.
@@ -50,13 +52,10 @@ pub fn standalone(question: &str, earlier: &[&str]) -> String {
 fn leans_back(question: &str, words: &[Word]) -> bool {
     let lower = |word: &Word| raw(question, word).to_lowercase();
     let continues = words.first().is_some_and(|first| CONTINUING.contains(&lower(first).as_str()));
-    let content = words.iter().filter(|word| word.content && !lexicon::is_negation(&lower(word))).count();
+    let language = Language::detect(question);
+    let content = words.iter().filter(|word| word.content && !lexicon::is_negation(&lower(word), language)).count();
     let points = words.iter().any(|word| POINTING.contains(&lower(word).as_str()));
     continues || content < FEW && points || content < 2
-}
-
-fn raw<'t>(text: &'t str, word: &Word) -> &'t str {
-    text[word.start..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default()
 }
 
 #[cfg(test)]

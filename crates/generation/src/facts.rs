@@ -7,7 +7,7 @@ use fontes_core::Language;
 
 use crate::{
     lexicon,
-    words::{found, words},
+    words::{Word, found, raw, words},
 };
 
 /// A number, normalised, and the unit beside it.
@@ -58,7 +58,7 @@ impl Facts {
                 continue;
             }
             let lower = token.to_lowercase();
-            if let Some(value) = lexicon::numeral(&lower) {
+            if let Some(value) = lexicon::numeral(&lower, language) {
                 facts.implied.insert(value.to_string());
             }
             if let Some(month) = lexicon::month(&lower).filter(|_| beside_number(&tokens, at)) {
@@ -68,8 +68,9 @@ impl Facts {
         let words = words(text);
         facts.stems = words.iter().map(|word| word.stem.clone()).collect();
         for (at, word) in words.iter().enumerate() {
-            let raw = text[word.start..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-            if lexicon::is_negation(&raw.to_lowercase()) {
+            let lower = |word: &Word| raw(text, word).to_lowercase();
+            let taken_back = words.get(at + 1).is_some_and(|next| lexicon::is_only(&lower(next)));
+            if lexicon::is_negation(&lower(word), language) && !taken_back {
                 facts.denials += 1;
                 let near = words[at.saturating_sub(4)..(at + 5).min(words.len())].iter();
                 facts.denied.push(near.filter(|word| word.content).map(|word| word.stem.clone()).collect());
@@ -138,6 +139,25 @@ impl Facts {
             return Err(Mismatch::Name);
         }
         self.agrees_in_denial(source).then_some(()).ok_or(Mismatch::Negation)
+    }
+
+    /// Every figure: numbers in digits or words, and the parts of dates.
+    pub(crate) fn figures(&self) -> HashSet<String> {
+        self.quantities.iter().map(|quantity| &quantity.value).chain(&self.implied).cloned().collect()
+    }
+
+    /// These facts and, beside them, the numbers that `question` and `passage` share: a sentence may repeat them
+    /// from the question, wherever in the passage they stand.
+    pub(crate) fn with_echo(&self, question: &Facts, passage: &Facts) -> Self {
+        let mut frame = self.clone();
+        let known = |value: &String| {
+            passage.implied.contains(value) || passage.quantities.iter().any(|quantity| quantity.value == *value)
+        };
+        let asked = question.quantities.iter().filter(|quantity| known(&quantity.value)).cloned();
+        frame.quantities.extend(asked);
+        frame.implied.extend(question.implied.iter().filter(|value| known(value)).cloned());
+        frame.months.extend(question.months.intersection(&passage.months));
+        frame
     }
 
     /// A denial needs a denial in the source. A denial in the source that stands around most of what the
@@ -243,7 +263,7 @@ fn names(text: &str, language: Language) -> Vec<Vec<String>> {
     let mut run: Vec<String> = Vec::new();
     let shortest = if matches!(language, Language::German | Language::Undetermined) { 2 } else { 1 };
     for (at, word) in words.iter().enumerate() {
-        let raw = text[word.start..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        let raw = raw(text, word);
         let acronym = raw.len() >= 2 && raw.chars().all(char::is_uppercase);
         if acronym {
             names.push(vec![word.stem.clone()]);
@@ -313,6 +333,28 @@ mod tests {
         assert_eq!(check("It was written by Jane Austen.", "Jane Austen wrote it."), Ok(()));
         assert_eq!(check("It was written by Emily Brontë.", "Jane Austen wrote it."), Err(Mismatch::Name));
         assert_eq!(check("Zuständig ist das EDI.", "Zuständig ist das EJPD."), Err(Mismatch::Name));
+    }
+
+    #[test]
+    fn words_of_other_languages_are_no_numbers_and_no_denials() {
+        assert_eq!(check("The delay was due to rain.", "Rain caused the delay."), Ok(()));
+        assert_eq!(check("Im Mai 2024 wurde der Rat gewählt.", "Der Rat wurde im Mai 2024 gewählt."), Ok(()));
+        assert_eq!(check("Er sagte, dies sei erlaubt.", "Dies ist erlaubt, sagte er."), Ok(()));
+        let both = "Nicht nur der Bund, sondern auch die Kantone sind zuständig.";
+        assert_eq!(check("Der Bund und die Kantone sind zuständig.", both), Ok(()));
+    }
+
+    #[test]
+    fn numbers_of_the_question_may_stand_elsewhere_in_the_passage() {
+        let german = Language::German;
+        let claim = Facts::of("1848 hatte der Rat sieben Mitglieder.", german);
+        let span = Facts::of("Der Rat hatte sieben Mitglieder.", german);
+        let passage = Facts::of("1848 wurde gewählt. Der Rat hatte sieben Mitglieder.", german);
+        let question = Facts::of("Wie viele Mitglieder hatte der Rat 1848?", german);
+        let none = Facts::default();
+        assert_eq!(claim.carried_by(&span, &passage, &none), Err(Mismatch::Number));
+        assert_eq!(claim.carried_by(&span, &passage, &none.with_echo(&question, &passage)), Ok(()));
+        assert_eq!(claim.carried_by(&span, &span, &none.with_echo(&question, &span)), Err(Mismatch::Number));
     }
 
     #[test]

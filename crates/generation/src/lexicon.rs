@@ -3,6 +3,8 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
+use fontes_core::Language;
+
 /// Says whether a lowercase word carries no content of its own.
 pub(crate) fn is_stop_word(lower: &str) -> bool {
     static WORDS: LazyLock<HashSet<&str>> =
@@ -34,80 +36,79 @@ const STOP_WORDS: &[&str] = &[
      many much not no so such than then there here if also only any some",
 ];
 
-/// Words that deny.
-pub(crate) fn is_negation(lower: &str) -> bool {
+/// Words that deny, by language: `mai` denies in Italian and is a month in German and French.
+const NEGATIONS: [(Language, &str); 4] = [
+    (Language::German, "nicht nie niemals nichts niemand weder ohne nirgends keinesfalls keineswegs"),
+    (Language::French, "pas jamais aucun aucune rien ni sans nul nulle non"),
+    (Language::Italian, "non mai nessun nessuno nessuna niente nulla né senza no"),
+    (Language::English, "not no never none nobody nothing neither nor without cannot t"),
+];
+
+/// Says whether a lowercase word denies in `language`; in a text of no known language, in any of the four,
+/// words of several meanings aside.
+pub(crate) fn is_negation(lower: &str, language: Language) -> bool {
+    let ambiguous = matches!(lower, "mai" | "no" | "t" | "ni" | "nul");
+    let listed = NEGATIONS.iter().any(|(spoken, words)| {
+        (*spoken == language || !Language::WORKING.contains(&language) && !ambiguous)
+            && words.split(' ').any(|word| word == lower)
+    });
+    let german = matches!(language, Language::German | Language::Undetermined);
+    listed || german && lower.starts_with("kein")
+}
+
+/// Says whether a lowercase word takes the denial back that stands before it: `nicht nur`, `not only`.
+pub(crate) fn is_only(lower: &str) -> bool {
     matches!(
         lower,
-        "nicht"
-            | "nie"
-            | "niemals"
-            | "nichts"
-            | "niemand"
-            | "weder"
-            | "ohne"
-            | "nirgends"
-            | "keinesfalls"
-            | "keineswegs"
-            | "pas"
-            | "jamais"
-            | "aucun"
-            | "aucune"
-            | "rien"
-            | "personne"
-            | "ni"
-            | "sans"
-            | "nul"
-            | "nulle"
-            | "non"
-            | "mai"
-            | "nessun"
-            | "nessuno"
-            | "nessuna"
-            | "niente"
-            | "nulla"
-            | "né"
-            | "senza"
-            | "not"
-            | "no"
-            | "never"
-            | "none"
-            | "nobody"
-            | "nothing"
-            | "neither"
-            | "nor"
-            | "without"
-            | "cannot"
-            | "t"
-    ) || lower.starts_with("kein")
+        "nur" | "allein" | "bloss" | "seulement" | "uniquement" | "solo" | "soltanto" | "solamente" | "only"
+    )
 }
 
-/// The value of a numeral written as a word. "One" is left out: it is an article in three of the languages.
-pub(crate) fn numeral(lower: &str) -> Option<u32> {
-    NUMERALS.iter().find(|(_, words)| words.split(' ').any(|word| word == lower)).map(|(value, _)| *value)
+/// The value of a numeral written as a word of `language`: `sei` is six in Italian and a verb in German, `due` is
+/// two in Italian and no number in English. "One" is left out: it is an article in three of the languages.
+pub(crate) fn numeral(lower: &str, language: Language) -> Option<u32> {
+    let column = Language::WORKING.iter().position(|working| *working == language);
+    let is_in = |words: &str| words.split('|').any(|word| word == lower);
+    let ambiguous = matches!(lower, "sei" | "due" | "cent" | "neuf" | "elf" | "acht");
+    NUMERALS
+        .iter()
+        .find(|(_, words)| match column {
+            Some(column) => is_in(words[column]),
+            None => !ambiguous && words.iter().any(|words| is_in(words)),
+        })
+        .map(|(value, _)| *value)
 }
 
-const NUMERALS: &[(u32, &str)] = &[
-    (2, "zwei deux due two"),
-    (3, "drei trois tre three"),
-    (4, "vier quatre quattro four"),
-    (5, "fünf cinq cinque five"),
-    (6, "sechs six sei"),
-    (7, "sieben sept sette seven"),
-    (8, "acht huit otto eight"),
-    (9, "neun neuf nove nine"),
-    (10, "zehn dix dieci ten"),
-    (11, "elf onze undici eleven"),
-    (12, "zwölf douze dodici twelve"),
-    (14, "vierzehn quatorze quattordici fourteen"),
-    (15, "fünfzehn quinze quindici fifteen"),
-    (20, "zwanzig vingt venti twenty"),
-    (30, "dreissig dreißig trente trenta thirty"),
-    (40, "vierzig quarante quaranta forty"),
-    (50, "fünfzig cinquante cinquanta fifty"),
-    (60, "sechzig soixante sessanta sixty"),
-    (90, "neunzig nonante novanta ninety"),
-    (100, "hundert einhundert cent cento hundred"),
-    (1_000, "tausend eintausend mille thousand"),
+/// Columns in the order of [`Language::WORKING`].
+const NUMERALS: &[(u32, [&str; 4])] = &[
+    (2, ["zwei|beide|beiden", "deux", "due", "two|both"]),
+    (3, ["drei", "trois", "tre", "three"]),
+    (4, ["vier", "quatre", "quattro", "four"]),
+    (5, ["fünf", "cinq", "cinque", "five"]),
+    (6, ["sechs", "six", "sei", "six"]),
+    (7, ["sieben", "sept", "sette", "seven"]),
+    (8, ["acht", "huit", "otto", "eight"]),
+    (9, ["neun", "neuf", "nove", "nine"]),
+    (10, ["zehn", "dix", "dieci", "ten"]),
+    (11, ["elf", "onze", "undici", "eleven"]),
+    (12, ["zwölf", "douze", "dodici", "twelve"]),
+    (13, ["dreizehn", "treize", "tredici", "thirteen"]),
+    (14, ["vierzehn", "quatorze", "quattordici", "fourteen"]),
+    (15, ["fünfzehn", "quinze", "quindici", "fifteen"]),
+    (16, ["sechzehn", "seize", "sedici", "sixteen"]),
+    (18, ["achtzehn", "", "diciotto", "eighteen"]),
+    (20, ["zwanzig", "vingt", "venti", "twenty"]),
+    (25, ["fünfundzwanzig", "", "venticinque", ""]),
+    (30, ["dreissig|dreißig", "trente", "trenta", "thirty"]),
+    (40, ["vierzig", "quarante", "quaranta", "forty"]),
+    (48, ["achtundvierzig", "", "quarantotto", ""]),
+    (50, ["fünfzig", "cinquante", "cinquanta", "fifty"]),
+    (60, ["sechzig", "soixante", "sessanta", "sixty"]),
+    (70, ["siebzig", "septante", "settanta", "seventy"]),
+    (80, ["achtzig", "huitante", "ottanta", "eighty"]),
+    (90, ["neunzig", "nonante", "novanta", "ninety"]),
+    (100, ["hundert|einhundert", "cent", "cento", "hundred"]),
+    (1_000, ["tausend|eintausend", "mille", "mille", "thousand"]),
 ];
 
 /// The number of the month that a word names.
@@ -214,136 +215,35 @@ pub(crate) fn is_commentary(sentence: &str) -> bool {
         && (label_only || about.iter().any(|word| lower.contains(word)))
 }
 
-/// What kind of thing a question asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// How many, how much, how long.
-    Quantity,
-    /// When.
-    Time,
-    /// Who.
-    Person,
-    /// Where.
-    Place,
-    /// Why, how.
-    Reason,
-    /// Anything else.
-    Other,
-}
-
-/// Tells what a question asks for from its question word.
-pub(crate) fn asked(question: &str) -> Asked {
-    let lower = format!(" {} ", question.to_lowercase().replace(['?', ',', '\'', '’', '.', ':', '!'], " "));
-    let has = |phrases: &[&str]| phrases.iter().any(|phrase| lower.contains(&format!(" {phrase} ")));
-    if has(&[
-        "wann",
-        "quand",
-        "quando",
-        "when",
-        "in welchem jahr",
-        "seit wann",
-        "en quelle année",
-        "quelle année",
-        "quel jour",
-        "in che anno",
-        "in quale anno",
-        "what year",
-        "which year",
-        "what date",
-        "welchem jahr",
-        "quelle date",
-        "welches jahr",
-        "welchem datum",
-        "quale anno",
-        "che anno",
-    ]) {
-        Asked::Time
-    } else if has(&[
-        "wie viele",
-        "wieviel",
-        "wieviele",
-        "wie viel",
-        "wie lange",
-        "wie hoch",
-        "wie gross",
-        "wie groß",
-        "wie alt",
-        "wie weit",
-        "combien",
-        "quel pourcentage",
-        "quel montant",
-        "quel nombre",
-        "quelle durée",
-        "quel âge",
-        "quanto",
-        "quanta",
-        "quanti",
-        "quante",
-        "how many",
-        "how much",
-        "how long",
-        "how old",
-        "how far",
-        "how high",
-        "how large",
-        "what percentage",
-        "wie oft",
-        "welcher prozentsatz",
-        "wie viel prozent",
-        "che percentuale",
-        "quale percentuale",
-    ]) {
-        Asked::Quantity
-    } else if has(&["wer", "wen", "wem", "wessen", "qui", "chi", "who", "whom", "whose"]) {
-        Asked::Person
-    } else if has(&[
-        "wo",
-        "wohin",
-        "woher",
-        "où",
-        "dove",
-        "where",
-        "in welcher stadt",
-        "in welchem land",
-        "quel pays",
-        "quelle ville",
-    ]) {
-        Asked::Place
-    } else if has(&["warum", "weshalb", "wieso", "pourquoi", "perché", "perchè", "why"]) {
-        Asked::Reason
-    } else {
-        Asked::Other
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_four_languages_are_covered() {
-        for word in ["nicht", "keine", "pas", "non", "never"] {
-            assert!(is_negation(word), "{word}");
+        let [german, french, italian, english] = Language::WORKING;
+        for (word, language) in [
+            ("nicht", german),
+            ("keine", german),
+            ("pas", french),
+            ("non", italian),
+            ("mai", italian),
+            ("never", english),
+        ] {
+            assert!(is_negation(word, language), "{word}");
         }
-        assert_eq!(["sieben", "sept", "sette", "seven"].map(numeral), [Some(7); 4]);
+        for (word, language) in [("mai", german), ("no", french), ("pas", english)] {
+            assert!(!is_negation(word, language), "{word}");
+        }
+        let sevens = ["sieben", "sept", "sette", "seven"].into_iter().zip(Language::WORKING);
+        assert!(sevens.clone().all(|(word, language)| numeral(word, language) == Some(7)));
+        assert!(sevens.clone().all(|(word, _)| numeral(word, Language::Undetermined) == Some(7)));
+        for (word, language) in [("due", english), ("sei", german), ("due", Language::Undetermined)] {
+            assert_eq!(numeral(word, language), None, "{word}");
+        }
         assert_eq!(["märz", "mars", "marzo", "march"].map(month), [Some(3); 4]);
         assert_eq!(["tage", "jours", "giorni", "days"].map(unit), [Some("day"); 4]);
         assert!(["der", "les", "gli", "the"].iter().all(|word| is_stop_word(word)));
-    }
-
-    #[test]
-    fn questions_tell_what_they_ask_for() {
-        let cases = [
-            ("Wie viele Mitglieder hat der Rat?", Asked::Quantity),
-            ("En quelle année fut-elle fondée ?", Asked::Time),
-            ("Chi ha scritto il libro?", Asked::Person),
-            ("Where is it?", Asked::Place),
-            ("Warum gilt das?", Asked::Reason),
-            ("Was gilt?", Asked::Other),
-        ];
-        for (question, expected) in cases {
-            assert_eq!(asked(question), expected, "{question}");
-        }
     }
 
     #[test]

@@ -22,24 +22,30 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod answerer;
+mod asked;
 mod assembly;
 mod clean;
+mod conflict;
 mod conversation;
+mod estimate;
 mod extractive;
 mod facts;
+mod generated;
 mod lexicon;
 mod marker;
 mod mask;
 mod plain;
 mod policy;
 mod prompt;
+mod record;
 mod replay;
 mod sentence;
+mod signals;
 mod source;
 mod verify;
 mod words;
 
-pub use answerer::{Answerer, AskEvent, AskRequest, EXTRACTIVE};
+pub use answerer::{Answerer, AskEvent, AskRequest, EXTRACTIVE, Weighed};
 pub use conversation::standalone;
 pub use mask::MarkerMask;
 pub use policy::{AnswerPolicy, Unsupported};

@@ -15,7 +15,7 @@ pub enum Unsupported {
 
 /// Thresholds and choices of the citation contract. Similarities are cosines of the installed embedder; the
 /// defaults are set for multilingual-e5-small, whose cosines lie close together (unrelated sentences reach
-/// 0.8). Only `extract_threshold` is calibrated on data; the others are judgement.
+/// 0.8). Only `threshold` is calibrated on data; the others are judgement.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnswerPolicy {
@@ -29,19 +29,24 @@ pub struct AnswerPolicy {
     pub similarity: f32,
     /// The similarity that suffices across languages, where words cannot be compared.
     pub similarity_across: f32,
-    /// Fontes stays silent when its confidence that the passages speak to the question is below this. Measured
-    /// with multilingual-e5-small on odd questions of XQuAD-de, PIAF-fr and SQuAD-it: 0.35 answers 92 % of the
-    /// answerable and 44 % of those whose paragraph was taken away; 0.40: 90 and 32 %; 0.55: 60 and 8 %.
-    pub extract_threshold: f32,
-    /// Most sentences the extractive method quotes.
-    pub extract_limit: usize,
-    /// A further sentence is quoted only when it scores at least this share of the best.
-    pub extract_ratio: f32,
+    /// Fontes stays silent when the probability that the best sentence found holds the answer is below this.
+    pub threshold: f32,
+    /// Sources that hold the answer with at least this probability are quoted although a generator says that they
+    /// do not say: small generators give up too early.
+    pub insist: f32,
+    /// Most places the extractive method quotes.
+    pub quote_limit: usize,
+    /// A further place is quoted only when it is at least this share as likely as the best.
+    pub quote_ratio: f32,
+    /// The sentence before or after joins the quote when it is at least this share as likely.
+    pub neighbour_ratio: f32,
     /// Most sentences of a generated answer; small models do not know when to stop.
     pub sentence_limit: usize,
     /// Most tokens of passages given to a generator. Reading them is what a machine without a GPU spends its
     /// time on, and small models lose the thread in long prompts.
     pub passage_tokens: usize,
+    /// How often to generate anew, warmer each time, when nothing that was written holds.
+    pub repairs: u32,
     /// Decode under the marker grammar. Off only to measure what it does.
     pub constrain: bool,
     /// Check sentences against their sources. Off only to measure what it does.
@@ -56,11 +61,14 @@ impl Default for AnswerPolicy {
             containment_floor: 0.3,
             similarity: 0.90,
             similarity_across: 0.88,
-            extract_threshold: 0.40,
-            extract_limit: 3,
-            extract_ratio: 0.9,
+            threshold: 0.26,
+            insist: 0.6,
+            quote_limit: 2,
+            quote_ratio: 0.95,
+            neighbour_ratio: 0.3,
             sentence_limit: 12,
             passage_tokens: 1_200,
+            repairs: 1,
             constrain: true,
             verify: true,
         }

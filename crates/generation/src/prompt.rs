@@ -182,8 +182,7 @@ impl Template {
     fn passage(&self, source: &Source) -> String {
         let hit = &source.passage.hit;
         let mut place = vec![for_header(&source.summary.title, TITLE_CHARS)];
-        let date = source.summary.created.as_deref().and_then(|created| created.split('T').next());
-        place.extend(date.map(|date| for_header(date, DATE_CHARS)));
+        place.extend(source.date().map(|date| for_header(date, DATE_CHARS)));
         if !hit.headings.is_empty() {
             place.push(for_header(&hit.headings.join(" › "), TITLE_CHARS));
         }

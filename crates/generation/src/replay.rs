@@ -17,6 +17,8 @@ pub enum Change {
     Prompt,
     /// Another sampling seed was used: before, now.
     Seed(u64, u64),
+    /// The site's policy or the settings of the question differ.
+    Configuration,
     /// Other passages were given.
     Passages,
     /// The text of the answer differs.
@@ -33,6 +35,7 @@ impl fmt::Display for Change {
             Self::Model(before, now) => write!(f, "model was {before}, is {now}"),
             Self::Prompt => f.write_str("prompt template differs"),
             Self::Seed(before, now) => write!(f, "seed was {before}, is {now}"),
+            Self::Configuration => f.write_str("policy or settings differ"),
             Self::Passages => f.write_str("other passages were given"),
             Self::Text => f.write_str("the answer reads differently"),
             Self::Citations => f.write_str("the answer rests on other spans"),
@@ -57,6 +60,7 @@ pub fn changes(before: &Answer, now: &Answer) -> Vec<Change> {
         (before.model != now.model, Change::Model(model(before), model(now))),
         (before.prompt_sha256 != now.prompt_sha256, Change::Prompt),
         (before.seed != now.seed, Change::Seed(before.seed, now.seed)),
+        (before.config_sha256 != now.config_sha256, Change::Configuration),
         (given(before) != given(now), Change::Passages),
         (text_differs, Change::Text),
         (!text_differs && cited(before) != cited(now), Change::Citations),

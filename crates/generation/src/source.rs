@@ -41,12 +41,8 @@ impl Source {
             .into_iter()
             .map(|span| Span::new(span.start + offset, span.end + offset))
             .collect();
-        let frame = format!(
-            "{}\n{}\n{}",
-            summary.title,
-            passage.hit.headings.join("\n"),
-            summary.created.as_deref().unwrap_or_default().split('T').next().unwrap_or_default()
-        );
+        let date = summary.created.as_deref().unwrap_or_default().split('T').next().unwrap_or_default();
+        let frame = format!("{}\n{}\n{date}", summary.title, passage.hit.headings.join("\n"));
         let language = passage.hit.language;
         let facts = Facts::of(&format!("{frame}\n{}", passage.hit.text), language);
         Some(Self { frame: Facts::of(&frame, language), facts, passage, summary, document, sentences })
@@ -67,6 +63,11 @@ impl Source {
         span.of(&self.document.text).unwrap_or_default()
     }
 
+    /// When the document was written, `YYYY-MM-DD`, when known.
+    pub(crate) fn date(&self) -> Option<&str> {
+        self.summary.created.as_deref().and_then(|created| created.split('T').next()).filter(|date| !date.is_empty())
+    }
+
     /// Says whether a span is running text: not (only) a heading, a running header or footer.
     pub(crate) fn is_running_text(&self, span: Span) -> bool {
         use fontes_core::BlockKind::{Furniture, Heading};
@@ -85,6 +86,7 @@ impl Source {
             document_id: self.passage.hit.document_id,
             title: self.summary.title.clone(),
             path: self.summary.path.clone(),
+            date: self.date().map(str::to_owned),
             pages: self.document.pages_of(&span),
             span,
             quote: self.text(span).to_owned(),

@@ -8,7 +8,7 @@ use crate::{
     AnswerPolicy,
     facts::Facts,
     source::Source,
-    words::{containment, content_stems},
+    words::{containment, content_stems, found},
 };
 
 /// Widest evidence, in sentences. More is no longer a place that a reader can check at a glance.
@@ -30,9 +30,12 @@ pub(crate) struct Evidence {
 pub(crate) struct Verifier<'a> {
     embedder: &'a dyn Embedder,
     policy: &'a AnswerPolicy,
+    /// Facts and content stems of the question: what a sentence repeats of them proves nothing and needs no proof
+    /// beyond standing in the passage.
+    asked: (Facts, HashSet<String>),
     embedded: HashMap<(u32, Span), Vec<f32>>,
     /// Runs of sentences per marker, analysed once.
-    prepared: HashMap<u32, Vec<Prepared>>,
+    prepared: HashMap<u32, Prepared>,
 }
 
 /// A sentence to be checked.
@@ -58,9 +61,15 @@ impl Claim {
 }
 
 impl<'a> Verifier<'a> {
-    /// Makes a verifier for one answer.
-    pub(crate) fn new(embedder: &'a dyn Embedder, policy: &'a AnswerPolicy) -> Self {
-        Self { embedder, policy, embedded: HashMap::new(), prepared: HashMap::new() }
+    /// Checks sentences of one answer to `question`.
+    pub(crate) fn new(
+        question: &str,
+        language: Language,
+        embedder: &'a dyn Embedder,
+        policy: &'a AnswerPolicy,
+    ) -> Self {
+        let asked = (Facts::of(question, language), content_stems(question));
+        Self { embedder, policy, asked, embedded: HashMap::new(), prepared: HashMap::new() }
     }
 
     /// The smallest span of `source` that carries `claim` best, or `None` when none does.
@@ -101,15 +110,20 @@ impl<'a> Verifier<'a> {
 
     /// Every run of at most [`WIDEST`] sentences whose facts agree with the claim's.
     fn windows(&mut self, claim: &Claim, source: &Source) -> Vec<Window> {
-        let prepared = self.prepared.entry(source.marker()).or_insert_with(|| prepare(source));
+        let asked = &self.asked;
+        let prepared = self.prepared.entry(source.marker()).or_insert_with(|| Prepared::of(source, asked));
         let agreeing = prepared
+            .runs
             .iter()
-            .filter(|window| claim.facts.carried_by(&window.facts, &source.facts, &source.frame).is_ok());
+            .filter(|run| claim.facts.carried_by(&run.facts, &source.facts, &prepared.frame).is_ok());
         agreeing
-            .filter_map(|window| {
-                let Prepared { first, count, span, .. } = *window;
-                let containment = containment(&claim.stems, &window.stems)?;
-                Some(Window { first, count, span, containment, score: containment - WIDTH_COST * (count - 1) as f32 })
+            .filter_map(|run| {
+                let Run { first, count, span, .. } = *run;
+                let own = containment(&claim.stems, &run.stems)?;
+                let echoed = claim.stems.iter().filter(|stem| prepared.echo.contains(*stem)).cloned();
+                let with_echo = containment(&claim.stems, &run.stems.iter().cloned().chain(echoed).collect())?;
+                let containment = if own >= self.policy.containment_floor { with_echo } else { own };
+                Some(Window { first, count, span, containment, score: own - WIDTH_COST * (count - 1) as f32 })
             })
             .collect()
     }
@@ -136,8 +150,17 @@ impl<'a> Verifier<'a> {
     }
 }
 
-/// A run of sentences of a source, analysed.
+/// A source, analysed for one question.
 struct Prepared {
+    runs: Vec<Run>,
+    /// Content stems of the question that stand in the passage, its title or headings.
+    echo: HashSet<String>,
+    /// Facts of title and headings, and the numbers that question and passage share.
+    frame: Facts,
+}
+
+/// A run of sentences of a source, analysed.
+struct Run {
     first: usize,
     count: usize,
     span: Span,
@@ -145,15 +168,20 @@ struct Prepared {
     stems: HashSet<String>,
 }
 
-fn prepare(source: &Source) -> Vec<Prepared> {
-    let total = source.sentences.len();
-    let runs = (0..total).flat_map(|first| (1..=WIDEST.min(total - first)).map(move |count| (first, count)));
-    runs.map(|(first, count)| {
-        let span = source.sentences[first].cover(&source.sentences[first + count - 1]);
-        let text = source.text(span);
-        Prepared { first, count, span, facts: Facts::of(text, source.language()), stems: content_stems(text) }
-    })
-    .collect()
+impl Prepared {
+    fn of(source: &Source, (asked, stems): &(Facts, HashSet<String>)) -> Self {
+        let hit = &source.passage.hit;
+        let whole = content_stems(&format!("{} {} {}", source.summary.title, hit.headings.join(" "), hit.text));
+        let echo = stems.iter().filter(|stem| found(stem, &whole) > 0.0).cloned().collect();
+        let total = source.sentences.len();
+        let runs = (0..total).flat_map(|first| (1..=WIDEST.min(total - first)).map(move |count| (first, count)));
+        let run = |(first, count): (usize, usize)| {
+            let span = source.sentences[first].cover(&source.sentences[first + count - 1]);
+            let text = source.text(span);
+            Run { first, count, span, facts: Facts::of(text, source.language()), stems: content_stems(text) }
+        };
+        Self { runs: runs.map(run).collect(), echo, frame: source.frame.with_echo(asked, &source.facts) }
+    }
 }
 
 /// A run of sentences and how it fits a claim.

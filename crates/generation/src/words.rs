@@ -41,6 +41,11 @@ fn word(text: &str, start: usize) -> Word {
     Word { stem: stem(&lower), start, capital: text.chars().next().is_some_and(char::is_uppercase), content }
 }
 
+/// The letters of a word as they stand in `text`.
+pub(crate) fn raw<'t>(text: &'t str, word: &Word) -> &'t str {
+    text[word.start..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default()
+}
+
 /// The distinct stems of the content words of `text`.
 pub(crate) fn content_stems(text: &str) -> HashSet<String> {
     words(text).into_iter().filter(|word| word.content).map(|word| word.stem).collect()

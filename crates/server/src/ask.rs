@@ -40,6 +40,9 @@ pub struct AskBody {
     #[serde(default)]
     filter: Vec<String>,
     max_tokens: Option<usize>,
+    /// Earlier questions of the conversation, oldest first.
+    #[serde(default)]
+    earlier: Vec<String>,
     #[serde(default)]
     seed: u64,
     #[serde(default)]
@@ -90,6 +93,7 @@ fn answer(site: &Site, body: &AskBody, outbox: &Outbox) -> CoreResult<()> {
         k: body.k.unwrap_or(usual.k),
         filter: filter_of(&body.filter)?,
         sampling: Sampling { seed: body.seed, temperature: body.temperature, ..Sampling::default() },
+        earlier: body.earlier.clone(),
         max_tokens: body.max_tokens.unwrap_or(usual.max_tokens).min(MAX_TOKENS),
         ..usual
     };

@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use fontes_core::{
-    AccessPolicy, AccessScope, Answer, Cancel, DocumentId, Error, ErrorKind, Filter, Ledger, Query, Result, Sampling,
-    SearchMode,
+    AccessPolicy, AccessScope, Answer, AskSettings, Cancel, DocumentId, Error, ErrorKind, Filter, Ledger, Query,
+    Result, Sampling, SearchMode,
 };
-use fontes_generation::{Answerer, AskEvent, AskRequest};
+use fontes_generation::{Answerer, AskEvent, AskRequest, Weighed, standalone};
 use fontes_retrieval::{PassageOptions, Searcher, passages};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -39,6 +39,12 @@ pub struct Ask {
     pub max_tokens: usize,
     /// Documents left out of consideration, as if they were not there: for leave-one-out checks.
     pub without: BTreeSet<DocumentId>,
+    /// Earlier questions of the conversation, oldest first.
+    pub earlier: Vec<String>,
+    /// Confidence below which to stay silent; `None` is the site's.
+    pub threshold: Option<f32>,
+    /// Record attention per sentence, and answer again without each cited passage.
+    pub explain: bool,
 }
 
 impl Ask {
@@ -51,6 +57,40 @@ impl Ask {
             sampling: Sampling::default(),
             max_tokens: DEFAULT_MAX_TOKENS,
             without: BTreeSet::new(),
+            earlier: Vec::new(),
+            threshold: None,
+            explain: false,
+        }
+    }
+}
+
+impl Ask {
+    /// What an answer records of the request.
+    fn settings(&self) -> AskSettings {
+        AskSettings {
+            passages: self.k,
+            max_tokens: self.max_tokens,
+            sampling: self.sampling.clone(),
+            filter: self.filter.clone(),
+            earlier: self.earlier.clone(),
+            threshold: self.threshold,
+            attention: self.explain,
+            leave_one_out: self.explain,
+        }
+    }
+
+    /// The request that an answer records, to be asked again.
+    pub fn again(answer: &Answer) -> Self {
+        let settings = &answer.settings;
+        Self {
+            k: settings.passages,
+            filter: settings.filter.clone(),
+            sampling: settings.sampling.clone(),
+            max_tokens: settings.max_tokens,
+            earlier: settings.earlier.clone(),
+            threshold: settings.threshold,
+            explain: settings.attention,
+            ..Self::new(answer.question.as_str())
         }
     }
 }
@@ -82,6 +122,11 @@ impl Site {
         &self.searcher
     }
 
+    /// The answerer.
+    pub fn answerer(&self) -> &Answerer {
+        &self.answerer
+    }
+
     /// Searches, makes passages, answers. The one way from a question to an answer, for page and terminal.
     ///
     /// # Errors
@@ -93,8 +138,23 @@ impl Site {
         on_event: &mut dyn FnMut(AskEvent<'_>),
         cancel: &Cancel,
     ) -> Result<Answer> {
+        self.answerer.answer(self.request(ask, scope)?, on_event, cancel)
+    }
+
+    /// The sentences that quoting would choose from, for learning and inspecting.
+    ///
+    /// # Errors
+    /// Those of [`Searcher::search`] and [`Answerer::weigh`].
+    pub fn weigh(&self, ask: &Ask, scope: &AccessScope) -> Result<Vec<Weighed>> {
+        self.answerer.weigh(self.request(ask, scope)?)
+    }
+
+    /// Searches and makes passages.
+    fn request<'a>(&self, ask: &'a Ask, scope: &'a AccessScope) -> Result<AskRequest<'a>> {
+        let earlier: Vec<&str> = ask.earlier.iter().map(String::as_str).collect();
+        let standalone = Some(standalone(&ask.question, &earlier)).filter(|alone| *alone != ask.question);
         let query = Query {
-            text: ask.question.clone(),
+            text: standalone.as_ref().unwrap_or(&ask.question).clone(),
             k: (ask.k + ask.without.len()).saturating_mul(HITS_PER_PASSAGE),
             mode: SearchMode::Hybrid,
             filter: ask.filter.clone(),
@@ -102,20 +162,19 @@ impl Site {
         let mut found = self.searcher.search(&query, scope)?;
         found.hits.retain(|hit| !ask.without.contains(&hit.document_id));
         let options = PassageOptions { limit: ask.k, ..PassageOptions::default() };
-        let request = AskRequest {
+        Ok(AskRequest {
             question: &ask.question,
+            standalone,
             passages: passages(&found.hits, self.ledger.as_ref(), scope, &options)?,
             snapshot: found.snapshot,
             scope,
-            sampling: ask.sampling.clone(),
-            max_tokens: ask.max_tokens,
+            settings: ask.settings(),
             language: None,
             extractive: false,
             preview: false,
             retrieval_ms: found.timings.total - found.timings.rerank,
             rerank_ms: found.timings.rerank,
-        };
-        self.answerer.answer(request, on_event, cancel)
+        })
     }
 
     /// The ledger's read side.

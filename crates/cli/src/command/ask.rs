@@ -1,9 +1,9 @@
 //! `fontes ask`: a cited answer, streamed on a terminal.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
-use fontes_core::{Answer, Cancel, Filter, Sampling};
-use fontes_generation::AskEvent;
+use fontes_core::{Answer, Cancel, Error, Filter, Language, Remark, Sampling};
+use fontes_generation::{AskEvent, changes};
 use fontes_server::{Ask, Site};
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     config::Config,
     interrupt,
     output::{Outcome, Voice},
+    phrases::phrases,
     render,
     wiring::{self, Archive},
 };
@@ -19,16 +20,15 @@ use crate::{
 pub fn run(config: &Config, voice: Voice, arguments: &args::Ask) -> anyhow::Result<Outcome> {
     let cancel = interrupt::install()?;
     let scope = config.access.scope(arguments.principal.as_deref())?;
-    let ask = Ask {
-        k: arguments.k,
-        filter: filter_of(&arguments.filters)?,
-        sampling: Sampling { temperature: arguments.temperature, seed: arguments.seed, ..Sampling::default() },
-        max_tokens: arguments.max_tokens,
-        ..Ask::new(arguments.question.as_str())
+    let recorded = arguments.replay.as_deref().map(recorded).transpose()?;
+    let ask = match &recorded {
+        Some(recorded) => Ask::again(recorded),
+        None => asked(arguments)?,
     };
     let archive = Archive::open(config)?;
     let begin = Instant::now();
-    let generator = wiring::generator(config, arguments.model.as_deref())?;
+    let model = recorded.as_ref().and_then(model_of);
+    let generator = wiring::generator(config, arguments.model.as_deref().or(model))?;
     if let Some(generator) = &generator
         && voice.verbose
     {
@@ -36,11 +36,53 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ask) -> anyhow::Resu
     }
     let site = archive.site(config, generator)?;
     let answer = answer(&site, voice, &ask, &scope, &cancel)?;
+    if let Some(recorded) = &recorded {
+        let changes: Vec<String> = changes(recorded, &answer).iter().map(ToString::to_string).collect();
+        let verdict = if changes.is_empty() { "the same answer".to_owned() } else { changes.join("; ") };
+        voice.remark(&format!("replay: {verdict}"));
+    }
     Ok(match answer {
         _ if cancel.is_cancelled() => Outcome::Interrupted,
         answer if answer.abstained => Outcome::Nothing,
         _ => Outcome::Done,
     })
+}
+
+/// The request that the arguments make.
+fn asked(arguments: &args::Ask) -> anyhow::Result<Ask> {
+    if arguments.threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
+        return Err(Error::invalid("--threshold is not between 0 and 1").into());
+    }
+    Ok(Ask {
+        k: arguments.k,
+        filter: filter_of(&arguments.filters)?,
+        sampling: Sampling { temperature: arguments.temperature, seed: arguments.seed, ..Sampling::default() },
+        max_tokens: arguments.max_tokens,
+        earlier: arguments.after.clone(),
+        threshold: arguments.threshold,
+        explain: arguments.explain,
+        ..Ask::new(arguments.question.as_deref().unwrap_or_default())
+    })
+}
+
+/// An answer as `--json` wrote it.
+fn recorded(path: &Path) -> anyhow::Result<Answer> {
+    let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
+        Error::invalid(format!("answer {} cannot be read", path.display()))
+            .because(error)
+            .advise("give a file that `fontes ask --json` wrote")
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.into()))?;
+    Ok(serde_json::from_str(&text).map_err(|error| unreadable(error.into()))?)
+}
+
+/// What wrote a recorded answer; unknown when quotes stand in for what a model wrote.
+fn model_of(answer: &Answer) -> Option<&str> {
+    match answer.extractive {
+        false => Some(&answer.model.name),
+        true if answer.remarks.iter().any(|one| matches!(one, Remark::QuotedInstead | Remark::GeneratorSilent)) => None,
+        true => Some("none"),
+    }
 }
 
 /// Reads conditions of the form `field=value`.
@@ -63,6 +105,7 @@ pub fn answer(
         voice.object(&answer)?;
         return Ok(answer);
     }
+    let words = phrases(Language::detect(&ask.question));
     let mut printed = Ok(());
     let mut streamed = false;
     let answer = site.answer(
@@ -74,7 +117,7 @@ pub fn answer(
                 && printed.is_ok()
             {
                 streamed = true;
-                printed = voice.text(&format!("{} ", render::marked(voice, sentence)));
+                printed = voice.text(&format!("{} ", render::marked(voice, words, sentence)));
             }
         },
         cancel,

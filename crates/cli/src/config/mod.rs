@@ -104,6 +104,8 @@ pub struct Ingest {
 pub struct Answer {
     /// Budget for passages, in tokens of the generator.
     pub passage_tokens: usize,
+    /// Confidence below which there is silence, 0 to 1.
+    pub threshold: f32,
     /// What happens to unsupported sentences.
     pub unsupported: Unsupported,
 }

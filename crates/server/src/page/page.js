@@ -24,8 +24,28 @@ const TEXTS = {
         extractive: "Citato testualmente; nessun modello linguistico è installato.", stopped: "Fermato.",
         failed: "Non ha funzionato", open: "Aprire la fonte", unsupported: "non sostenuto dalle fonti" },
 };
+// What a reader should know about an answer, by the kinds of `core::Remark`; `%` stands for markers or a number.
+const REMARKS = {
+  en: { quoted_instead: "What the language model wrote does not hold against the sources; they are quoted instead.",
+        generator_silent: "The language model found nothing; the sources probably do say it and are quoted.",
+        left_out: "Sentences left out because no source carries them: %", conflict: "These sources contradict each other, compare them yourself: %",
+        hidden_text: "This passage contains invisible text, which was removed: %", understood: "Understood as: %", confidence: "confidence %" },
+  de: { quoted_instead: "Was das Sprachmodell schrieb, hält vor den Quellen nicht stand; sie sind wörtlich zitiert.",
+        generator_silent: "Das Sprachmodell fand nichts; die Quellen sagen es wohl doch und sind wörtlich zitiert.",
+        left_out: "Weggelassene Sätze, die keine Quelle trägt: %", conflict: "Diese Quellen widersprechen sich, bitte selbst vergleichen: %",
+        hidden_text: "Diese Stelle enthält unsichtbaren Text, der entfernt wurde: %", understood: "Verstanden als: %", confidence: "Zuversicht %" },
+  fr: { quoted_instead: "Ce que le modèle a écrit ne tient pas devant les sources ; elles sont citées mot pour mot.",
+        generator_silent: "Le modèle n’a rien trouvé ; les sources le disent sans doute et sont citées mot pour mot.",
+        left_out: "Phrases écartées, qu’aucune source ne porte : %", conflict: "Ces sources se contredisent, à comparer vous-même : %",
+        hidden_text: "Ce passage contient du texte invisible, qui a été retiré : %", understood: "Compris comme : %", confidence: "confiance %" },
+  it: { quoted_instead: "Ciò che il modello ha scritto non regge davanti alle fonti; sono citate testualmente.",
+        generator_silent: "Il modello non ha trovato nulla; le fonti probabilmente lo dicono e sono citate testualmente.",
+        left_out: "Frasi tralasciate, che nessuna fonte sostiene: %", conflict: "Queste fonti si contraddicono, da confrontare di persona: %",
+        hidden_text: "Questo passaggio contiene testo invisibile, che è stato rimosso: %", understood: "Inteso come: %", confidence: "fiducia %" },
+};
 const language = (navigator.languages || ["en"]).map((tag) => tag.slice(0, 2)).find((tag) => TEXTS[tag]) || "en";
 const say = (key) => TEXTS[language][key];
+const remark = (kind, value = "") => REMARKS[language][kind].replace("%", value);
 const byId = (id) => document.getElementById(id);
 const element = (tag, properties = {}, ...children) => {
   const node = Object.assign(document.createElement(tag), properties);
@@ -37,6 +57,9 @@ document.documentElement.lang = language;
 for (const node of document.querySelectorAll("[data-text]")) node.textContent = say(node.dataset.text);
 
 let running = null;
+// Earlier questions of this conversation, so that a follow-up can lean on them; a reload begins a new one.
+const earlier = [];
+const MOST_EARLIER = 4;
 
 byId("ask").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -46,6 +69,8 @@ byId("ask").addEventListener("submit", async (event) => {
   begin();
   try {
     await stream(question, running.signal);
+    earlier.push(question);
+    if (earlier.length > MOST_EARLIER) earlier.shift();
   } catch (error) {
     if (error.name === "AbortError") state(say("stopped"));
     else state(`${say("failed")}: ${error.message}`, true);
@@ -67,6 +92,7 @@ function begin() {
   byId("sentences").replaceChildren();
   byId("sentences").setAttribute("aria-busy", "true");
   byId("passages").replaceChildren();
+  byId("remarks").hidden = true;
   byId("record").textContent = "";
   state(say("searching"));
 }
@@ -81,7 +107,7 @@ async function stream(question, signal) {
   const reply = await fetch("/v1/ask", {
     method: "POST", signal,
     headers: { "content-type": "application/json", accept: "text/event-stream" },
-    body: JSON.stringify({ question }),
+    body: JSON.stringify({ question, earlier }),
   });
   if (!reply.ok) {
     const problem = await reply.json().catch(() => ({}));
@@ -124,22 +150,38 @@ function showAnswer(answer) {
   byId("answer").hidden = false;
   const sentences = byId("sentences");
   sentences.replaceChildren();
-  if (answer.abstained) sentences.append(answer.answer || say("abstained"));
-  else for (const sentence of answer.sentences) {
+  if (answer.sentences.length === 0) sentences.append(answer.answer || say("abstained"));
+  for (const sentence of answer.sentences) {
     const text = element("span", {}, sentence.text);
     if (sentence.support === "unsupported") { text.className = "unsupported"; text.title = say("unsupported"); }
-    sentences.append(text);
-    for (const citation of sentence.citations) sentences.append(citeButton(citation));
-    sentences.append(" ");
+    // Quotes of different places do not make one text.
+    const part = element("span", { className: answer.extractive ? "quote" : "" }, text);
+    for (const citation of sentence.citations) part.append(citeButton(citation));
+    sentences.append(part, " ");
   }
+  showRemarks(answer);
   showPassages(answer.passages, answer.sentences.flatMap((sentence) => sentence.citations));
-  state(answer.abstained ? say("abstained") : answer.extractive ? say("extractive") : "");
+  const instead = answer.remarks.some((one) => ["quoted_instead", "generator_silent"].includes(one.kind));
+  state(answer.abstained ? say("abstained") : answer.extractive && !instead ? say("extractive") : "");
   const seconds = (answer.timings_ms.total / 1000).toFixed(1);
-  byId("record").textContent = `${answer.model.name} · ${seconds} s · index ${answer.index_snapshot}`;
+  const confidence = remark("confidence", `${Math.round(100 * answer.confidence)} %`);
+  byId("record").textContent = `${answer.model.name} · ${confidence} · ${seconds} s · index ${answer.index_snapshot}`;
+}
+
+function showRemarks(answer) {
+  const markers = (list) => list.map((marker) => `[${marker}]`).join("");
+  const lines = answer.remarks.map((one) => {
+    if (one.kind === "conflict") return remark(one.kind, markers(one.markers));
+    if (one.kind === "hidden_text") return remark(one.kind, markers([one.marker]));
+    return remark(one.kind, one.sentences);
+  });
+  if (answer.standalone) lines.unshift(remark("understood", answer.standalone));
+  byId("remarks").hidden = lines.length === 0;
+  byId("remarks").replaceChildren(...lines.map((line) => element("li", {}, line)));
 }
 
 function citeButton(citation) {
-  const place = pagesText(citation.pages);
+  const place = citation.date ? `${pagesText(citation.pages)}, ${citation.date}` : pagesText(citation.pages);
   const button = element("button", { type: "button", className: "cite", title: `${citation.title}, ${place}` }, `[${citation.marker}]`);
   button.setAttribute("aria-label", `${say("open")} ${citation.marker}: ${citation.title}, ${place}`);
   button.addEventListener("click", () => openDocument(citation.document_id, citation.span, citation.title, citation.pages));

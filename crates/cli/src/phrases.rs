@@ -1,0 +1,107 @@
+//! The few words around an answer on a terminal, in the language of the question.
+
+use fontes_core::Language;
+
+/// Words around an answer.
+pub struct Phrases {
+    /// One page.
+    pub page: &'static str,
+    /// Several pages.
+    pub pages: &'static str,
+    /// In front of the passages of an abstention.
+    pub closest: &'static str,
+    /// The sentences are quoted; no model ran.
+    pub quoted: &'static str,
+    /// The sentences are quoted, because nothing a model wrote held.
+    pub quoted_instead: &'static str,
+    /// The sentences are quoted, although a model found nothing.
+    pub silent: &'static str,
+    /// After a sentence that no source carries.
+    pub unsupported: &'static str,
+    /// Sentences were left out; their number follows.
+    pub left_out: &'static str,
+    /// Passages hide text; their markers follow.
+    pub hidden: &'static str,
+    /// Passages contradict each other; their markers follow.
+    pub conflict: &'static str,
+    /// The question as it was understood follows.
+    pub understood: &'static str,
+    /// A passage was left out and this was answered.
+    pub without: &'static str,
+    /// How likely the sources hold the answer; the share follows.
+    pub confidence: &'static str,
+}
+
+/// The words for a question in `language`; English where there are none.
+pub fn phrases(language: Language) -> &'static Phrases {
+    match language {
+        Language::German => &GERMAN,
+        Language::French => &FRENCH,
+        Language::Italian => &ITALIAN,
+        _ => &ENGLISH,
+    }
+}
+
+const GERMAN: Phrases = Phrases {
+    page: "Seite",
+    pages: "Seiten",
+    closest: "am nächsten",
+    quoted: "wörtlich aus den Quellen, ohne Sprachmodell",
+    quoted_instead: "Was das Sprachmodell schrieb, hält vor den Quellen nicht stand; sie sind wörtlich zitiert.",
+    silent: "Das Sprachmodell fand nichts; die Quellen sagen es wohl doch und sind wörtlich zitiert.",
+    unsupported: "durch die Quellen nicht belegt",
+    left_out: "Weggelassene Sätze, die keine Quelle trägt:",
+    hidden: "Diese Stellen enthalten unsichtbaren Text, der entfernt wurde:",
+    conflict: "Diese Quellen widersprechen sich, bitte selbst vergleichen:",
+    understood: "Verstanden als:",
+    without: "ohne",
+    confidence: "Zuversicht",
+};
+
+const FRENCH: Phrases = Phrases {
+    page: "page",
+    pages: "pages",
+    closest: "au plus près",
+    quoted: "cité mot pour mot, sans modèle de langue",
+    quoted_instead: "Ce que le modèle a écrit ne tient pas devant les sources ; elles sont citées mot pour mot.",
+    silent: "Le modèle n'a rien trouvé ; les sources le disent sans doute et sont citées mot pour mot.",
+    unsupported: "non étayé par les sources",
+    left_out: "Phrases écartées, qu'aucune source ne porte :",
+    hidden: "Ces passages contiennent du texte invisible, qui a été retiré :",
+    conflict: "Ces sources se contredisent, à comparer vous-même :",
+    understood: "Compris comme :",
+    without: "sans",
+    confidence: "confiance",
+};
+
+const ITALIAN: Phrases = Phrases {
+    page: "pagina",
+    pages: "pagine",
+    closest: "più vicino",
+    quoted: "citato testualmente, senza modello linguistico",
+    quoted_instead: "Ciò che il modello ha scritto non regge davanti alle fonti; sono citate testualmente.",
+    silent: "Il modello non ha trovato nulla; le fonti probabilmente lo dicono e sono citate testualmente.",
+    unsupported: "non confermato dalle fonti",
+    left_out: "Frasi tralasciate, che nessuna fonte sostiene:",
+    hidden: "Questi passaggi contengono testo invisibile, che è stato rimosso:",
+    conflict: "Queste fonti si contraddicono, da confrontare di persona:",
+    understood: "Inteso come:",
+    without: "senza",
+    confidence: "fiducia",
+};
+
+const ENGLISH: Phrases = Phrases {
+    page: "page",
+    pages: "pages",
+    closest: "closest",
+    quoted: "quoted from the sources, no language model",
+    quoted_instead: "What the language model wrote does not hold against the sources; they are quoted instead.",
+    silent: "The language model found nothing; the sources probably do say it and are quoted.",
+    unsupported: "not supported by the sources",
+    left_out: "Sentences left out because no source carries them:",
+    hidden: "These passages contain invisible text, which was removed:",
+    conflict: "These sources contradict each other, compare them yourself:",
+    understood: "Understood as:",
+    without: "without",
+    confidence: "confidence",
+};

@@ -1,0 +1,151 @@
+//! What a question asks for, and whether a sentence holds a thing of that kind.
+
+use std::collections::HashSet;
+
+use fontes_core::Language;
+
+use crate::{
+    lexicon,
+    words::{Word, raw},
+};
+
+/// What kind of thing a question asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// How many, how much, how long.
+    Quantity,
+    /// When.
+    Time,
+    /// Who.
+    Person,
+    /// Where.
+    Place,
+    /// Why, how.
+    Reason,
+    /// Anything else.
+    Other,
+}
+
+/// Question phrases by kind, in the order in which they are tried: `seit wann` is a time before `wann` could be
+/// anything else, `in welchem Jahr` before `welche`.
+const PHRASES: [(Asked, &str); 5] = [
+    (
+        Asked::Time,
+        "wann|welchem jahr|welches jahr|welcher zeit|welchem jahrhundert|welchem datum|welchem tag|welchem monat|\
+         quand|quelle année|quelle date|quel jour|quel mois|quel siècle|quelle époque|quelle heure|\
+         quando|che anno|quale anno|quale data|che data|quale giorno|quale mese|quale secolo|che secolo|che ora|\
+         when|what year|which year|what date|which date|what day|which day|what month|what century|what decade|what time",
+    ),
+    (
+        Asked::Quantity,
+        "wie viele|wie viel|wieviel|wieviele|wie lange|wie hoch|wie gross|wie groß|wie alt|wie weit|wie oft|wie teuer|\
+         wie lang|wie breit|wie schwer|wie schnell|wie vielen|welcher prozentsatz|welchem alter|welche anzahl|\
+         combien|quel pourcentage|quel montant|quel nombre|quelle durée|quel âge|quelle taille|quel prix|quelle quantité|\
+         quelle distance|quelle superficie|quelle vitesse|quel taux|\
+         quanto|quanta|quanti|quante|che percentuale|quale percentuale|quale età|che età|quale importo|quale prezzo|\
+         how many|how much|how long|how old|how far|how high|how large|how big|how tall|how often|how fast|how deep|\
+         what percentage|what percent|what number|what age|what amount|what price|what distance",
+    ),
+    (Asked::Person, "wer|wen|wem|wessen|qui|chi|who|whom|whose"),
+    (
+        Asked::Place,
+        "wo|wohin|woher|welcher stadt|welchem land|welches land|welche stadt|welchem ort|welchem kanton|\
+         où|quel pays|quelle ville|quel endroit|quelle région|quel lieu|\
+         dove|quale paese|che paese|quale città|che città|quale regione|quale luogo|\
+         where|what country|which country|what city|which city|what place|what state|which state",
+    ),
+    (Asked::Reason, "warum|weshalb|wieso|wozu|pourquoi|perché|perchè|why"),
+];
+
+/// Words and phrases that give reasons.
+const REASONS: &str = "weil|da|damit|wegen|aufgrund|um|deshalb|daher|denn|parce|car|afin|pour|en raison|grâce|puisque|\
+     perché|poiché|per|a causa|affinché|grazie|because|since|due to|to|so that|in order";
+
+/// Tells what a question asks for from its question words.
+pub(crate) fn asked(question: &str) -> Asked {
+    let spaced = spaced(question);
+    let kind = PHRASES.iter().find(|(_, phrases)| has_any(&spaced, phrases));
+    kind.map_or(Asked::Other, |(kind, _)| *kind)
+}
+
+impl Asked {
+    /// Says whether a sentence of `words` holds a thing of this kind that is not in the question already. `None`
+    /// where the kind says nothing about the form of the answer.
+    pub(crate) fn is_in(
+        self,
+        text: &str,
+        language: Language,
+        words: &[Word],
+        question: &HashSet<String>,
+    ) -> Option<bool> {
+        let new = || words.iter().filter(|word| !question.contains(&word.stem));
+        let digit = |word: &Word| word.stem.starts_with(|c: char| c.is_ascii_digit());
+        let numeral = |word: &Word| lexicon::numeral(&raw(text, word).to_lowercase(), language).is_some();
+        let month = |word: &Word| lexicon::month(&raw(text, word).to_lowercase()).is_some();
+        match self {
+            Self::Quantity => Some(new().any(|word| digit(word) || numeral(word))),
+            Self::Time => {
+                Some(new().any(|word| digit(word) && (word.stem.len() == 4 || word.stem.len() <= 2) || month(word)))
+            }
+            Self::Person | Self::Place => {
+                Some(words.iter().skip(1).any(|word| word.capital && word.content && !question.contains(&word.stem)))
+            }
+            Self::Reason => Some(has_any(&spaced(text), REASONS)),
+            Self::Other => None,
+        }
+    }
+}
+
+/// Lowercased words with one space around each.
+fn spaced(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    format!(" {} ", words.collect::<Vec<_>>().join(" "))
+}
+
+fn has_any(spaced: &str, phrases: &str) -> bool {
+    phrases.split('|').any(|phrase| {
+        let mut rest = spaced;
+        while let Some(at) = rest.find(phrase) {
+            let (before, after) = (&rest[..at], &rest[at + phrase.len()..]);
+            if before.ends_with(' ') && after.starts_with(' ') {
+                return true;
+            }
+            rest = after;
+        }
+        false
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::{content_stems, words};
+
+    #[test]
+    fn questions_tell_what_they_ask_for() {
+        let cases = [
+            ("Wie viele Mitglieder hat der Rat?", Asked::Quantity),
+            ("En quelle année fut-elle fondée ?", Asked::Time),
+            ("Seit wann gilt das Gesetz?", Asked::Time),
+            ("Chi ha scritto il libro?", Asked::Person),
+            ("Where is it?", Asked::Place),
+            ("Warum gilt das?", Asked::Reason),
+            ("Was gilt?", Asked::Other),
+            ("À quel âge peut-on voter ?", Asked::Quantity),
+        ];
+        for (question, expected) in cases {
+            assert_eq!(asked(question), expected, "{question}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_question_does_not_say_itself_answers_it() {
+        let question = "Wie viele Mitglieder hatte der Rat 1848?";
+        let german = Language::German;
+        let holds = |text: &str| asked(question).is_in(text, german, &words(text), &content_stems(question));
+        assert_eq!(holds("Der Rat hatte 1848 sieben Mitglieder."), Some(true));
+        assert_eq!(holds("Der Rat hatte 1848 einige Mitglieder."), Some(false));
+        assert_eq!(asked("Was gilt?").is_in("Alles gilt.", german, &words("Alles gilt."), &HashSet::new()), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! Conflicts: two documents that give different figures for the same thing.
+//!
+//! Nothing is averaged and nothing is decided: both are quoted, with their dates, and the reader is told. Only
+//! questions for a quantity or a time are looked at, because only there can a difference be told without
+//! understanding the text; and only sentences that say nearly the same in other figures count.
+
+use std::collections::HashSet;
+
+use fontes_core::Language;
+
+use crate::{
+    asked::{Asked, asked},
+    extractive::Extract,
+    facts::Facts,
+    source::Source,
+    words::content_stems,
+};
+
+/// Sentences are about the same thing when this share of all their words but figures is in both.
+const ALIKE: f32 = 0.5;
+
+/// Another sentence counts when it is at least this share as likely to answer as the best.
+const NEARLY_AS_LIKELY: f32 = 0.5;
+
+/// The best extract and those of other documents that contradict it; empty when nothing does.
+pub(crate) fn conflicting(
+    question: &str,
+    language: Language,
+    extracts: &[Extract],
+    sources: &[Source],
+) -> Vec<Extract> {
+    let Some(best) = extracts.first().filter(|_| matches!(asked(question), Asked::Quantity | Asked::Time)) else {
+        return Vec::new();
+    };
+    let known = Facts::of(question, language).figures();
+    let said = |extract: &Extract| -> (HashSet<String>, HashSet<String>) {
+        let source = &sources[extract.source];
+        let text = source.text(extract.span);
+        let figures = Facts::of(text, source.language()).figures().difference(&known).cloned().collect();
+        let mut words = content_stems(text);
+        words.retain(|stem| !stem.starts_with(|c: char| c.is_ascii_digit()));
+        (figures, words)
+    };
+    let (figures, words) = said(best);
+    if figures.is_empty() {
+        return Vec::new();
+    }
+    let mut documents = HashSet::from([sources[best.source].passage.hit.document_id]);
+    let contradicts = |extract: &&Extract| {
+        let (other_figures, other_words) = said(extract);
+        let shared = words.intersection(&other_words).count() as f32;
+        let all = words.union(&other_words).count().max(1) as f32;
+        extract.probability >= NEARLY_AS_LIKELY * best.probability
+            && !other_figures.is_empty()
+            && figures.is_disjoint(&other_figures)
+            && shared / all >= ALIKE
+            && documents.insert(sources[extract.source].passage.hit.document_id)
+    };
+    let others: Vec<Extract> = extracts[1..].iter().filter(contradicts).copied().collect();
+    if others.is_empty() { others } else { std::iter::once(*best).chain(others).collect() }
+}

@@ -1,0 +1,71 @@
+//! The estimate: how likely a sentence is to hold the answer, learnt from questions with known answers.
+
+use crate::signals::Signals;
+
+/// A logistic regression over [`Signals`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Regression {
+    bias: f32,
+    weights: Signals,
+}
+
+/// Two regressions: across languages words cannot be compared, so meaning and rank must carry more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Estimate {
+    same: Regression,
+    across: Regression,
+}
+
+impl Estimate {
+    /// The probability that a sentence with these signals holds the answer, 0..=1.
+    pub(crate) fn probability(&self, signals: &Signals) -> f32 {
+        let Regression { bias, weights } = if signals.across > 0.0 { &self.across } else { &self.same };
+        let sum: f32 = weights.values().iter().zip(signals.values()).map(|(weight, value)| weight * value).sum();
+        1.0 / (1.0 + (-(bias + sum)).exp())
+    }
+}
+
+/// Learnt by `benches/extractive_weights.py` with multilingual-e5-small, as `docs/benchmarks.md` ("Answers") records.
+/// Another embedder needs its own.
+impl Default for Estimate {
+    fn default() -> Self {
+        let same = Regression {
+            bias: -5.99,
+            weights: Signals {
+                sentence: 0.85,
+                beside: -2.43,
+                around: 3.34,
+                passage: -0.06,
+                ahead: 0.62,
+                rank: 1.30,
+                dense: 0.78,
+                similarity: 2.28,
+                standout: 1.35,
+                lacking: -0.86,
+                across: 0.0,
+            },
+        };
+        let across = same;
+        Self { same, across }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_speaks_for_a_sentence_makes_it_likelier() {
+        let estimate = Estimate::default();
+        let poor = Signals { lacking: 1.0, rank: 0.2, ..Signals::default() };
+        let good =
+            Signals { sentence: 1.0, around: 1.0, passage: 1.0, rank: 1.0, similarity: 0.8, ..Signals::default() };
+        let (low, high) = (estimate.probability(&poor), estimate.probability(&good));
+        assert!((0.0..0.1).contains(&low) && (0.5..=1.0).contains(&high), "{low} {high}");
+        for better in
+            [Signals { sentence: 1.0, ..poor }, Signals { similarity: 0.9, ..poor }, Signals { lacking: 0.0, ..poor }]
+        {
+            assert!(estimate.probability(&better) > low, "{better:?}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The generated way: a model writes under the marker grammar, and what holds is kept.
+
+use std::ops::ControlFlow;
+
+use fontes_core::{
+    Attention, Cancel, Error, ErrorKind, FinishReason, Generation, GenerationRequest, Generator, LogitMask, Message,
+    Remark, Result, Sampling, Sentence, Span,
+};
+
+use crate::{
+    MarkerMask,
+    answerer::{Answerer, AskEvent, Body, Question},
+    assembly::Assembly,
+    source::Source,
+    verify::Verifier,
+};
+
+/// Temperature of the first attempt at repair; each further one is as much warmer.
+const REPAIR_TEMPERATURE: f32 = 0.5;
+
+/// Nucleus of repairs: warm enough to differ, not enough to babble (Holtzman et al. 2020).
+const REPAIR_TOP_P: f32 = 0.9;
+
+/// A generator with what it is given.
+pub(crate) struct Prompted<'a> {
+    pub(crate) generator: &'a dyn Generator,
+    pub(crate) sources: &'a [Source],
+    pub(crate) messages: &'a [Message],
+}
+
+impl Answerer {
+    /// Generates, and once more, warmer, when nothing of it holds. The flag says whether the model said that the
+    /// sources do not say.
+    pub(crate) fn generate(
+        &self,
+        question: &Question<'_>,
+        prompted: &Prompted<'_>,
+        on_event: &mut dyn FnMut(AskEvent<'_>),
+        cancel: &Cancel,
+    ) -> Result<(Body, bool)> {
+        let asked = &question.request.settings.sampling;
+        for repair in 0..=self.policy.repairs {
+            let sampling = match repair {
+                0 => asked.clone(),
+                _ => Sampling {
+                    temperature: asked.temperature + REPAIR_TEMPERATURE * repair as f32,
+                    top_p: asked.top_p.min(REPAIR_TOP_P),
+                    seed: asked.seed.wrapping_add(u64::from(repair)),
+                    ..asked.clone()
+                },
+            };
+            let (body, gave_up) = self.attempt(question, prompted, &sampling, on_event, cancel)?;
+            let holds = !body.sentences.is_empty() || gave_up || !self.policy.verify;
+            if holds || repair == self.policy.repairs || cancel.is_cancelled() {
+                return Ok((body, gave_up));
+            }
+        }
+        Ok((Body::default(), false))
+    }
+
+    /// Runs the generator once and assembles what it writes.
+    fn attempt(
+        &self,
+        question: &Question<'_>,
+        prompted: &Prompted<'_>,
+        sampling: &Sampling,
+        on_event: &mut dyn FnMut(AskEvent<'_>),
+        cancel: &Cancel,
+    ) -> Result<(Body, bool)> {
+        let Prompted { generator, sources, messages } = *prompted;
+        let verifier = Verifier::new(question.asked, question.language, self.embedder.as_ref(), &self.policy);
+        let mut assembly = Assembly::new(sources, question.template, &self.policy, question.language, verifier);
+        let mut mask = MarkerMask::new(sources.iter().map(Source::marker), question.template.abstention());
+        let mut failure = None;
+        let mut shown = 0;
+        let mut on_text = |piece: &str| {
+            if let Err(error) = assembly.push(piece) {
+                failure = Some(error);
+                return ControlFlow::Break(());
+            }
+            if let Some(draft) = assembly.draft() {
+                on_event(AskEvent::Draft(&draft));
+            }
+            for sentence in &assembly.sentences[shown..] {
+                on_event(AskEvent::Sentence(sentence));
+            }
+            shown = assembly.sentences.len();
+            if assembly.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let request = GenerationRequest {
+            messages,
+            sampling,
+            max_tokens: question.request.settings.max_tokens,
+            stop: &[],
+            mask: self.policy.constrain.then_some(&mut mask as &mut dyn LogitMask),
+            attention: question.request.settings.attention,
+        };
+        let generation = generator.generate(request, &mut on_text, cancel)?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        if !is_cut(&generation) {
+            assembly.finish()?;
+        }
+        for sentence in &assembly.sentences[shown..] {
+            on_event(AskEvent::Sentence(sentence));
+        }
+        if cancel.is_cancelled() && assembly.sentences.is_empty() {
+            return Err(Error::new(ErrorKind::Timeout, "answer was cancelled before its first sentence"));
+        }
+        attribute(&mut assembly.sentences, &assembly.places, &generation, sources);
+        let dropped = assembly.dropped;
+        let remarks = if dropped > 0 && !assembly.sentences.is_empty() {
+            vec![Remark::LeftOut { sentences: dropped }]
+        } else {
+            Vec::new()
+        };
+        let gave_up = assembly.gave_up;
+        let body = Body {
+            text: assembly.text,
+            sentences: assembly.sentences,
+            remarks,
+            generation: Some(generation),
+            ..Body::default()
+        };
+        Ok((body, gave_up))
+    }
+}
+
+/// Says whether the last sentence was cut off in the middle, by the budget or by whoever asked.
+fn is_cut(generation: &Generation) -> bool {
+    matches!(generation.finish, FinishReason::Length | FinishReason::Cancelled)
+        && !crate::sentence::is_finished(
+            generation
+                .text
+                .trim_end()
+                .trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '[' | ']' | ',' | ' ')),
+        )
+}
+
+/// Writes to each sentence where the generator looked while it wrote it: the mean over the sentence's tokens and
+/// all groups of layers, per passage.
+fn attribute(sentences: &mut [Sentence], places: &[Span], generation: &Generation, sources: &[Source]) {
+    for (sentence, place) in sentences.iter_mut().zip(places) {
+        let rows: Vec<&Vec<f32>> = generation
+            .attention
+            .iter()
+            .filter(|token| place.start <= token.offset && token.offset < place.end)
+            .flat_map(|token| &token.mass)
+            .collect();
+        if rows.is_empty() {
+            continue;
+        }
+        let share = |number: usize| rows.iter().filter_map(|row| row.get(number)).sum::<f32>() / rows.len() as f32;
+        sentence.attention = sources
+            .iter()
+            .enumerate()
+            .map(|(number, source)| Attention { marker: source.marker(), share: share(number) })
+            .collect();
+        sentence.attention.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.marker.cmp(&b.marker)));
+    }
+}

@@ -1,0 +1,269 @@
+//! Signals: what speaks for and against a sentence as the answer to a question, in numbers.
+//!
+//! All of them come from words, ranks and one embedding per sentence. Each is about 0..=1, so that the weights
+//! that [`crate::estimate`] gives them can be compared.
+
+use std::collections::{HashMap, HashSet};
+
+use fontes_core::{Language, Span};
+
+use crate::{
+    asked::{Asked, asked},
+    source::Source,
+    words::{Word, found, words},
+};
+
+/// Cosines of multilingual-e5-small lie between about 0.75 (unrelated) and 0.95 (the same).
+const COSINE_LOW: f32 = 0.75;
+const COSINE_RANGE: f32 = 0.2;
+
+macro_rules! signals {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// What speaks for a sentence. Words of the question weigh by how rare they are among the sentences found.
+        #[derive(Clone, Copy, Debug, Default, PartialEq)]
+        pub(crate) struct Signals { $($(#[$doc])* pub(crate) $name: f32),+ }
+
+        impl Signals {
+            /// Their names, in the order of [`Self::values`].
+            pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
+
+            /// Their values.
+            pub(crate) fn values(&self) -> [f32; Self::NAMES.len()] {
+                [$(self.$name),+]
+            }
+        }
+    };
+}
+
+signals! {
+    /// Share of the question's words in the sentence.
+    sentence,
+    /// The same in the better of the sentences before and after.
+    beside,
+    /// The same in the sentence and both of them together.
+    around,
+    /// The same in the passage with title and headings.
+    passage,
+    /// How far the passage's share lies above that of the best other passage.
+    ahead,
+    /// Goodness of the passage's rank: 1, 1/2, 1/3, …
+    rank,
+    /// Cosine of question and passage, as the search found it.
+    dense,
+    /// Cosine of question and sentence.
+    similarity,
+    /// How far that lies above the average of the compared sentences.
+    standout,
+    /// The kind of thing asked for is known, and the sentence holds none.
+    lacking,
+    /// Question and passage are in different languages, so that words cannot be compared.
+    across,
+}
+
+/// A sentence of a source as a candidate, without the signals that embedding brings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    /// Index of the source.
+    pub(crate) source: usize,
+    /// Index of the sentence in the source.
+    pub(crate) sentence: usize,
+    /// The sentence in the stored text.
+    pub(crate) span: Span,
+    /// What speaks for it.
+    pub(crate) signals: Signals,
+}
+
+impl Signals {
+    /// Adds what embedding brings: the sentence's cosine to the question, and the average over all compared.
+    pub(crate) fn with_similarity(self, cosine: f32, mean: f32) -> Self {
+        Self { similarity: scaled(cosine), standout: (cosine - mean) * 10.0, ..self }
+    }
+
+    /// A first estimate by words and ranks alone, for choosing what is worth embedding.
+    pub(crate) fn by_words(&self) -> f32 {
+        self.sentence + 0.2 * self.beside + 0.3 * self.passage + 0.3 * self.rank - 0.25 * self.lacking
+    }
+}
+
+fn scaled(cosine: f32) -> f32 {
+    ((cosine - COSINE_LOW) / COSINE_RANGE).clamp(0.0, 1.0)
+}
+
+/// A question as the signals see it.
+struct Wanted {
+    /// Content stems with their inverse sentence frequency.
+    weights: HashMap<String, f32>,
+    stems: HashSet<String>,
+    kind: Asked,
+    language: Language,
+}
+
+/// One sentence, analysed.
+struct Analysed {
+    source: usize,
+    sentence: usize,
+    span: Span,
+    words: Vec<Word>,
+    stems: HashSet<String>,
+    coverage: f32,
+}
+
+/// Every sentence of the sources that states something, with its signals.
+pub(crate) fn candidates(question: &str, language: Language, sources: &[Source]) -> Vec<Candidate> {
+    let mut sentences = analysed(sources);
+    let wanted = Wanted::of(question, language, &sentences);
+    for sentence in &mut sentences {
+        sentence.coverage = wanted.coverage(&sentence.stems);
+    }
+    let passages: Vec<f32> = sources.iter().map(|source| wanted.coverage(&passage_stems(source))).collect();
+    let mut candidates = Vec::with_capacity(sentences.len());
+    for (at, sentence) in sentences.iter().enumerate() {
+        let source = &sources[sentence.source];
+        if !is_statement(source.text(sentence.span)) {
+            continue;
+        }
+        let neighbours: Vec<&Analysed> = [at.checked_sub(1), Some(at + 1)]
+            .into_iter()
+            .filter_map(|index| sentences.get(index?))
+            .filter(|other| other.source == sentence.source)
+            .collect();
+        let signals = signals(&wanted, source, &passages, sentence, &neighbours);
+        let Analysed { source, sentence, span, .. } = *sentence;
+        candidates.push(Candidate { source, sentence, span, signals });
+    }
+    candidates
+}
+
+fn signals(
+    wanted: &Wanted,
+    source: &Source,
+    passages: &[f32],
+    sentence: &Analysed,
+    neighbours: &[&Analysed],
+) -> Signals {
+    let mut around = sentence.stems.clone();
+    neighbours.iter().for_each(|other| around.extend(other.stems.iter().cloned()));
+    let others = passages.iter().enumerate().filter(|(other, _)| *other != sentence.source);
+    let passage = passages[sentence.source];
+    let text = source.text(sentence.span);
+    let holds = wanted.kind.is_in(text, source.language(), &sentence.words, &wanted.stems);
+    let flag = |holds: bool| f32::from(u8::from(holds));
+    Signals {
+        sentence: sentence.coverage,
+        beside: best(neighbours.iter().map(|other| other.coverage)),
+        around: wanted.coverage(&around),
+        passage,
+        ahead: passage - best(others.map(|(_, coverage)| *coverage)),
+        rank: 1.0 / (1.0 + sentence.source as f32),
+        dense: source.passage.hit.scores.dense.map_or(0.0, scaled),
+        lacking: flag(holds == Some(false)),
+        across: flag(source.language() != wanted.language && wanted.language != Language::Undetermined),
+        ..Signals::default()
+    }
+}
+
+fn passage_stems(source: &Source) -> HashSet<String> {
+    let hit = &source.passage.hit;
+    stems(&words(&format!("{} {} {}", source.summary.title, hit.headings.join(" "), hit.text)))
+}
+
+fn best(values: impl Iterator<Item = f32>) -> f32 {
+    values.fold(0.0, f32::max)
+}
+
+fn analysed(sources: &[Source]) -> Vec<Analysed> {
+    let mut sentences = Vec::new();
+    for (number, source) in sources.iter().enumerate() {
+        for (sentence, &span) in source.sentences.iter().enumerate() {
+            if source.is_running_text(span) {
+                let words = words(source.text(span));
+                let stems = stems(&words);
+                sentences.push(Analysed { source: number, sentence, span, words, stems, coverage: 0.0 });
+            }
+        }
+    }
+    sentences
+}
+
+fn stems(words: &[Word]) -> HashSet<String> {
+    words.iter().filter(|word| word.content).map(|word| word.stem.clone()).collect()
+}
+
+impl Wanted {
+    fn of(question: &str, language: Language, sentences: &[Analysed]) -> Self {
+        let stems = stems(&words(question));
+        let total = sentences.len() as f32;
+        let weigh = |stem: &String| {
+            let with = sentences.iter().filter(|sentence| found(stem, &sentence.stems) > 0.0).count() as f32;
+            (stem.clone(), (1.0 + (total - with + 0.5) / (with + 0.5)).ln())
+        };
+        Self { weights: stems.iter().map(weigh).collect(), kind: asked(question), stems, language }
+    }
+
+    /// The share of the question's weight that `stems` hold.
+    fn coverage(&self, stems: &HashSet<String>) -> f32 {
+        // Sorted, so that rounding does not depend on the order of a hash map.
+        let sum = |mut parts: Vec<f32>| {
+            parts.sort_by(f32::total_cmp);
+            parts.iter().sum::<f32>()
+        };
+        let total = sum(self.weights.values().copied().collect());
+        let have = sum(self.weights.iter().map(|(stem, weight)| weight * found(stem, stems)).collect());
+        if total > 0.0 { have / total } else { 0.0 }
+    }
+}
+
+/// Says whether a text states something: a few words, or a figure with its name; and no question itself.
+fn is_statement(text: &str) -> bool {
+    let words = text.split_whitespace().count();
+    let figure = text.chars().any(|c| c.is_ascii_digit());
+    !text.trim_end().ends_with('?') && (words >= 4 || words >= 2 && figure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        answerer::tests::{FRIST, RAT, archive, staff},
+        source::sources,
+    };
+
+    fn of(question: &str) -> Vec<Candidate> {
+        let (ledger, passages) = archive(&[FRIST, RAT]);
+        let sources = sources(passages, ledger.as_ref(), &staff()).unwrap();
+        candidates(question, Language::detect(question), &sources)
+    }
+
+    #[test]
+    fn the_sentence_with_the_words_and_the_figure_stands_out() {
+        let all = of("Innert wie vielen Tagen ist die Beschwerde einzureichen?");
+        assert_eq!(all.len(), 6);
+        let first = &all[0].signals;
+        assert!(all[1..].iter().all(|other| other.signals.sentence < first.sentence), "{all:?}");
+        assert_eq!((first.lacking, first.rank, first.across), (0.0, 1.0, 0.0));
+        assert!(first.around >= first.sentence && first.passage >= first.around && first.ahead > 0.0);
+        let last = &all[5].signals;
+        assert_eq!((last.lacking, last.rank), (1.0, 0.5));
+        assert!(last.ahead < 0.0);
+    }
+
+    #[test]
+    fn every_signal_is_about_a_share() {
+        for question in ["Frist?", "???", "Quelle est la capitale du Pérou ?", FRIST] {
+            for candidate in of(question) {
+                let signals = candidate.signals.with_similarity(0.9, 0.8);
+                assert!(signals.values().iter().all(|value| (-1.0..=1.01).contains(value)), "{question}: {signals:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn headings_and_questions_state_nothing_and_figures_do() {
+        for text in ["Was gilt hier im Streit?", "Art", "Erste Fragen dazu"] {
+            assert!(!is_statement(text), "{text}");
+        }
+        for text in ["Menu 14 Franken", "Der Rat hat Mitglieder."] {
+            assert!(is_statement(text), "{text}");
+        }
+    }
+}
