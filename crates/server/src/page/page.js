@@ -194,7 +194,8 @@ function showPassages(passages, citations = []) {
     const cited = citations.filter((citation) => citation.marker === passage.marker);
     const title = element("button", { type: "button", className: "title" }, `[${passage.marker}] ${passage.title}`);
     title.addEventListener("click", () => openDocument(passage.document_id, cited[0] ? cited[0].span : passage.span, passage.title, passage.pages));
-    const place = [pagesText(passage.pages), ...passage.heading].join(" · ");
+    const dates = cited.slice(0, 1).map((citation) => citation.date).filter(Boolean);
+    const place = [...dates, pagesText(passage.pages), ...passage.heading].join(" · ");
     const quote = element("blockquote");
     quote.append(...marked(passage.text, passage.span.start, cited.map((citation) => citation.span)));
     return element("li", { className: cited.length ? "cited" : "" }, title, element("div", { className: "record" }, place), quote);
