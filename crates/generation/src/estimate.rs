@@ -45,7 +45,17 @@ impl Default for Estimate {
                 across: 0.0,
             },
         };
-        let across = same;
+        let across = Regression {
+            bias: -5.50,
+            weights: Signals {
+                around: 3.39,
+                rank: 0.86,
+                similarity: 6.59,
+                standout: 1.96,
+                lacking: -2.96,
+                ..Signals::default()
+            },
+        };
         Self { same, across }
     }
 }
@@ -53,6 +63,15 @@ impl Default for Estimate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn across_languages_meaning_suffices() {
+        let foreign = Signals { similarity: 0.6, standout: 0.6, rank: 1.0, ..Signals::default() };
+        let estimate = Estimate::default();
+        let (same, across) =
+            (estimate.probability(&foreign), estimate.probability(&Signals { across: 1.0, ..foreign }));
+        assert!(across > 0.26 && same < 0.1, "{across} {same}");
+    }
 
     #[test]
     fn what_speaks_for_a_sentence_makes_it_likelier() {

@@ -65,7 +65,7 @@ impl Default for AnswerPolicy {
             insist: 0.6,
             quote_limit: 2,
             quote_ratio: 0.95,
-            neighbour_ratio: 0.3,
+            neighbour_ratio: 0.1,
             sentence_limit: 12,
             passage_tokens: 1_200,
             repairs: 1,
