@@ -14,8 +14,8 @@ mkdir "$work/documents"
 
 write() { # write ROUND: every file, with the round in it
   for ((i = 0; i < files; i++)); do
-    printf '# Akte %d\n\nDie Akte %d liegt in Runde %d im Regal %d und betrifft den Fall %d.\n' \
-      "$i" "$i" "$1" $((i % 7)) $((i * 13)) >"$work/documents/$(printf %04d "$i").md"
+    printf '# Akte %d\n\nRegal %d, Fall %d, Runde %d.\n' "$i" $((i % 7)) $((i * 13)) "$1" \
+      >"$work/documents/$(printf %04d "$i").md"
   done
 }
 
