@@ -314,6 +314,9 @@ pub struct Ingest {
     /// Write one JSON line per file
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Keep progress, rate and time left in this file, for Prometheus' textfile collector
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
 }
 
 /// Arguments of `search`.
@@ -446,7 +449,9 @@ pub enum Eval {
     )]
     Answers(AnswersRun),
     /// Writes what quoting goes by: one JSON line per candidate sentence, to learn its weights from
-    #[command(after_help = "Examples:\n  fontes eval signals ./xquad-de --limit 200 > xquad-de.jsonl")]
+    #[command(
+        after_help = "Examples:\n  fontes eval signals ./xquad-de --limit 200 > xquad-de.jsonl\n  fontes eval signals ./piaf-fr > piaf-fr.jsonl"
+    )]
     Signals(EvalRun),
 }
 

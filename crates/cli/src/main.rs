@@ -10,6 +10,7 @@ mod output;
 mod phrases;
 mod progress;
 mod render;
+mod textfile;
 mod wiring;
 
 use std::process::ExitCode;

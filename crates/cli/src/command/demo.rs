@@ -43,7 +43,7 @@ pub fn run(mut config: Config, voice: Voice, arguments: &args::Demo) -> anyhow::
     }
     let archive = Archive::open(&config)?;
     let request = wiring::request(&config, vec![samples]);
-    let summary = ingest::once(&archive.ingestion, voice, &request, &mut None, &cancel)?;
+    let summary = ingest::once(&archive.ingestion, voice, &request, &mut ingest::Records::default(), &cancel)?;
     voice.remark(&format!(
         "{} documents new, {} unchanged, {} chunks in {:.1} s",
         summary.documents_new, summary.documents_unchanged, summary.chunks, summary.seconds

@@ -217,7 +217,7 @@ impl Corpus {
         let intake = Intake { extractor: Arc::new(CorpusExtractor), profiles: Profiles::built_in() };
         let archive = Archive::open_with(&config, intake)?;
         let request = wiring::request(&config, vec![folder]);
-        let summary = ingest::once(&archive.ingestion, voice, &request, &mut None, &cancel)?;
+        let summary = ingest::once(&archive.ingestion, voice, &request, &mut ingest::Records::default(), &cancel)?;
         anyhow::ensure!(!summary.cancelled, Error::unavailable("evaluation was interrupted; run it again to go on"));
         voice.remark(&format!(
             "{}: {} documents, {} chunks new in {:.1} s",

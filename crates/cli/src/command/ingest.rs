@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs::File,
     io::{BufWriter, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use crate::{
     interrupt,
     output::{Outcome, Voice},
     progress::IngestProgress,
+    textfile::Textfile,
     wiring::{self, Archive, Intake},
 };
 
@@ -37,15 +38,16 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ingest) -> anyhow::R
         requests.iter_mut().for_each(|request| request.profile = Some(name.clone()));
     }
     let archive = Archive::open_with(config, intake)?;
-    let mut report = arguments.report.as_deref().map(Report::create).transpose()?;
+    let report = arguments.report.as_deref().map(Report::create).transpose()?;
+    let mut records = Records { report, metrics: arguments.metrics.clone() };
     if Pause::of(&config.data.dir).is_set() {
         voice.remark("ingests are paused; `fontes resume` lets this one begin");
     }
-    let mut summary = pass(&archive.ingestion, voice, &requests, &mut report, &cancel)?;
+    let mut summary = pass(&archive.ingestion, voice, &requests, &mut records, &cancel)?;
     tell(voice, &summary)?;
     while arguments.watch && !cancel.is_cancelled() {
         pause(WATCH_PAUSE, &cancel);
-        summary = pass(&archive.ingestion, Voice { quiet: true, ..voice }, &requests, &mut report, &cancel)?;
+        summary = pass(&archive.ingestion, Voice { quiet: true, ..voice }, &requests, &mut records, &cancel)?;
         if summary.changes() {
             tell(voice, &summary)?;
         }
@@ -139,12 +141,12 @@ fn pass(
     ingestion: &Ingestion,
     voice: Voice,
     requests: &[IngestRequest],
-    report: &mut Option<Report>,
+    records: &mut Records,
     cancel: &Cancel,
 ) -> anyhow::Result<IngestSummary> {
     let mut total = IngestSummary::default();
     for request in requests {
-        let summary = once(ingestion, voice, request, report, cancel)?;
+        let summary = once(ingestion, voice, request, records, cancel)?;
         if requests.len() > 1 && summary.changes() {
             voice.remark(&format!("{}: {}", request.labels.source, sentence(&summary)));
         }
@@ -173,27 +175,41 @@ fn classification(level: &str) -> anyhow::Result<Classification> {
     })
 }
 
-/// One pass over the roots, with progress and report.
+/// What is kept of a run beside its result. By default nothing.
+#[derive(Default)]
+pub struct Records {
+    report: Option<Report>,
+    /// Where progress is told to Prometheus.
+    metrics: Option<PathBuf>,
+}
+
+/// One pass over the roots, with progress, report and metrics.
 pub fn once(
     ingestion: &Ingestion,
     voice: Voice,
     request: &IngestRequest,
-    report: &mut Option<Report>,
+    records: &mut Records,
     cancel: &Cancel,
 ) -> anyhow::Result<IngestSummary> {
-    let progress = IngestProgress::new(voice);
+    let bar = IngestProgress::new(voice);
+    let mut metrics = records.metrics.as_deref().map(|path| Textfile::new(path, &request.labels.source));
     let mut written = Ok(());
     let mut observer = |event: IngestEvent<'_>| {
-        progress.show(&event);
-        if let (IngestEvent::File(record), Some(report)) = (&event, report.as_mut())
-            && written.is_ok()
-        {
-            written = report.line(record);
+        bar.show(&event);
+        if written.is_err() {
+            return;
         }
+        written = match (&event, records.report.as_mut(), metrics.as_mut()) {
+            (IngestEvent::File(record), Some(report), _) => report.line(record),
+            (IngestEvent::Found(progress) | IngestEvent::Progress(progress), _, Some(metrics)) => {
+                metrics.show(progress)
+            }
+            _ => Ok(()),
+        };
     };
     let summary = ingestion.ingest(request, &mut observer, cancel)?;
     written?;
-    if let Some(report) = report {
+    if let Some(report) = &mut records.report {
         report.flush()?;
     }
     Ok(summary)

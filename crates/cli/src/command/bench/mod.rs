@@ -194,7 +194,7 @@ fn ingestion(config: &Config, voice: Voice, dir: &Path) -> anyhow::Result<Value>
     config.data.dir.clone_from(&temporary);
     let summary = Archive::open(&config).and_then(|archive| {
         let request = wiring::request(&config, vec![dir.to_owned()]);
-        ingest::once(&archive.ingestion, voice, &request, &mut None, &cancel)
+        ingest::once(&archive.ingestion, voice, &request, &mut ingest::Records::default(), &cancel)
     });
     fs::remove_dir_all(&temporary).with_context(|| format!("remove {}", temporary.display()))?;
     let summary = summary?;

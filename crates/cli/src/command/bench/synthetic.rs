@@ -60,7 +60,7 @@ fn build_and_search(config: &Config, chunks: usize, cancel: &Cancel) -> anyhow::
     let archive = Archive::open_embedding_with(config, intake, embedder)?;
     let silent = Voice { json: false, quiet: true, verbose: false };
     let request = wiring::request(config, vec![folder]);
-    let summary = ingest::once(&archive.ingestion, silent, &request, &mut None, cancel)?;
+    let summary = ingest::once(&archive.ingestion, silent, &request, &mut ingest::Records::default(), cancel)?;
     let begin = Instant::now();
     archive.optimize()?;
     let optimize = begin.elapsed().as_secs_f64();
