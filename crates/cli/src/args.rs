@@ -525,6 +525,20 @@ pub enum Bench {
         #[arg(long, value_enum, default_value_t = RunnerChoice::Auto)]
         runner: RunnerChoice,
     },
+    /// Time to the first token and to the end of answers: plain, with drafts, with kept beginnings, with both
+    Rag {
+        /// File with one question a line, or JSON Lines with a `question` each
+        questions: PathBuf,
+        /// An installed name or a path; the configured generator by default
+        #[arg(long)]
+        model: Option<String>,
+        /// Most tokens of an answer
+        #[arg(long, default_value_t = 160)]
+        max_tokens: usize,
+        /// Most questions to ask
+        #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+        limit: usize,
+    },
     /// Pages, chunks and tokens per second of ingesting a folder into a temporary index, and where the time goes
     #[command(after_help = "Examples:\n  fontes bench ingest ~/documents\n  fontes bench ingest ~/documents --json")]
     Ingest {

@@ -6,6 +6,7 @@ mod args;
 mod command;
 mod config;
 mod interrupt;
+mod machine;
 mod output;
 mod phrases;
 mod progress;

@@ -17,20 +17,25 @@ use std::{
 };
 
 use anyhow::Context as _;
-use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Labels, Reranker};
+use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Labels, ModelIdentity, Reranker};
 use fontes_extract::{ParseLimits, WorkerCommand, WorkerLimits, WorkerPool};
 use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
 use fontes_index::{Index, Recipe};
 use fontes_ingestion::{Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Profiles, SqliteLedger};
 use fontes_model::{
+    decoder::{DeviceChoice, OpenOptions},
     encoder, generate,
+    prefix::PrefixLimits,
     remote::{RemoteGenerator, RemoteOptions},
     store::{InstalledModel, Manifest, ModelRole, ModelStore},
 };
 use fontes_retrieval::{Fusion, FusionMethod, Searcher};
 use fontes_server::Site;
 
-use crate::config::{self, Config};
+use crate::{
+    config::{self, Config},
+    machine,
+};
 
 /// The models Fontes knows, with digests and sources.
 const MODEL_MANIFEST: &str = include_str!("../../../config/models.toml");
@@ -119,12 +124,43 @@ pub fn generator_choice(config: &Config, flag: Option<&str>) -> anyhow::Result<G
     }
 }
 
+/// Where computations for the beginnings of prompts are kept.
+pub fn prefix_folder(config: &Config) -> PathBuf {
+    config.data.dir.join("prefix")
+}
+
+/// Bytes that a local model may take.
+pub fn memory_limit(config: &Config) -> Option<u64> {
+    match config.generation.memory_mib {
+        0 => machine::available_memory(),
+        mib => Some(mib * MIB),
+    }
+}
+
+/// How a local model is opened.
+fn generator_options(config: &Config, identity: Option<ModelIdentity>) -> anyhow::Result<generate::Options> {
+    let device: DeviceChoice = config.generation.device.parse()?;
+    // The limit is about the machine's memory; a GPU refuses by itself what does not fit there.
+    let max_memory = if device == DeviceChoice::Cpu { memory_limit(config) } else { None };
+    let prefix = PrefixLimits {
+        memory_bytes: config.generation.prefix_memory_mib * MIB,
+        disk_bytes: config.generation.prefix_disk_mib * MIB,
+        folder: prefix_folder(config),
+    };
+    Ok(generate::Options {
+        decoder: OpenOptions { device, max_memory, ..OpenOptions::default() },
+        identity,
+        now: Some(SystemClock.now()),
+        drafts: config.generation.drafts,
+        prefix: (prefix.memory_bytes + prefix.disk_bytes > 0).then_some(prefix),
+        ..generate::Options::default()
+    })
+}
+
 /// Loads what writes answers.
 pub fn generator(config: &Config, flag: Option<&str>) -> anyhow::Result<Option<Arc<dyn Generator>>> {
-    let open = |path: &Path, identity| {
-        let options = generate::Options { identity, now: Some(SystemClock.now()), ..generate::Options::default() };
-        generate::open(path, options)
-    };
+    let open =
+        |path: &Path, identity| Ok::<_, anyhow::Error>(generate::open(path, generator_options(config, identity)?)?);
     Ok(match generator_choice(config, flag)? {
         GeneratorChoice::None => None,
         GeneratorChoice::Installed(model) if model.role != ModelRole::Generator => {

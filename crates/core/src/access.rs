@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Digest, Error, Result};
 
 /// Name of a group of people.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -117,6 +117,15 @@ impl AccessScope {
         self.clearance
     }
 
+    /// Digest of who it is and what they may see. What is kept under it is found by nobody else, not even by somebody
+    /// with the same rights: how fast an answer comes would tell what was asked before.
+    pub fn digest(&self) -> Digest {
+        let clearance = [self.clearance.rank()];
+        let mut fields = vec![self.principal.as_bytes(), &clearance];
+        fields.extend(self.groups.iter().map(|group| group.0.as_bytes()));
+        Digest::of_fields("fontes scope v1", &fields)
+    }
+
     /// The rule itself: a shared group, and a classification not above the clearance.
     pub fn allows(&self, labels: &Labels) -> bool {
         labels.classification <= self.clearance && !self.groups.is_disjoint(&labels.groups)
@@ -154,6 +163,23 @@ mod tests {
         assert!(!scope.allows(&labels(&["board"], Classification::Public)));
         assert!(!scope.allows(&labels(&["staff"], Classification::Confidential)));
         assert!(!scope.allows(&labels(&[], Classification::Public)), "no group: nobody");
+    }
+
+    #[test]
+    fn scopes_of_different_people_or_rights_have_different_digests() {
+        let scope = |principal: &str, names: &[&str], clearance| {
+            AccessScope { principal: principal.into(), groups: groups(names), clearance }.digest()
+        };
+        let one = scope("anna", &["a", "b"], Classification::Internal);
+        assert_eq!(one, scope("anna", &["b", "a"], Classification::Internal));
+        for other in [
+            scope("beat", &["a", "b"], Classification::Internal),
+            scope("anna", &["a"], Classification::Internal),
+            scope("anna", &["ab"], Classification::Internal),
+            scope("anna", &["a", "b"], Classification::Secret),
+        ] {
+            assert_ne!(one, other);
+        }
     }
 
     #[test]

@@ -133,6 +133,9 @@ pub struct TokenUsage {
     pub prompt: usize,
     /// Tokens generated.
     pub generated: usize,
+    /// Tokens of the prompt that did not have to be read again, because an earlier prompt began the same way.
+    #[serde(default)]
+    pub reused: usize,
 }
 
 /// Where the time of an answer went, in milliseconds.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::TokenUsage;
+use crate::{Digest, DocumentId, TokenUsage};
 
 /// A token id of some model's vocabulary.
 pub type TokenId = u32;
@@ -72,6 +72,17 @@ impl Default for Sampling {
     }
 }
 
+/// Whose prompt this is and where its passages come from. It decides what a generator may keep of the work of reading
+/// the prompt, who profits from it, and what ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PromptOrigin<'a> {
+    /// Digest of the scope of whoever asks ([`crate::AccessScope::digest`]). What holds passages or questions is kept
+    /// for that scope alone.
+    pub scope: Digest,
+    /// The document of each passage, by [`PassageNumber`]. Forgetting one ends everything computed from it.
+    pub documents: &'a [DocumentId],
+}
+
 /// A request for text.
 pub struct GenerationRequest<'a> {
     /// The conversation, oldest first.
@@ -86,6 +97,8 @@ pub struct GenerationRequest<'a> {
     pub mask: Option<&'a mut dyn LogitMask>,
     /// Record attention mass per passage.
     pub attention: bool,
+    /// Whose it is; `None` keeps nothing beyond the operator's own words.
+    pub origin: Option<PromptOrigin<'a>>,
 }
 
 /// Read access to a vocabulary, for masks.

@@ -18,7 +18,7 @@ impl Digest {
     }
 
     /// Wraps a digest computed elsewhere (a streaming hasher).
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
@@ -28,7 +28,7 @@ impl Digest {
     }
 
     /// Digests fields unambiguously: each is preceded by its length, so that `("ab","c")` ≠ `("a","bc")`.
-    fn of_fields(domain: &str, fields: &[&[u8]]) -> Self {
+    pub fn of_fields(domain: &str, fields: &[&[u8]]) -> Self {
         let mut hasher = Sha256::new();
         for field in std::iter::once(domain.as_bytes()).chain(fields.iter().copied()) {
             hasher.update((field.len() as u64).to_le_bytes());

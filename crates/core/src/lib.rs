@@ -34,8 +34,8 @@ pub use chunk::{Chunk, ChunkRecord, DocumentSummary, PageRange};
 pub use document::{BBox, Block, BlockKind, Document, ExtractionMethod, Metadata, Page, Span};
 pub use error::{Error, ErrorKind, Result};
 pub use generation::{
-    DecodeStep, FinishReason, Generation, GenerationRequest, LogitMask, Message, PassageNumber, Role, Sampling,
-    Segment, TokenAttention, TokenId, Vocabulary,
+    DecodeStep, FinishReason, Generation, GenerationRequest, LogitMask, Message, PassageNumber, PromptOrigin, Role,
+    Sampling, Segment, TokenAttention, TokenId, Vocabulary,
 };
 pub use id::{ChunkId, Digest, DocumentId, IndexSnapshot, LedgerPosition, ModelIdentity};
 pub use language::Language;

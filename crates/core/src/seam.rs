@@ -101,6 +101,15 @@ pub trait Generator: Send + Sync {
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
         cancel: &Cancel,
     ) -> Result<Generation>;
+
+    /// Erases whatever was kept of prompts that held passages of `documents`. Keepers of nothing do nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when a stored copy cannot be removed.
+    fn forget(&self, documents: &[DocumentId]) -> Result<()> {
+        let _ = documents;
+        Ok(())
+    }
 }
 
 /// One chunk as handed to both indexes.

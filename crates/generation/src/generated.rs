@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use fontes_core::{
     Attention, Cancel, Error, ErrorKind, FinishReason, Generation, GenerationRequest, Generator, LogitMask, Message,
-    Remark, Result, Sampling, Sentence, Span,
+    PromptOrigin, Remark, Result, Sampling, Sentence, Span,
 };
 
 use crate::{
@@ -87,6 +87,7 @@ impl Answerer {
             shown = assembly.sentences.len();
             if assembly.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
+        let documents: Vec<_> = sources.iter().map(|source| source.passage.hit.document_id).collect();
         let request = GenerationRequest {
             messages,
             sampling,
@@ -94,6 +95,7 @@ impl Answerer {
             stop: &[],
             mask: self.policy.constrain.then_some(&mut mask as &mut dyn LogitMask),
             attention: question.request.settings.attention,
+            origin: Some(PromptOrigin { scope: question.request.scope.digest(), documents: &documents }),
         };
         let generation = generator.generate(request, &mut on_text, cancel)?;
         if let Some(error) = failure {

@@ -1,8 +1,8 @@
 //! `POST /v1/ask`: an answer as server-sent events.
 //!
-//! Events, in order: `passages` (`{passages}`), any number of `delta` (`{text}`, a draft not checked yet) and
-//! `sentence` (a checked sentence), then one `answer` (the whole, the shape of `fontes ask --json`), or
-//! `error`. A reader who goes away cancels the generation within one token.
+//! Events, in order: `passages` (`{passages}`), `preview` (`{sentences}`, quoted from the passages while the model reads
+//! them; provisional), any number of `delta` (`{text}`, a draft not checked yet) and `sentence` (a checked sentence),
+//! then one `answer` (the whole, the shape of `fontes ask --json`), or `error`. A reader who goes away cancels the generation within one token.
 
 use std::sync::Arc;
 
@@ -95,6 +95,7 @@ fn answer(site: &Site, body: &AskBody, outbox: &Outbox) -> CoreResult<()> {
         sampling: Sampling { seed: body.seed, temperature: body.temperature, ..Sampling::default() },
         earlier: body.earlier.clone(),
         max_tokens: body.max_tokens.unwrap_or(usual.max_tokens).min(MAX_TOKENS),
+        preview: true,
         ..usual
     };
     let mut on_event = |event: AskEvent<'_>| match event {

@@ -45,6 +45,8 @@ pub struct Ask {
     pub threshold: Option<f32>,
     /// Record attention per sentence, and answer again without each cited passage.
     pub explain: bool,
+    /// Give quoted sentences at once, before the generated ones come.
+    pub preview: bool,
 }
 
 impl Ask {
@@ -60,6 +62,7 @@ impl Ask {
             earlier: Vec::new(),
             threshold: None,
             explain: false,
+            preview: false,
         }
     }
 }
@@ -171,7 +174,7 @@ impl Site {
             settings: ask.settings(),
             language: None,
             extractive: false,
-            preview: false,
+            preview: ask.preview,
             retrieval_ms: found.timings.total - found.timings.rerank,
             rerank_ms: found.timings.rerank,
         })

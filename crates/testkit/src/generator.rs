@@ -137,7 +137,7 @@ impl Generator for ScriptedGenerator {
         Ok(Generation {
             text,
             finish,
-            tokens: TokenUsage { prompt, generated },
+            tokens: TokenUsage { prompt, generated, reused: 0 },
             logprobs: vec![-0.1; generated],
             attention: if request.attention { self.attention.clone() } else { Vec::new() },
             prefill_ms: 0.0,
@@ -162,6 +162,7 @@ mod tests {
             stop,
             mask: None,
             attention: false,
+            origin: None,
         };
         generator.generate(request, &mut |_| ControlFlow::Continue(()), cancel)
     }
@@ -171,7 +172,7 @@ mod tests {
         let generator = ScriptedGenerator::new(["three months [1]", "second"]);
         let first = ask(&generator, 100, &[], &Cancel::default()).unwrap();
         assert_eq!((first.text.as_str(), first.finish), ("three months [1]", FinishReason::Stop));
-        assert_eq!(first.tokens, TokenUsage { prompt: 2, generated: 3 });
+        assert_eq!(first.tokens, TokenUsage { prompt: 2, generated: 3, reused: 0 });
         assert_eq!(ask(&generator, 100, &[], &Cancel::default()).unwrap().text, "second");
         assert!(ask(&generator, 100, &[], &Cancel::default()).is_err(), "the script is over");
         assert_eq!(generator.requests().len(), 3);

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     config::Config,
+    machine::available_memory,
     output::{Outcome, Voice},
     wiring,
 };
@@ -39,7 +40,7 @@ impl Check {
 
 /// Runs every check.
 pub fn run(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
-    let memory = memory_bytes();
+    let memory = available_memory();
     let mut checks = vec![processor(), instructions(), memory_check(memory), huge_pages(), disk(&config.data.dir)];
     checks.extend(sandbox());
     checks.push(embedder(config));
@@ -100,13 +101,6 @@ fn instructions() -> Check {
 #[cfg(not(target_arch = "x86_64"))]
 fn instructions() -> Check {
     Check::new("instructions", Status::Warn, "portable path", "kernels are tuned for x86-64; generation is slower here")
-}
-
-/// Available memory in bytes, where the system tells (Linux: `MemAvailable`).
-fn memory_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// Gibibytes with one decimal.

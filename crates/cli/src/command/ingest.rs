@@ -44,10 +44,12 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ingest) -> anyhow::R
         voice.remark("ingests are paused; `fontes resume` lets this one begin");
     }
     let mut summary = pass(&archive.ingestion, voice, &requests, &mut records, &cancel)?;
+    forget_computed(config, &summary)?;
     tell(voice, &summary)?;
     while arguments.watch && !cancel.is_cancelled() {
         pause(WATCH_PAUSE, &cancel);
         summary = pass(&archive.ingestion, Voice { quiet: true, ..voice }, &requests, &mut records, &cancel)?;
+        forget_computed(config, &summary)?;
         if summary.changes() {
             tell(voice, &summary)?;
         }
@@ -59,6 +61,14 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ingest) -> anyhow::R
     } else {
         Outcome::Done
     })
+}
+
+/// Erases what generators computed from documents once some of them are gone or different.
+fn forget_computed(config: &Config, summary: &IngestSummary) -> anyhow::Result<()> {
+    if summary.documents_changed + summary.documents_removed > 0 {
+        fontes_model::prefix::retain_on_disk(&wiring::prefix_folder(config), |_document| false)?;
+    }
+    Ok(())
 }
 
 /// Makes ingests on this data directory wait.

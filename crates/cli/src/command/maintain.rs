@@ -53,6 +53,7 @@ pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
 /// Erases documents and proves it.
 pub fn forget(config: &Config, voice: Voice, documents: &[DocumentId]) -> anyhow::Result<Outcome> {
     let erased = Archive::open(config)?.ingestion.forget(documents)?;
+    fontes_model::prefix::retain_on_disk(&wiring::prefix_folder(config), |document| !documents.contains(document))?;
     for erasure in &erased {
         if voice.json {
             voice.object(erasure)?;

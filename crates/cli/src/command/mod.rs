@@ -2,6 +2,7 @@
 
 mod ask;
 mod bench;
+mod bench_rag;
 mod demo;
 mod doctor;
 mod eval;

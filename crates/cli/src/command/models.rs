@@ -21,7 +21,7 @@ use crate::{
 /// Runs a command on models.
 pub fn run(config: &Config, voice: Voice, command: Models) -> anyhow::Result<Outcome> {
     match command {
-        Models::Probe(arguments) => return probe(voice, &arguments),
+        Models::Probe(arguments) => return probe(config, voice, &arguments),
         Models::Quantize { dir, kind, output } => return quantized(voice, &dir, &kind, &output),
         _ => {}
     }
@@ -141,9 +141,13 @@ fn dtype(name: &str) -> anyhow::Result<Dtype> {
 }
 
 /// Raw logits. Exact arithmetic (an f32 cache) unless a runner is chosen: a probe is for comparing.
-fn probe(voice: Voice, arguments: &Probe) -> anyhow::Result<Outcome> {
-    let options =
-        OpenOptions { dtype: dtype(&arguments.dtype)?, runner: arguments.runner.into(), ..OpenOptions::exact() };
+fn probe(config: &Config, voice: Voice, arguments: &Probe) -> anyhow::Result<Outcome> {
+    let options = OpenOptions {
+        dtype: dtype(&arguments.dtype)?,
+        runner: arguments.runner.into(),
+        max_memory: wiring::memory_limit(config),
+        ..OpenOptions::exact()
+    };
     let network = decoder::open(&arguments.path, &options)?;
     let result = decoder::probe(network.as_ref(), &arguments.ids, arguments.greedy, &wiring::SystemClock)?;
     if voice.json {

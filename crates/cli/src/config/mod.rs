@@ -31,6 +31,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// How answers are made.
     pub answer: Answer,
+    /// How a local model writes.
+    pub generation: Generation,
     /// Where the server listens.
     pub server: Server,
     /// Who may see what.
@@ -108,6 +110,22 @@ pub struct Answer {
     pub threshold: f32,
     /// What happens to unsupported sentences.
     pub unsupported: Unsupported,
+}
+
+/// `[generation]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Generation {
+    /// Where a local model computes: `cpu`, `cuda` or `cuda:N`.
+    pub device: String,
+    /// Memory for weights and session, in MiB; 0 asks the system.
+    pub memory_mib: u64,
+    /// Whether tokens are drafted and verified together.
+    pub drafts: bool,
+    /// Memory for the beginnings of prompts, in MiB.
+    pub prefix_memory_mib: u64,
+    /// Disk for the beginnings of prompts, in MiB.
+    pub prefix_disk_mib: u64,
 }
 
 /// What happens to sentences the sources do not carry.

@@ -51,6 +51,8 @@ pub struct Prompt {
     /// Which ids are which passage, in the order of the text. A passage cut into several segments appears
     /// several times; the ranges never overlap.
     pub passages: Vec<(PassageNumber, Range<usize>)>,
+    /// Leading ids that only the template and the system message decide: the same for everyone who asks.
+    pub shared: usize,
 }
 
 /// A rendered conversation: what the template wrote, and where contents go.
@@ -122,21 +124,26 @@ fn merge_system(turns: &[Turn]) -> Option<Vec<Turn>> {
 fn encode(tokenizer: &TextTokenizer, parts: &[Part], messages: &[Message]) -> Prompt {
     let mut pieces = Vec::new();
     let mut owners = Vec::new();
+    let mut personal = Vec::new();
     for part in parts {
         match part {
             Part::Literal(text) => {
                 pieces.push(Piece::Template(text));
                 owners.push(None);
+                personal.push(false);
             }
             Part::Content(message) => {
                 for segment in &messages[*message].content {
                     pieces.push(Piece::Text(&segment.text));
                     owners.push(segment.passage);
+                    personal.push(messages[*message].role != Role::System || segment.passage.is_some());
                 }
             }
         }
     }
     let (mut tokens, ranges) = tokenizer.encode_pieces(&pieces);
+    let first = personal.iter().zip(&ranges).find(|&(&personal, range)| personal && range.start < range.end);
+    let shared = first.map_or(tokens.len(), |(_, range)| range.start);
     let mut passages: Vec<(PassageNumber, Range<usize>)> =
         owners.into_iter().zip(ranges).filter_map(|(owner, range)| Some((owner?, range))).collect();
     passages.retain(|(_, range)| range.start < range.end);
@@ -144,7 +151,7 @@ fn encode(tokenizer: &TextTokenizer, parts: &[Part], messages: &[Message]) -> Pr
     for (_, range) in &mut passages {
         *range = range.start.saturating_add_signed(surplus)..range.end.saturating_add_signed(surplus);
     }
-    Prompt { tokens, passages }
+    Prompt { tokens, passages, shared: shared.saturating_add_signed(surplus) }
 }
 
 /// Makes the prompt of a model that wants a beginning-of-sequence token begin with exactly one: templates differ

@@ -34,7 +34,7 @@ impl MemoryBudget {
         }
         let per_token = config.kv_bytes_per_token(options.kv_dtype.bytes());
         let budget = Self { resident: matrices + scratch(config), per_token, available: options.max_memory };
-        let needed = budget.with_session(config.context_length.min(USUAL_SESSION));
+        let needed = budget.resident.saturating_add(usual_session(config, options.kv_dtype.bytes()));
         match options.max_memory {
             Some(available) if needed > available => {
                 let fits = what_fits(weights, needed - matrices, available)?;
@@ -60,6 +60,11 @@ impl MemoryBudget {
             _ => Ok(()),
         }
     }
+}
+
+/// Bytes of the cache of a session as it is usually wanted.
+pub(super) fn usual_session(config: &DecoderConfig, element_bytes: usize) -> u64 {
+    config.kv_bytes_per_token(element_bytes).saturating_mul(config.context_length.min(USUAL_SESSION) as u64)
 }
 
 fn is_matrix(role: Role) -> bool {
@@ -97,7 +102,7 @@ fn scratch(config: &DecoderConfig) -> u64 {
 }
 
 /// The least compressed form of the same model that would fit, as a clause.
-fn what_fits(weights: &DecoderWeights, beside: u64, available: u64) -> Result<String, DecoderError> {
+pub(super) fn what_fits(weights: &DecoderWeights, beside: u64, available: u64) -> Result<String, DecoderError> {
     let mut elements = 0;
     for role in weights.roles().filter(|&role| is_matrix(role)) {
         elements += weights.tensor(role)?.elements() as u64;

@@ -13,6 +13,7 @@ mod memory;
 mod open;
 mod options;
 mod probe;
+mod sequence;
 mod weights;
 
 use std::ops::Range;
@@ -101,6 +102,29 @@ pub trait Session {
     /// `[layer_group][range]` attention mass of the last position of the last pass, mean over the heads and
     /// layers of the group; empty when nothing is observed. Layers are split into at most four even groups.
     fn attention(&self) -> Vec<Vec<f32>>;
+
+    /// Copies of the cache hold whole multiples of this many positions; 0 where the runner makes no copies.
+    fn copy_unit(&self) -> usize {
+        0
+    }
+
+    /// Copies keys and values of `positions`, whole units. They depend on the tokens up to there and on nothing
+    /// else, so that any session of the same network that begins with the same tokens may [`Session::paste`] them.
+    ///
+    /// # Errors
+    /// [`fontes_core::ErrorKind::Invalid`] for positions that are no whole units or are not there.
+    fn copy(&self, positions: Range<usize>) -> Result<Vec<u8>> {
+        Err(fontes_core::Error::invalid(format!("this runner makes no copies of positions {positions:?}")))
+    }
+
+    /// Appends copied positions, as if their tokens had been read now.
+    ///
+    /// # Errors
+    /// [`fontes_core::ErrorKind::Invalid`] for a copy of another shape, between units or past the capacity; nothing
+    /// is appended then.
+    fn paste(&mut self, copy: &[u8]) -> Result<()> {
+        Err(fontes_core::Error::invalid(format!("this runner takes no copy of {} bytes", copy.len())))
+    }
 }
 
 #[cfg(test)]

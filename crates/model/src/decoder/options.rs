@@ -1,6 +1,7 @@
 //! How a decoder is to be opened.
 
 use candle_core::DType;
+use fontes_core::Error;
 
 /// Which implementation runs a decoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +82,22 @@ pub enum DeviceChoice {
     Cuda(usize),
 }
 
+impl std::str::FromStr for DeviceChoice {
+    type Err = Error;
+
+    /// Reads `cpu`, `cuda` (the first) or `cuda:N`.
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let number = match name.strip_prefix("cuda") {
+            None if name == "cpu" => return Ok(Self::Cpu),
+            Some("") => Some(0),
+            rest => rest.and_then(|rest| rest.strip_prefix(':')?.parse().ok()),
+        };
+        number.map(Self::Cuda).ok_or_else(|| {
+            Error::invalid(format!("device {name:?} is not known")).advise("use cpu, cuda or cuda:1 and so on")
+        })
+    }
+}
+
 /// How a decoder is to be opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenOptions {
@@ -102,5 +119,18 @@ impl OpenOptions {
     /// The most exact arithmetic there is: candle with an `f32` cache.
     pub fn exact() -> Self {
         Self { runner: Runner::Candle, kv_dtype: KvDtype::F32, ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_named() {
+        let parse = |name: &str| name.parse::<DeviceChoice>().ok();
+        assert_eq!((parse("cpu"), parse("cuda")), (Some(DeviceChoice::Cpu), Some(DeviceChoice::Cuda(0))));
+        assert_eq!(parse("cuda:3"), Some(DeviceChoice::Cuda(3)));
+        assert!(["", "gpu", "cuda3", "cuda:", "cuda:-1", "cpu:0"].into_iter().all(|name| parse(name).is_none()));
     }
 }

@@ -90,6 +90,20 @@ fn every_family_meets_its_reference_exactly() {
 /// The reference run had rounded its rotary frequencies to bfloat16 (see SOURCE.md). Divisors that undo the
 /// difference show that nothing else stands between the two implementations.
 #[test]
+fn every_family_is_read_from_gguf() {
+    for name in ["llama", "qwen2", "qwen3", "gemma3"] {
+        let network = exact(&format!("gguf/{name}.gguf"));
+        for case in cases(&format!("gguf/{name}.reference.json")) {
+            let found = run(&*network, &case);
+            let difference = largest_difference(&found.last_logits, &case.last_logits);
+            assert!(difference < 1e-4, "{name} {}: {difference}", case.name);
+            assert_eq!(found.argmax_per_position, case.argmax_per_position, "{name} {}", case.name);
+            assert_eq!(found.greedy, case.greedy, "{name} {}", case.name);
+        }
+    }
+}
+
+#[test]
 fn transformers_is_met_once_frequencies_are_rounded_as_it_had_rounded_them() {
     for name in ["mini", "v15"] {
         let mut weights = weights(name);

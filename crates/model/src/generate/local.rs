@@ -3,13 +3,15 @@
 use std::{ops::ControlFlow, time::Instant};
 
 use fontes_core::{
-    Cancel, Error, Generation, GenerationRequest, Generator, Message, ModelIdentity, Result, TokenId, Vocabulary as _,
+    Cancel, DocumentId, Error, Generation, GenerationRequest, Generator, Message, ModelIdentity, Result, TokenId,
+    Vocabulary as _,
 };
 
 use super::run::{Ask, Run};
 use crate::{
     chat::{ChatFormat, ChatOptions, Prompt},
     decoder::Network,
+    prefix::{PrefixCache, PrefixLimits},
     tokenizer::TextTokenizer,
 };
 
@@ -28,6 +30,10 @@ pub struct LocalGenerator {
     pub(super) forbidden: Vec<TokenId>,
     /// Opening and closing token of thoughts, when the model may think.
     pub(super) thinking: Option<(TokenId, TokenId)>,
+    /// What is kept of earlier prompts.
+    pub(super) prefix: Option<PrefixCache>,
+    /// Whether tokens are drafted and verified together.
+    pub(super) drafts: bool,
 }
 
 impl std::fmt::Debug for LocalGenerator {
@@ -56,13 +62,38 @@ impl LocalGenerator {
         let forbidden =
             (0..).take(tokenizer.len()).filter(|&id| tokenizer.token_bytes(id).is_none() && !allowed(&id)).collect();
         let context_length = network.context_length();
-        Ok(Self { network, tokenizer, format, chat, identity, context_length, forbidden, thinking })
+        Ok(Self {
+            network,
+            tokenizer,
+            format,
+            chat,
+            identity,
+            context_length,
+            forbidden,
+            thinking,
+            prefix: None,
+            drafts: false,
+        })
     }
 
     /// Uses at most `tokens` of the network's context, for machines with little memory.
     #[must_use]
     pub fn with_context_limit(mut self, tokens: usize) -> Self {
         self.context_length = self.context_length.min(tokens);
+        self
+    }
+
+    /// Keeps the beginnings of prompts, so that they are not read again. Answers stay the same.
+    #[must_use]
+    pub fn with_prefix_cache(mut self, limits: &PrefixLimits) -> Self {
+        self.prefix = Some(PrefixCache::new(self.identity.sha256, limits));
+        self
+    }
+
+    /// Drafts tokens from the text so far and verifies several in one pass. Answers stay the same.
+    #[must_use]
+    pub fn with_drafts(mut self, drafts: bool) -> Self {
+        self.drafts = drafts;
         self
     }
 
@@ -100,7 +131,7 @@ impl Generator for LocalGenerator {
         cancel: &Cancel,
     ) -> Result<Generation> {
         let began = Instant::now();
-        let GenerationRequest { messages, sampling, max_tokens, stop, mask, attention } = request;
+        let GenerationRequest { messages, sampling, max_tokens, stop, mask, attention, origin } = request;
         let prompt = self.prompt(messages)?;
         if prompt.tokens.len() >= self.context_length {
             let (length, most) = (prompt.tokens.len(), self.context_length);
@@ -108,7 +139,11 @@ impl Generator for LocalGenerator {
             return Err(Error::invalid(message).advise("give fewer passages, or choose a model with a longer context"));
         }
         let budget = max_tokens.min(self.context_length - prompt.tokens.len());
-        let ask = Ask { sampling, stop, attention, prompt, budget, began };
+        let ask = Ask { sampling, stop, attention, origin, prompt, budget, began };
         Run::new(self, ask)?.finish(mask, on_text, cancel)
+    }
+
+    fn forget(&self, documents: &[DocumentId]) -> Result<()> {
+        self.prefix.as_ref().map_or(Ok(()), |cache| cache.forget(documents))
     }
 }

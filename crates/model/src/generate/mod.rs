@@ -12,6 +12,7 @@
 
 mod commentary;
 mod local;
+mod lookahead;
 mod masks;
 mod open;
 mod outlet;

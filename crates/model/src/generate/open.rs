@@ -9,7 +9,8 @@ use super::LocalGenerator;
 use crate::{
     chat::{Builtin, ChatFormat, ChatOptions, Template},
     decoder::{self, OpenOptions},
-    tokenizer::TextTokenizer,
+    prefix::PrefixLimits,
+    tokenizer::{TextTokenizer, begins_by_default},
     weights::{Config, Metadata, TensorSource},
 };
 
@@ -53,6 +54,10 @@ pub struct Options {
     pub now: Option<SystemTime>,
     /// Use at most this much of the network's context.
     pub context_limit: Option<usize>,
+    /// How much to keep of the beginnings of prompts; `None` keeps nothing.
+    pub prefix: Option<PrefixLimits>,
+    /// Draft tokens from the text so far and verify several in one pass.
+    pub drafts: bool,
     /// Name and digest where they are known; computed from the files otherwise, which reads every byte.
     pub identity: Option<ModelIdentity>,
 }
@@ -82,7 +87,10 @@ pub fn open(path: &Path, options: Options) -> Result<LocalGenerator> {
     };
     let network = decoder::load(source, &options.decoder)?;
     let chat = ChatOptions { thinking: options.thinking, now: options.now };
-    let generator = LocalGenerator::new(network, tokenizer, format, chat, identity)?;
+    let mut generator = LocalGenerator::new(network, tokenizer, format, chat, identity)?.with_drafts(options.drafts);
+    if let Some(limits) = &options.prefix {
+        generator = generator.with_prefix_cache(limits);
+    }
     Ok(match options.context_limit {
         Some(limit) => generator.with_context_limit(limit),
         None => generator,
@@ -102,9 +110,8 @@ fn from_gguf(path: &Path, metadata: &Metadata<'_>) -> Result<Parts> {
     let ends: BTreeSet<TokenId> = ["eos", "eot", "eom"].into_iter().filter_map(id).collect();
     set_ends(&mut tokenizer, ends);
     if let Some(begin) = id("bos") {
-        // llama.cpp's default where the key is missing: SentencePiece models begin with it, others do not.
-        let sentence_piece = metadata.string("tokenizer.ggml.model") == Some("llama");
-        let always = metadata.bool("tokenizer.ggml.add_bos_token").unwrap_or(sentence_piece);
+        // llama.cpp's default where the key is missing.
+        let always = metadata.bool("tokenizer.ggml.add_bos_token").unwrap_or_else(|| begins_by_default(metadata));
         tokenizer.set_begin_token(begin, always);
     }
     Ok((tokenizer, metadata.string("tokenizer.chat_template").map(str::to_owned)))

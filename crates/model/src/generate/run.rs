@@ -6,12 +6,13 @@ use std::{
 };
 
 use fontes_core::{
-    Cancel, DecodeStep, Error, FinishReason, Generation, LogitMask, Result, Sampling, TokenAttention, TokenId,
-    TokenUsage, Vocabulary as _,
+    Cancel, DecodeStep, Error, FinishReason, Generation, LogitMask, PromptOrigin, Result, Sampling, TokenAttention,
+    TokenId, TokenUsage, Vocabulary as _,
 };
 
 use super::{
     LocalGenerator,
+    lookahead::Lookahead,
     outlet::Outlet,
     repetition::Repetition,
     sampler::{Sampler, log_sum_exp},
@@ -38,6 +39,7 @@ pub(super) struct Ask<'a> {
     pub(super) sampling: &'a Sampling,
     pub(super) stop: &'a [String],
     pub(super) attention: bool,
+    pub(super) origin: Option<PromptOrigin<'a>>,
     pub(super) prompt: Prompt,
     /// New tokens at most; prompt and budget fit the context.
     pub(super) budget: usize,
@@ -55,6 +57,11 @@ pub(super) struct Run<'a> {
     detokenizer: Detokenizer,
     repetition: Repetition,
     attention: bool,
+    origin: Option<PromptOrigin<'a>>,
+    /// Tokens of the prompt that were not read again.
+    reused: usize,
+    /// Chosen tokens that the session has read, thoughts included.
+    chosen: Vec<TokenId>,
     /// Tokens of the text, without thoughts.
     visible: Vec<TokenId>,
     written: Vec<Written>,
@@ -81,6 +88,9 @@ impl<'a> Run<'a> {
             budget: ask.budget,
             began: ask.began,
             attention: ask.attention,
+            origin: ask.origin,
+            reused: 0,
+            chosen: Vec::new(),
             detokenizer: Detokenizer::default(),
             repetition: Repetition::new(),
             visible: Vec::new(),
@@ -97,32 +107,29 @@ impl<'a> Run<'a> {
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
         cancel: &Cancel,
     ) -> Result<Generation> {
-        let mut session = self.generator.network.session(self.prompt.tokens.len() + self.budget)?;
-        let mut logits = self.prefill(&mut *session, cancel)?;
+        let capacity = self.prompt.tokens.len() + self.budget;
+        let mut session = self.generator.network.session(capacity)?;
+        if let Some(cache) = &self.generator.prefix {
+            self.reused = cache.restore(&self.prompt, self.origin, &mut *session);
+        }
+        let logits = self.prefill(&mut *session, cancel)?;
         let prefill_ms = self.elapsed_ms();
         let mut first_token_ms = None;
-        let finish = loop {
-            let Some(current) = logits.as_deref() else { break FinishReason::Cancelled };
-            if cancel.is_cancelled() {
-                break FinishReason::Cancelled;
-            }
-            if self.offsets.len() >= self.budget {
-                break FinishReason::Length;
-            }
-            let step = self.step(current, &mut mask, &*session)?;
-            first_token_ms.get_or_insert_with(|| self.elapsed_ms());
-            let text = self.outlet.release();
-            if !text.is_empty() && on_text(text).is_break() {
-                break FinishReason::Cancelled;
-            }
-            match step {
-                Step::Ended(reason) => break reason,
-                Step::On(token) if self.offsets.len() < self.budget => {
-                    logits = Some(session.forward(&[token], Logits::Last)?);
-                }
-                Step::On(_) => {}
+        let finish = match logits {
+            None => FinishReason::Cancelled,
+            Some(logits) => {
+                // Attention is recorded for the last token of a pass only: with it, tokens are read one by one.
+                let drafts = self.generator.drafts && !self.attention;
+                let mut ahead = Lookahead::new(&mut *session, capacity, &self.prompt.tokens, logits, drafts);
+                let finish = self.write_text(&mut ahead, &mut mask, on_text, cancel, &mut first_token_ms)?;
+                ahead.drop_rest();
+                finish
             }
         };
+        if let Some(cache) = &self.generator.prefix {
+            let tokens = [&self.prompt.tokens[..], &self.chosen].concat();
+            cache.keep(&self.prompt, &tokens, self.origin, &*session)?;
+        }
         drop(session);
         let rest = self.outlet.finish();
         if !rest.is_empty() {
@@ -133,13 +140,46 @@ impl<'a> Run<'a> {
         Ok(self.record(finish, prefill_ms, first_token_ms.unwrap_or(total_ms), total_ms))
     }
 
+    /// Chooses tokens until the text has ended.
+    fn write_text(
+        &mut self,
+        ahead: &mut Lookahead<'_>,
+        mask: &mut Option<&mut dyn LogitMask>,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+        cancel: &Cancel,
+        first_token_ms: &mut Option<f64>,
+    ) -> Result<FinishReason> {
+        loop {
+            if cancel.is_cancelled() {
+                return Ok(FinishReason::Cancelled);
+            }
+            if self.offsets.len() >= self.budget {
+                return Ok(FinishReason::Length);
+            }
+            let step = self.step(ahead, mask)?;
+            first_token_ms.get_or_insert_with(|| self.elapsed_ms());
+            let text = self.outlet.release();
+            if !text.is_empty() && on_text(text).is_break() {
+                return Ok(FinishReason::Cancelled);
+            }
+            match step {
+                Step::Ended(reason) => return Ok(reason),
+                Step::On(token) if self.offsets.len() < self.budget => {
+                    ahead.choose(token)?;
+                    self.chosen.push(token);
+                }
+                Step::On(_) => {}
+            }
+        }
+    }
+
     fn elapsed_ms(&self) -> f64 {
         self.began.elapsed().as_secs_f64() * 1000.0
     }
 
-    /// Feeds the prompt; the logits after it, or nothing when cancelled.
+    /// Feeds what the session does not hold of the prompt yet; the logits after it, or nothing when cancelled.
     fn prefill(&self, session: &mut dyn Session, cancel: &Cancel) -> Result<Option<Vec<f32>>> {
-        let mut chunks = self.prompt.tokens.chunks(PREFILL_CHUNK).peekable();
+        let mut chunks = self.prompt.tokens[session.len()..].chunks(PREFILL_CHUNK).peekable();
         while let Some(chunk) = chunks.next() {
             if cancel.is_cancelled() {
                 return Ok(None);
@@ -158,7 +198,8 @@ impl<'a> Run<'a> {
     }
 
     /// Chooses one token and adds its text.
-    fn step(&mut self, logits: &[f32], mask: &mut Option<&mut dyn LogitMask>, session: &dyn Session) -> Result<Step> {
+    fn step(&mut self, ahead: &Lookahead<'_>, mask: &mut Option<&mut dyn LogitMask>) -> Result<Step> {
+        let logits = ahead.logits();
         let tokenizer = &self.generator.tokenizer;
         if logits.len() != tokenizer.len() {
             return Err(Error::internal(format!("{} logits for {} ids", logits.len(), tokenizer.len())));
@@ -183,7 +224,7 @@ impl<'a> Run<'a> {
             return Ok(Step::Ended(FinishReason::Stop));
         }
         let logprob = (f64::from(logits[token as usize]) - normaliser) as f32;
-        Ok(self.write(token, logprob, session))
+        Ok(self.write(token, logprob, ahead.session()))
     }
 
     fn write(&mut self, token: TokenId, logprob: f32, session: &dyn Session) -> Step {
@@ -234,7 +275,7 @@ impl<'a> Run<'a> {
             self.written.into_iter().take_while(|token| token.offset.saturating_sub(lead) < text.len()).collect();
         Generation {
             finish,
-            tokens: TokenUsage { prompt: self.prompt.tokens.len(), generated: self.offsets.len() },
+            tokens: TokenUsage { prompt: self.prompt.tokens.len(), generated: self.offsets.len(), reused: self.reused },
             logprobs: kept.iter().map(|token| token.logprob).collect(),
             attention: kept
                 .into_iter()

@@ -127,6 +127,7 @@ fn ask(generator: &LocalGenerator, ask: Ask<'_>) -> Result<Generation> {
             None => None,
         },
         attention: true,
+        origin: None,
     };
     let mut on_text = |text: &str| {
         streamed.push_str(text);
@@ -190,6 +191,7 @@ fn cancelling_ends_within_one_token_and_between_pieces_of_the_prompt() {
         stop: &[],
         mask: None,
         attention: false,
+        origin: None,
     };
     let generation = generator.generate(request(&ask.messages), &mut |_| ControlFlow::Break(()), &Cancel::default());
     let generation = generation.unwrap();
@@ -269,4 +271,63 @@ fn counting_counts_text_only() {
     assert_eq!(says("").count_tokens(""), 0);
     assert!(says("").count_tokens("<|user_end|>") > 1);
     assert_eq!(tokenizer().len(), VOCABULARY);
+}
+
+/// The tiny quantised Apertus with its tokenizer, on the CPU runner.
+fn tiny(options: Options) -> LocalGenerator {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/apertus/gguf/q8_0.gguf");
+    open(&path, options).unwrap()
+}
+
+#[test]
+fn drafts_and_kept_beginnings_change_nothing_but_time() {
+    use crate::prefix::PrefixLimits;
+    let limits = PrefixLimits { memory_bytes: 1 << 30, ..PrefixLimits::default() };
+    let plain = tiny(Options::default());
+    let fast = tiny(Options { drafts: true, prefix: Some(limits), ..Options::default() });
+    let run = |generator: &LocalGenerator, sampling: &Sampling, max_tokens| {
+        let documents = [fontes_core::DocumentId::from_bytes([1; 16])];
+        let passage = Segment { text: "the end of the line, the end of the line. ".repeat(8), passage: Some(0) };
+        let question = Segment { text: "the end of what?".into(), passage: None };
+        let messages = [
+            Message::text(Role::System, "answer the question"),
+            Message { role: Role::User, content: vec![passage, question] },
+        ];
+        let origin = fontes_core::PromptOrigin { scope: Digest::of(b"anna"), documents: &documents };
+        let mut mask = NoCapitals;
+        let request = GenerationRequest {
+            messages: &messages,
+            sampling,
+            max_tokens,
+            stop: &[],
+            mask: Some(&mut mask),
+            attention: false,
+            origin: Some(origin),
+        };
+        generator.generate(request, &mut |_| ControlFlow::Continue(()), &Cancel::default()).unwrap()
+    };
+    let mut reused = 0;
+    for (seed, temperature) in [(0, 0.0), (1, 0.7), (2, 0.7), (3, 1.5)] {
+        let sampling = Sampling { temperature, seed, ..Sampling::default() };
+        for max_tokens in [1, 7, 60] {
+            let (slow, quick) = (run(&plain, &sampling, max_tokens), run(&fast, &sampling, max_tokens));
+            assert_eq!((&slow.text, &slow.logprobs, slow.finish), (&quick.text, &quick.logprobs, quick.finish));
+            assert_eq!(slow.tokens.reused, 0);
+            reused = quick.tokens.reused;
+        }
+    }
+    assert!(reused > 64, "{reused}");
+}
+
+/// Forbids tokens with capital letters: a mask that looks at every token.
+struct NoCapitals;
+
+impl LogitMask for NoCapitals {
+    fn apply(&mut self, step: &fontes_core::DecodeStep<'_>, logits: &mut [f32]) {
+        for (id, logit) in (0..).zip(logits) {
+            if step.vocabulary.token_bytes(id).is_some_and(|bytes| bytes.iter().any(u8::is_ascii_uppercase)) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+    }
 }

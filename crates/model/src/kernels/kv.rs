@@ -18,8 +18,8 @@ use half::f16;
 
 use super::{arena::Arena, attention::MAX_HEAD_DIM, pool::ThreadPool};
 
-/// Positions whose keys are interleaved.
-pub(super) const KEY_TILE: usize = 16;
+/// Positions whose keys are interleaved. Copies of a cache hold whole multiples of it.
+pub const KEY_TILE: usize = 16;
 
 /// Keys and values of every layer for one sequence.
 pub struct KvCache {
@@ -80,6 +80,52 @@ impl KvCache {
         self.dim
     }
 
+    /// Bytes of a copy of `positions` positions.
+    pub fn copy_bytes(&self, positions: usize) -> usize {
+        self.layers.len() * 2 * self.heads * self.padded * 2 * positions
+    }
+
+    /// Copies what is stored of `positions`, whole tiles of [`KEY_TILE`], for a cache of the same shape.
+    ///
+    /// # Panics
+    /// When the positions are not whole tiles inside the capacity: a defect of the caller.
+    pub fn copy_out(&self, positions: Range<usize>) -> Vec<u8> {
+        let part = self.head_part(&positions);
+        let mut copy = Vec::with_capacity(self.copy_bytes(positions.len()));
+        for side in self.layers.iter().flatten() {
+            for head in self.arena.bytes(side).chunks_exact(self.head_bytes()) {
+                copy.extend_from_slice(&head[part.clone()]);
+            }
+        }
+        copy
+    }
+
+    /// Stores a copy at `positions`, whole tiles. Says whether the copy has the right length; if not, nothing happens.
+    ///
+    /// # Panics
+    /// As [`KvCache::copy_out`].
+    pub fn copy_in(&mut self, positions: Range<usize>, copy: &[u8]) -> bool {
+        let part = self.head_part(&positions);
+        if copy.len() != self.copy_bytes(positions.len()) {
+            return false;
+        }
+        let head_bytes = self.head_bytes();
+        let mut pieces = copy.chunks_exact(part.len().max(1));
+        for side in self.layers.iter().flatten() {
+            for (head, piece) in self.arena.bytes_mut(side).chunks_exact_mut(head_bytes).zip(&mut pieces) {
+                head[part.clone()].copy_from_slice(piece);
+            }
+        }
+        true
+    }
+
+    /// Where whole tiles lie within a head: keys and values of as many positions take as many bytes.
+    fn head_part(&self, positions: &Range<usize>) -> Range<usize> {
+        let whole = positions.start.is_multiple_of(KEY_TILE) && positions.end.is_multiple_of(KEY_TILE);
+        assert!(whole && positions.end <= self.capacity, "no whole tiles of the cache");
+        positions.start * self.padded * 2..positions.end * self.padded * 2
+    }
+
     fn head_bytes(&self) -> usize {
         self.padded * self.capacity * 2
     }
@@ -124,4 +170,34 @@ impl KvCache {
 /// Heads per turn: a few rows are not worth waking the other threads for.
 fn grain(rows: usize, heads: usize) -> usize {
     if rows < 8 { heads } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize, seed: usize) -> Vec<f32> {
+        (0..count).map(|at| ((at * 37 + seed) % 101) as f32).collect()
+    }
+
+    #[test]
+    fn copies_hold_what_was_written_there_and_nothing_else() {
+        let pool = ThreadPool::shared(1);
+        let (layers, heads, dim) = (2, 3, 20);
+        let mut full = KvCache::new(layers, heads, dim, 64).unwrap();
+        for layer in 0..layers {
+            let rows = numbers(50 * heads * dim, layer);
+            full.write(&pool, layer, 0, &rows, &numbers(rows.len(), 7 + layer));
+        }
+        // Another capacity: tiles of the same positions lie elsewhere.
+        let mut other = KvCache::new(layers, heads, dim, 40).unwrap();
+        assert!(other.copy_in(0..16, &full.copy_out(0..16)));
+        assert!(other.copy_in(16..48, &full.copy_out(16..48)));
+        let bytes = 48 * 32 * 2;
+        for (layer, head) in (0..layers).flat_map(|layer| (0..heads).map(move |head| (layer, head))) {
+            let (copied, source) = (other.head(layer, head), full.head(layer, head));
+            assert!(copied.keys[..bytes] == source.keys[..bytes] && copied.values[..bytes] == source.values[..bytes]);
+        }
+        assert!(!other.copy_in(0..16, &full.copy_out(0..32)), "a copy of another length is refused");
+    }
 }

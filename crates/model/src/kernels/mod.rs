@@ -37,7 +37,7 @@ pub use attention::{Attend, Attention, MAX_HEAD_DIM, attend};
 pub use elementwise::{Activation, RotaryLayout, activate, rms_norm, rms_norm_in_place, rotate};
 pub use isa::Isa;
 pub(crate) use isa::Kernel;
-pub use kv::KvCache;
+pub use kv::{KEY_TILE, KvCache};
 pub(crate) use lanes::Lanes;
 pub use matmul::{Output, PackError, PackedMatrix, Product, multiply};
 pub use pool::ThreadPool;

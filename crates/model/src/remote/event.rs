@@ -81,7 +81,9 @@ fn parse(data: &[u8]) -> Result<Vec<Event>, RemoteError> {
     }
     let count = |name: &str| chunk["usage"][name].as_u64().and_then(|count| usize::try_from(count).ok());
     if let (Some(prompt), Some(generated)) = (count("prompt_tokens"), count("completion_tokens")) {
-        events.push(Event::Usage(TokenUsage { prompt, generated }));
+        let cached = &chunk["usage"]["prompt_tokens_details"]["cached_tokens"];
+        let reused = cached.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+        events.push(Event::Usage(TokenUsage { prompt, generated, reused }));
     }
     Ok(events)
 }
@@ -109,9 +111,10 @@ mod tests {
         let stream = ": ping\n\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n\
             data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"logprobs\":{\"content\":[{\"logprob\":-0.5}]}}]}\r\n\n\
             data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\n\
-            data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
+            data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1,\
+            \"prompt_tokens_details\":{\"cached_tokens\":2}}}\n\ndata: [DONE]\n\n";
         let Ok(events) = all(stream) else { panic!("no events") };
-        let usage = TokenUsage { prompt: 3, generated: 1 };
+        let usage = TokenUsage { prompt: 3, generated: 1, reused: 2 };
         let text = Event::Text { text: "Hi".into(), logprobs: vec![-0.5] };
         assert_eq!(events, [text, Event::Finish(FinishReason::Length), Event::Usage(usage), Event::Done]);
     }

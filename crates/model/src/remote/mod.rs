@@ -256,6 +256,7 @@ impl Generator for RemoteGenerator {
         let estimate = TokenUsage {
             prompt: request.messages.iter().flat_map(|m| &m.content).map(|s| self.count_tokens(&s.text)).sum(),
             generated: answer.offsets.len(),
+            reused: 0,
         };
         let (total_ms, text) = (elapsed(), answer.outlet.into_text());
         let first_token_ms = first_ms.unwrap_or(total_ms);

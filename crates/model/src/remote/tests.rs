@@ -92,6 +92,7 @@ fn ask_with(options: RemoteOptions, cancel: &Cancel, stop_at: Option<&str>) -> (
         max_tokens: 50,
         stop: &stop,
         mask: None,
+        origin: None,
         attention: false,
     };
     let mut streamed = String::new();

@@ -22,6 +22,64 @@ const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{
 /// Words split where small letters turn to capitals: Mistral Nemo and Apertus.
 const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+/// Llama 4 and GPT-4o: as Mistral Nemo, with contractions kept at their word and up to three digits together.
+const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// What is cut out, one rule after the other, where a file names no rule.
+const UNNAMED: [&str; 4] = [
+    r"[\p{P}\$\+<=>\^~\|]+",
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)",
+    r"\p{N}+",
+    r"[0-9][0-9][0-9]",
+];
+
+/// How words are cut out of text, by the name of the rule.
+struct Rule {
+    pre_tokenizer: Value,
+    /// A word that is a piece by itself is not put together from merges.
+    ignore_merges: bool,
+    normalizer: Value,
+    /// Prompts begin with the token for it unless the file says otherwise.
+    begins: bool,
+}
+
+impl Rule {
+    /// Finds a rule of byte-level vocabularies.
+    fn named(name: &str) -> Option<Self> {
+        let plain =
+            |pre_tokenizer| Self { pre_tokenizer, ignore_merges: false, normalizer: Value::Null, begins: false };
+        Some(match name {
+            "tekken" => Self { ignore_merges: true, begins: true, ..plain(split(&[TEKKEN])) },
+            "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2" => {
+                Self { ignore_merges: true, begins: true, ..plain(split(&[LLAMA3])) }
+            }
+            "dbrx" | "smaug-bpe" | "chatglm-bpe" | "glm4" => plain(split(&[LLAMA3])),
+            "qwen2" | "deepseek-r1-qwen" | "stablelm2" | "megrez" | "hunyuan" => {
+                // The checkpoints' own tokenizers compose characters first; llama.cpp does not.
+                Self { normalizer: json!({"type": "NFC"}), ..plain(split(&[QWEN2])) }
+            }
+            "gpt-4o" | "llama4" => plain(split(&[GPT4O])),
+            "smollm" | "smollm2" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" | "minerva-7b" => {
+                plain(smollm())
+            }
+            "gpt-2" | "gpt2" | "phi-2" | "mpt" | "olmo" | "jais" | "trillion" | "exaone4" | "roberta-bpe" => {
+                plain(byte_spelling(true))
+            }
+            "default" => plain(split(&UNNAMED)),
+            _ => return None,
+        })
+    }
+}
+
+/// Whether prompts begin with the token for it where the file does not say.
+pub(crate) fn begins_by_default(metadata: &Metadata<'_>) -> bool {
+    let name = metadata.string("tokenizer.ggml.pre").unwrap_or("default");
+    match metadata.string("tokenizer.ggml.model") {
+        Some("llama") => true,
+        Some("gpt2") => Rule::named(name).is_some_and(|rule| rule.begins),
+        _ => false,
+    }
+}
+
 /// Rebuilds the definition.
 pub(super) fn tokenizer_json(metadata: &Metadata<'_>) -> Result<Value, TokenizerError> {
     let model = metadata.string("tokenizer.ggml.model").ok_or_else(|| missing("model"))?;
@@ -59,23 +117,17 @@ fn added_tokens(tokens: &[&str], types: &[i64]) -> Value {
 fn byte_level(metadata: &Metadata<'_>, tokens: &[&str], added: Value) -> Result<Value, TokenizerError> {
     let merges = metadata.strings("tokenizer.ggml.merges").ok_or_else(|| missing("merges"))?;
     let name = metadata.string("tokenizer.ggml.pre").unwrap_or("default");
-    let (rule, ignore_merges, normalizer) = match name {
-        "tekken" => (split(TEKKEN), true, Value::Null),
-        "qwen2" | "deepseek-r1-qwen" => (split(QWEN2), false, json!({"type": "NFC"})),
-        "llama-bpe" | "llama3" | "llama-v3" => (split(LLAMA3), true, Value::Null),
-        "smollm" | "smollm2" => (smollm(), false, Value::Null),
-        "default" | "gpt-2" | "gpt2" => (gpt2_words(), false, Value::Null),
-        other => return Err(TokenizerError::Unsupported { kind: format!("gpt2 with pre-tokenizer {other}") }),
-    };
+    let rule = Rule::named(name)
+        .ok_or_else(|| TokenizerError::Unsupported { kind: format!("gpt2 with pre-tokenizer {name}") })?;
     let vocabulary: serde_json::Map<String, Value> =
         tokens.iter().enumerate().map(|(id, token)| ((*token).to_owned(), json!(id))).collect();
     Ok(json!({
         "version": "1.0",
         "added_tokens": added,
-        "normalizer": normalizer,
-        "pre_tokenizer": rule,
+        "normalizer": rule.normalizer,
+        "pre_tokenizer": rule.pre_tokenizer,
         "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
-        "model": {"type": "BPE", "ignore_merges": ignore_merges, "vocab": vocabulary, "merges": merges},
+        "model": {"type": "BPE", "ignore_merges": rule.ignore_merges, "vocab": vocabulary, "merges": merges},
     }))
 }
 
@@ -83,19 +135,16 @@ fn byte_spelling(use_regex: bool) -> Value {
     json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex})
 }
 
-fn split(regex: &str) -> Value {
-    json!({"type": "Sequence", "pretokenizers": [
-        {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false},
-        byte_spelling(false),
-    ]})
+/// One cut after the other, then bytes as characters.
+fn split(regexes: &[&str]) -> Value {
+    let cut =
+        |regex: &&str| json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false});
+    let steps: Vec<Value> = regexes.iter().map(cut).chain([byte_spelling(false)]).collect();
+    json!({"type": "Sequence", "pretokenizers": steps})
 }
 
 fn smollm() -> Value {
     json!({"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true}, byte_spelling(true)]})
-}
-
-fn gpt2_words() -> Value {
-    byte_spelling(true)
 }
 
 /// SentencePiece BPE as Llama 2, Mistral and Gemma use it. llama.cpp joins, again and again, the adjacent pair

@@ -27,6 +27,7 @@ use fontes_core::{TokenId, Vocabulary};
 use tokenizers::Tokenizer;
 
 pub use error::TokenizerError;
+pub(crate) use gguf::begins_by_default;
 pub(crate) use gguf_export::GgufVocabulary;
 pub use stream::Detokenizer;
 
@@ -132,6 +133,11 @@ impl TextTokenizer {
     /// The text of a control token, by its id.
     pub fn control_text(&self, id: TokenId) -> Option<&str> {
         self.controls.iter().find(|(_, control)| control.id == id).map(|(text, _)| text.as_str())
+    }
+
+    /// What text becomes that the vocabulary cannot spell: the one special id that text can yield.
+    pub fn unknown(&self) -> Option<TokenId> {
+        self.unknown
     }
 
     /// All control tokens: text and id, sorted by text.

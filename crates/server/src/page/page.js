@@ -4,22 +4,22 @@
 
 const TEXTS = {
   en: { tagline: "Ask your documents. Every sentence names its source.", question: "Question", ask: "Ask", stop: "Stop",
-        answer: "Answer", sources: "Sources", close: "Close", page: "page", pages: "pages", searching: "Searching …",
+        answer: "Answer", sources: "Sources", close: "Close", page: "page", pages: "pages", searching: "Searching …", reading: "Quoted while the model reads …",
         writing: "Writing …", abstained: "The sources do not say. The closest passages are below.",
         extractive: "Quoted from the sources; no language model is installed.", stopped: "Stopped.",
         failed: "That did not work", open: "Open source", unsupported: "not supported by the sources" },
   de: { tagline: "Fragen Sie Ihre Dokumente. Jeder Satz nennt seine Quelle.", question: "Frage", ask: "Fragen", stop: "Anhalten",
-        answer: "Antwort", sources: "Quellen", close: "Schliessen", page: "Seite", pages: "Seiten", searching: "Suche …",
+        answer: "Antwort", sources: "Quellen", close: "Schliessen", page: "Seite", pages: "Seiten", searching: "Suche …", reading: "Zitiert, während das Modell liest …",
         writing: "Antwort entsteht …", abstained: "Die Quellen sagen dazu nichts. Die nächstliegenden Stellen stehen unten.",
         extractive: "Wörtlich aus den Quellen; kein Sprachmodell ist installiert.", stopped: "Angehalten.",
         failed: "Das hat nicht geklappt", open: "Quelle öffnen", unsupported: "durch die Quellen nicht gestützt" },
   fr: { tagline: "Interrogez vos documents. Chaque phrase cite sa source.", question: "Question", ask: "Demander", stop: "Arrêter",
-        answer: "Réponse", sources: "Sources", close: "Fermer", page: "page", pages: "pages", searching: "Recherche …",
+        answer: "Réponse", sources: "Sources", close: "Fermer", page: "page", pages: "pages", searching: "Recherche …", reading: "Cité pendant que le modèle lit …",
         writing: "Rédaction …", abstained: "Les sources n’en disent rien. Les passages les plus proches suivent.",
         extractive: "Cité mot pour mot ; aucun modèle de langue n’est installé.", stopped: "Arrêté.",
         failed: "Cela n’a pas fonctionné", open: "Ouvrir la source", unsupported: "non étayé par les sources" },
   it: { tagline: "Interroghi i Suoi documenti. Ogni frase indica la fonte.", question: "Domanda", ask: "Chiedere", stop: "Fermare",
-        answer: "Risposta", sources: "Fonti", close: "Chiudere", page: "pagina", pages: "pagine", searching: "Ricerca …",
+        answer: "Risposta", sources: "Fonti", close: "Chiudere", page: "pagina", pages: "pagine", searching: "Ricerca …", reading: "Citato mentre il modello legge …",
         writing: "Risposta in corso …", abstained: "Le fonti non lo dicono. Seguono i passaggi più vicini.",
         extractive: "Citato testualmente; nessun modello linguistico è installato.", stopped: "Fermato.",
         failed: "Non ha funzionato", open: "Aprire la fonte", unsupported: "non sostenuto dalle fonti" },
@@ -135,12 +135,23 @@ function receive(block) {
   if (data.length === 0) return;
   const content = JSON.parse(data.join("\n"));
   if (name === "passages") showPassages(content.passages);
+  else if (name === "preview") showPreview(content.sentences);
   else if (name === "delta") showDelta(content.text);
   else if (name === "answer") showAnswer(content);
   else if (name === "error") throw new Error(content.error.message);
 }
 
+// What the sources say word for word, until the model has read them.
+function showPreview(quoted) {
+  if (quoted.length === 0) return;
+  byId("answer").hidden = false;
+  byId("sentences").replaceChildren(element("span", { className: "preview" }, quoted.map((one) => `“${one.text}”`).join(" ")));
+  state(say("reading"));
+}
+
 function showDelta(text) {
+  const preview = byId("sentences").querySelector(".preview");
+  if (preview) preview.remove();
   byId("answer").hidden = false;
   state(say("writing"));
   byId("sentences").append(text);

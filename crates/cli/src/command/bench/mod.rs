@@ -14,7 +14,7 @@ use fontes_model::decoder::{self, Logits};
 use fontes_retrieval::Searcher;
 use serde_json::{Value, json};
 
-use super::ingest;
+use super::{bench_rag, ingest};
 use crate::{
     args::{Bench, RunnerChoice},
     config::Config,
@@ -39,6 +39,9 @@ pub fn run(config: &Config, voice: Voice, command: &Bench) -> anyhow::Result<Out
         Bench::Search { queries, .. } => search(config, queries.as_deref().unwrap_or(Path::new("/dev/stdin")))?,
         Bench::Generate { model, prompt, generate, runner } => {
             generation(config, model.as_deref(), *prompt, *generate, *runner)?
+        }
+        Bench::Rag { questions, model, max_tokens, limit } => {
+            bench_rag::run(config, voice, model.as_deref(), &bench_rag::read(questions, *limit)?, *max_tokens)?
         }
         Bench::Ingest { dir } => ingestion(config, voice, dir)?,
     };
@@ -140,7 +143,7 @@ fn latencies(config: &Config, searcher: &Searcher, queries: &[impl AsRef<str>]) 
 }
 
 /// The nearest-rank quantile.
-fn quantile(values: &mut [f64], share: f64) -> f64 {
+pub fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let rank = (share * values.len() as f64).ceil() as usize;
     values.get(rank.saturating_sub(1)).copied().unwrap_or_default()
@@ -163,7 +166,11 @@ fn generation(
         }
     };
     let begin = Instant::now();
-    let options = decoder::OpenOptions { runner: runner.into(), ..decoder::OpenOptions::default() };
+    let options = decoder::OpenOptions {
+        runner: runner.into(),
+        max_memory: wiring::memory_limit(config),
+        ..decoder::OpenOptions::default()
+    };
     let network = decoder::open(&path, &options)?;
     let load = begin.elapsed().as_secs_f64();
     let ids: Vec<u32> = (0..prompt.max(1)).map(|at| 1_000 + (at * 7_919 % 20_000) as u32).collect();

@@ -28,6 +28,30 @@ impl LayerCache {
         self.values.slice_set(&values.to_dtype(dtype)?.contiguous()?, 1, start)
     }
 
+    /// Appends keys and values at `positions`, `[2, kv_heads, positions, head_dim]` in the cache's own type.
+    pub(super) fn copy_out(&self, positions: &Range<usize>, copy: &mut Vec<u8>) -> Result<()> {
+        for tensor in [&self.keys, &self.values] {
+            let part = tensor.narrow(1, positions.start, positions.len())?.contiguous()?.flatten_all()?;
+            match part.dtype() {
+                DType::F16 => copy.extend(part.to_vec1::<half::f16>()?.into_iter().flat_map(half::f16::to_le_bytes)),
+                _ => copy.extend(part.to_vec1::<f32>()?.into_iter().flat_map(f32::to_le_bytes)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores what [`LayerCache::copy_out`] gave for as many positions.
+    pub(super) fn copy_in(&self, positions: &Range<usize>, copy: &[u8]) -> Result<()> {
+        let (heads, _, width) = self.keys.dims3()?;
+        let (keys, values) = copy.split_at(copy.len() / 2);
+        for (tensor, bytes) in [(&self.keys, keys), (&self.values, values)] {
+            let shape = [heads, positions.len(), width];
+            let part = Tensor::from_raw_buffer(bytes, tensor.dtype(), &shape, tensor.device())?;
+            tensor.slice_set(&part, 1, positions.start)?;
+        }
+        Ok(())
+    }
+
     /// Positions `range` of keys and values as `f32`; a view when the cache is `f32`.
     fn read(&self, range: &Range<usize>) -> Result<(Tensor, Tensor)> {
         let part = |tensor: &Tensor| tensor.narrow(1, range.start, range.len())?.to_dtype(DType::F32);

@@ -18,13 +18,14 @@ use fontes_core::Result;
 use self::{
     layer::{Layer, norm_weight},
     linear::Linear,
-    session::CandleSession,
+    session::CandleEngine,
 };
 use super::{
     DecoderError, DecoderWeights, Network, Role, Session,
     config::DecoderConfig,
     memory::MemoryBudget,
     options::{DeviceChoice, OpenOptions},
+    sequence::Sequence,
 };
 use crate::weights::row_floats;
 
@@ -96,6 +97,6 @@ impl Network for CandleNetwork {
     }
 
     fn session(&self, capacity: usize) -> Result<Box<dyn Session + '_>> {
-        Ok(Box::new(CandleSession::new(self, capacity)?))
+        Ok(Box::new(Sequence::new(self.config(), capacity, || CandleEngine::new(self, capacity))?))
     }
 }

@@ -1,62 +1,68 @@
-//! One sequence under way on the candle runner.
+//! The candle runner's part of a session.
 
 use std::{collections::BTreeMap, ops::Range};
 
 use candle_core::Tensor;
-use fontes_core::{Result, TokenId};
+use fontes_core::TokenId;
 
 use super::{
     CandleNetwork,
     attention::{Attended, LayerCache, MAX_SCORES, Plan, Rotation},
     layer::{Pass, rms_norm},
 };
-use crate::decoder::{DecoderError, Logits, Session};
+use crate::decoder::{DecoderError, sequence::Engine};
 
-/// Tokens per pass of a long prompt. Activations of a pass stay below a few hundred MiB at 8B widths, and
-/// matrix products are no faster with more rows.
-const CHUNK: usize = 512;
-
-pub(super) struct CandleSession<'a> {
+/// Keys and values of one sequence.
+pub(super) struct CandleEngine<'a> {
     network: &'a CandleNetwork,
     caches: Vec<LayerCache>,
-    capacity: usize,
-    len: usize,
-    observed: Vec<Range<usize>>,
-    attention: Vec<Vec<f32>>,
 }
 
-impl<'a> CandleSession<'a> {
+impl<'a> CandleEngine<'a> {
     pub(super) fn new(network: &'a CandleNetwork, capacity: usize) -> Result<Self, DecoderError> {
         let config = network.config();
-        if capacity > config.context_length {
-            return Err(DecoderError::TooLong { tokens: capacity, what: "context", limit: config.context_length });
-        }
         network.budget.admit(capacity)?;
         // A cache of no positions cannot be a tensor; one position costs nothing.
         let cache = |_| LayerCache::new(config, capacity.max(1), network.kv_dtype, &network.device);
         let caches = (0..config.layers).map(cache).collect::<candle_core::Result<_>>()?;
-        Ok(Self { network, caches, capacity, len: 0, observed: Vec::new(), attention: Vec::new() })
+        Ok(Self { network, caches })
     }
 
-    fn check(&self, tokens: &[TokenId]) -> Result<(), DecoderError> {
-        let rows = self.network.config().input_rows;
-        if let Some(&id) = tokens.iter().find(|&&id| id as usize >= rows) {
-            return Err(DecoderError::UnknownToken { id, rows });
-        }
-        let total = self.len + tokens.len();
-        if total > self.capacity {
-            return Err(DecoderError::TooLong { tokens: total, what: "session", limit: self.capacity });
-        }
-        Ok(())
+    fn logits(&self, hidden: &Tensor) -> Result<Vec<f32>, DecoderError> {
+        let config = self.network.config();
+        let normed = rms_norm(hidden, &self.network.output_norm, config.norm_eps)?;
+        Ok(self.network.output.forward(&normed)?.flatten_all()?.to_vec1()?)
     }
+}
 
-    /// Runs at most [`CHUNK`] tokens and returns the hidden states `[tokens, hidden]` of the last layer.
-    fn pass(&mut self, tokens: &[TokenId]) -> Result<Tensor, DecoderError> {
+/// Attention mass of one layer's last row on each observed range.
+fn mass(attended: &Attended, observed: &[Range<usize>]) -> Vec<f32> {
+    let share = |range: &Range<usize>| {
+        let clip = |position: usize| position.saturating_sub(attended.first).min(attended.last_row.len());
+        attended.last_row[clip(range.start)..clip(range.end.max(range.start))].iter().sum()
+    };
+    observed.iter().map(share).collect()
+}
+
+impl Engine for CandleEngine<'_> {
+    /// Activations of a pass stay below a few hundred MiB at 8B widths, and matrix products are no faster with more rows.
+    const CHUNK: usize = 512;
+
+    const COPY_UNIT: usize = 1;
+
+    fn pass(
+        &mut self,
+        start: usize,
+        tokens: &[TokenId],
+        keep: usize,
+        observed: &[Range<usize>],
+        logits: &mut Vec<f32>,
+    ) -> Result<Vec<Vec<f32>>, DecoderError> {
         let network = self.network;
         let (config, device) = (network.config(), &network.device);
-        let (start, end) = (self.len, self.len + tokens.len());
-        let global = Rotation::new(&config.rope, start..end, device)?;
-        let local = config.local_rope.as_ref().map(|rope| Rotation::new(rope, start..end, device)).transpose()?;
+        let positions = start..start + tokens.len();
+        let global = Rotation::new(&config.rope, positions.clone(), device)?;
+        let local = config.local_rope.as_ref().map(|rope| Rotation::new(rope, positions, device)).transpose()?;
         let mut plans = BTreeMap::new();
         for &window in &config.windows {
             if let std::collections::btree_map::Entry::Vacant(entry) = plans.entry(window) {
@@ -64,80 +70,45 @@ impl<'a> CandleSession<'a> {
             }
         }
         let mut x = network.embed(tokens)?;
-        let mut rows = Vec::new();
+        let mut masses = Vec::new();
         for (number, (layer, cache)) in network.layers.iter().zip(&self.caches).enumerate() {
             let window = config.windows[number];
             let rotation = local.as_ref().filter(|_| window.is_some()).unwrap_or(&global);
-            let observe = !self.observed.is_empty();
+            let observe = !observed.is_empty();
             let pass = Pass { config, rotation, plan: &plans[&window], cache, start, observe };
             let (next, attended) = layer.forward(&x, &pass)?;
             if observe {
-                rows.push(self.mass(&attended));
+                masses.push(mass(&attended, observed));
             }
             x = next;
         }
-        self.len = end;
-        self.attention = crate::decoder::by_layer_group(&rows);
-        Ok(x)
-    }
-
-    /// Attention mass of one layer's last row on each observed range.
-    fn mass(&self, attended: &Attended) -> Vec<f32> {
-        let share = |range: &Range<usize>| {
-            let clip = |position: usize| position.saturating_sub(attended.first).min(attended.last_row.len());
-            attended.last_row[clip(range.start)..clip(range.end.max(range.start))].iter().sum()
-        };
-        self.observed.iter().map(share).collect()
-    }
-
-    fn logits(&self, hidden: &Tensor) -> Result<Vec<f32>, DecoderError> {
-        let config = self.network.config();
-        let normed = rms_norm(hidden, &self.network.output_norm, config.norm_eps)?;
-        let logits: Vec<f32> = self.network.output.forward(&normed)?.flatten_all()?.to_vec1()?;
-        if logits.iter().all(|logit| logit.is_finite()) { Ok(logits) } else { Err(DecoderError::NotFinite) }
-    }
-
-    fn run(&mut self, tokens: &[TokenId], logits: Logits) -> Result<Vec<f32>, DecoderError> {
-        self.check(tokens)?;
-        let mut collected = Vec::new();
-        let mut rest = tokens.len();
-        for chunk in tokens.chunks(CHUNK) {
-            let hidden = self.pass(chunk)?;
-            rest -= chunk.len();
-            match logits {
-                Logits::All => collected.extend(self.logits(&hidden)?),
-                Logits::Last if rest == 0 => collected = self.logits(&hidden.narrow(0, chunk.len() - 1, 1)?)?,
-                Logits::Last | Logits::None => {}
-            }
+        if keep > 0 {
+            logits.extend(self.logits(&x.narrow(0, tokens.len() - keep, keep)?)?);
         }
-        Ok(collected)
-    }
-}
-
-impl Session for CandleSession<'_> {
-    fn len(&self) -> usize {
-        self.len
+        Ok(masses)
     }
 
-    fn forward(&mut self, tokens: &[TokenId], logits: Logits) -> Result<Vec<f32>> {
-        let before = self.len;
-        self.run(tokens, logits).map_err(|error| {
-            // What was half read is forgotten: the caller may go on from where it was.
-            self.len = before;
-            error.into()
-        })
+    fn copy_out(&self, positions: Range<usize>) -> Result<Vec<u8>, DecoderError> {
+        let mut copy = Vec::new();
+        for cache in &self.caches {
+            cache.copy_out(&positions, &mut copy)?;
+        }
+        Ok(copy)
     }
 
-    fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
+    fn copy_in(&mut self, positions: Range<usize>, copy: &[u8]) -> Result<bool, DecoderError> {
+        let layer_bytes = self.copy_unit_bytes() / self.caches.len().max(1) * positions.len();
+        if copy.len() != layer_bytes * self.caches.len() {
+            return Ok(false);
+        }
+        for (cache, copy) in self.caches.iter().zip(copy.chunks_exact(layer_bytes.max(1))) {
+            cache.copy_in(&positions, copy)?;
+        }
+        Ok(true)
     }
 
-    fn observe(&mut self, ranges: &[Range<usize>]) {
-        self.observed = ranges.to_vec();
-        self.attention.clear();
-    }
-
-    fn attention(&self) -> Vec<Vec<f32>> {
-        self.attention.clone()
+    fn copy_unit_bytes(&self) -> usize {
+        let config = self.network.config();
+        self.caches.len() * 2 * config.kv_heads * config.head_dim * self.network.kv_dtype.size_in_bytes()
     }
 }

@@ -19,11 +19,13 @@ use fontes_core::Result;
 
 use self::{
     layer::{Layer, is_matrix},
-    session::CpuSession,
+    session::CpuEngine,
 };
 use super::{
     DecoderError, DecoderWeights, Network, Role, Session,
     config::{DecoderConfig, Pairing},
+    memory::{usual_session, what_fits},
+    sequence::Sequence,
 };
 use crate::{
     kernels::{Arena, Isa, MAX_HEAD_DIM, PackError, PackedMatrix, RotaryLayout, ThreadPool},
@@ -80,7 +82,12 @@ impl CpuNetwork {
             let view = weights.tensor(role)?;
             total = total.saturating_add(PackedMatrix::footprint(view.dtype, view.shape[0], view.shape[1]));
         }
-        admit(&options, total as u64, "a smaller or more strongly quantised model would fit")?;
+        let session = usual_session(weights.config(), 2);
+        let needed = session.saturating_add(total as u64);
+        if let Some(available) = options.max_memory.filter(|&available| needed > available) {
+            let fits = what_fits(&weights, session, available)?;
+            return Err(DecoderError::TooLittleMemory { needed, available, fits });
+        }
         let out_of_memory = |_| too_little(total as u64, options.max_memory, "free memory first");
         let mut arena = Arena::new(total).map_err(out_of_memory)?;
         let mut loader = Loader { weights: &weights, pool: &options.pool, arena: &mut arena };
@@ -169,7 +176,7 @@ impl Network for CpuNetwork {
     }
 
     fn session(&self, capacity: usize) -> Result<Box<dyn Session + '_>> {
-        Ok(Box::new(CpuSession::new(self, capacity)?))
+        Ok(Box::new(Sequence::new(self.config(), capacity, || CpuEngine::new(self, capacity))?))
     }
 }
 

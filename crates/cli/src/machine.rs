@@ -1,0 +1,42 @@
+//! What this machine has to give.
+
+use std::fs;
+
+/// Bytes of memory that this process may still take, where the system tells: what Linux calls available, or what the
+/// process's control group leaves, whichever is less.
+pub fn available_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let machine = line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024;
+    Some(group_memory("/sys/fs/cgroup").map_or(machine, |group| group.min(machine)))
+}
+
+/// What the control group mounted at `root` (cgroup v2) leaves; nothing where it sets no limit.
+fn group_memory(root: &str) -> Option<u64> {
+    let number = |name: &str| fs::read_to_string(format!("{root}/{name}")).ok()?.trim().parse::<u64>().ok();
+    let limit = number("memory.max")?;
+    // Pages of files are counted, too, and given back when they are needed.
+    let files = fs::read_to_string(format!("{root}/memory.stat")).unwrap_or_default();
+    let files = files.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse::<u64>().ok());
+    let used = number("memory.current")?.saturating_sub(files.unwrap_or(0));
+    Some(limit.saturating_sub(used))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_leaves_what_it_has_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_str().unwrap();
+        assert_eq!(group_memory(root), None);
+        fs::write(folder.path().join("memory.max"), "max\n").unwrap();
+        assert_eq!(group_memory(root), None, "no limit");
+        fs::write(folder.path().join("memory.max"), "1000\n").unwrap();
+        fs::write(folder.path().join("memory.current"), "700\n").unwrap();
+        assert_eq!(group_memory(root), Some(300));
+        fs::write(folder.path().join("memory.stat"), "anon 1\ninactive_file 200\n").unwrap();
+        assert_eq!(group_memory(root), Some(500));
+    }
+}
