@@ -526,6 +526,9 @@ pub enum Bench {
         runner: RunnerChoice,
     },
     /// Time to the first token and to the end of answers: plain, with drafts, with kept beginnings, with both
+    #[command(
+        after_help = "Examples:\n  fontes bench rag questions.txt\n  fontes bench rag ingest/questions.jsonl --limit 5 --json"
+    )]
     Rag {
         /// File with one question a line, or JSON Lines with a `question` each
         questions: PathBuf,
