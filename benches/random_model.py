@@ -1,7 +1,8 @@
 """Writes an Apertus GGUF of a real shape with random weights, for measuring speed.
 
     python random_model.py 1.2b /tmp/1.2b.gguf          2,048 wide, 20 layers
-    python random_model.py 8b-8l /tmp/8b.gguf           the 8B's width, 8 of its 32 layers
+    python random_model.py 8b-8l /tmp/8b-8l.gguf        the 8B's width, 8 of its 32 layers
+    python random_model.py 8b /tmp/8b.gguf              the whole 8B, 4.9 GB
     python random_model.py 1.2b /tmp/1.2b-q8.gguf q8_0
 
 Needs numpy and gguf (PyPI). Blocks are random bits with fixed scales, so that a gigabyte is written in seconds; the types
@@ -16,6 +17,7 @@ import numpy as np
 SHAPES = {  # hidden, intermediate, layers, heads, key/value heads, vocabulary
     "1.2b": (2048, 10752, 20, 16, 4, 131072),
     "8b-8l": (4096, 21504, 8, 32, 8, 131072),
+    "8b": (4096, 21504, 32, 32, 8, 131072),
     "mini": (512, 1024, 2, 4, 2, 1024),
 }
 HEAD_DIM = 128

@@ -1,6 +1,6 @@
 //! Speed of the CPU runner on one model file, as one line of JSON; `benches/llamacpp.py` compares it with llama.cpp.
 //!
-//! `generate_speed MODEL.gguf [THREADS]`: loads, reads 512 and 2,048 random tokens, generates 32 after 2,048 and after one,
+//! `generate_speed MODEL.gguf [THREADS] [ISA]`: loads, reads 512 and 2,048 random tokens, generates 32 after 2,048 and after one,
 //! and holds the figures against what the machine can do at best.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measuring program, not a library")]
@@ -35,7 +35,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let threads = arguments.get(2).map_or(2, |threads| threads.parse().unwrap());
     let pool = ThreadPool::shared(threads);
-    let isa = Isa::detect();
+    let isa =
+        arguments.get(3).map_or(Isa::detect(), |name| Isa::ALL.into_iter().find(|isa| isa.name() == name).unwrap());
     let begin = Instant::now();
     let source = Arc::new(TensorSource::open(Path::new(&arguments[1])).unwrap());
     let options = CpuOptions { pool: Arc::clone(&pool), isa, max_memory: None };
@@ -61,15 +62,15 @@ fn main() {
     let peak_mb = peak_resident_kb() / 1024.0;
 
     let limits = Roofline::measure(&pool, isa, &Wall).unwrap();
-    let products = network.multiply_adds_per_token() as f64;
+    let cost = network.cost().unwrap();
     println!(
         "{{\"load_s\": {load:.3}, \"prefill_512\": {prefill_512:.2}, \"prefill_2048\": {prefill_2048:.2}, \
          \"decode_2048\": {decode_2048:.2}, \"decode_0\": {decode_0:.2}, \"peak_mb\": {peak_mb:.0}, \
          \"peak_gmacs\": {:.0}, \"share_gmacs\": {:.3}, \"peak_gbs\": {:.1}, \"share_gbs\": {:.3}}}",
         limits.multiply_adds_per_second / 1e9,
-        products * prefill_512 / limits.multiply_adds_per_second,
+        cost.multiply_adds as f64 * prefill_512 / limits.multiply_adds_per_second,
         limits.bytes_per_second / 1e9,
-        network.packed_bytes() as f64 * decode_0 / limits.bytes_per_second,
+        cost.bytes as f64 * decode_0 / limits.bytes_per_second,
     );
 }
 

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use fontes_model::kernels::{Isa, Roofline, ThreadPool};
+
+use super::recommend::recommend;
 use crate::{
     config::Config,
     machine::available_memory,
@@ -45,6 +48,7 @@ pub fn run(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
     checks.extend(sandbox());
     checks.push(embedder(config));
     checks.push(generator(config, memory));
+    checks.push(speed(memory));
     checks.push(port(config));
     if voice.json {
         voice.object(&serde_json::json!({ "checks": checks }))?;
@@ -77,46 +81,45 @@ fn processor() -> Check {
     Check::new("processor", Status::Ok, detail, "")
 }
 
-#[cfg(target_arch = "x86_64")]
 fn instructions() -> Check {
-    if std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512bw") {
-        return Check::new("instructions", Status::Ok, "AVX-512 VNNI", "");
-    }
-    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-        return Check::new(
-            "instructions",
-            Status::Ok,
-            "AVX2",
-            "prefill is two to four times slower than with AVX-512 VNNI",
-        );
-    }
-    Check::new(
-        "instructions",
-        Status::Warn,
-        "no AVX2",
-        "models run on the portable path; prefer quoting or a remote generator",
-    )
+    let isa = Isa::detect();
+    let advice = match isa {
+        Isa::Amx | Isa::Avx512Vnni => "",
+        Isa::AvxVnni | Isa::Avx2 => "prompts are read two to four times slower than with AVX-512 VNNI",
+        Isa::Portable => "models run on the portable path; prefer quoting or a remote generator",
+    };
+    let status = if isa == Isa::Portable { Status::Warn } else { Status::Ok };
+    Check::new("instructions", status, isa.title(), advice)
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn instructions() -> Check {
-    Check::new("instructions", Status::Warn, "portable path", "kernels are tuned for x86-64; generation is slower here")
+/// Measures what the machine can do at best, in half a second, and what to run on it.
+fn speed(memory: Option<u64>) -> Check {
+    let (isa, threads) = (Isa::detect(), cores());
+    let limits = match Roofline::measure(&ThreadPool::shared(threads), isa, &wiring::SystemClock) {
+        Ok(limits) => limits,
+        Err(error) => return Check::new("speed", Status::Warn, format!("not measured: {error}"), ""),
+    };
+    let detail = format!(
+        "{:.0} billion multiply-adds and {:.0} GB read per second on {threads} threads",
+        limits.multiply_adds_per_second / 1e9,
+        limits.bytes_per_second / 1e9
+    );
+    match memory.and_then(|memory| recommend(isa, &limits, memory)) {
+        Some(best) => {
+            let advice = format!(
+                "best here: {} as {}, prompts up to {} tokens; expect {:.0} tokens per second",
+                best.model, best.quantisation, best.context, best.tokens_per_second
+            );
+            Check::new("speed", Status::Ok, detail, advice)
+        }
+        None => Check::new("speed", Status::Ok, detail, ""),
+    }
 }
 
 /// Gibibytes with one decimal.
 fn gib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1u32 << 30)
 }
-
-/// Models by the memory they need at 4 bits (weights, 3,000 tokens of cache, working space), best first.
-/// Weights at 4.85 bits each plus 10 %; measured for 1.5B, computed for the rest.
-const NEEDS: [(&str, u64); 5] = [
-    ("Apertus 70B", 46 << 30),
-    ("Apertus 8B", 6 << 30),
-    ("Apertus 4B", 3 << 30),
-    ("Apertus 1.5B", 3 << 29),
-    ("Apertus 0.5B", 3 << 28),
-];
 
 fn memory_check(memory: Option<u64>) -> Check {
     let Some(memory) = memory else {
@@ -128,24 +131,16 @@ fn memory_check(memory: Option<u64>) -> Check {
         );
     };
     let detail = format!("{:.1} GiB available", gib(memory));
-    // Half for the model leaves room for indexes, workers and the page cache.
-    match NEEDS.iter().find(|(_, need)| *need <= memory / 2) {
-        Some((name, _)) => {
-            Check::new("memory", Status::Ok, detail, format!("fits up to {name} at 4 bits{}", pace(name)))
-        }
-        None => {
-            Check::new("memory", Status::Warn, detail, "too little for a language model; Fontes will quote instead")
-        }
+    // Half of it may go to a model: the smallest takes 0.4 GiB at 4 bits with its cache.
+    if memory < 1 << 30 {
+        return Check::new(
+            "memory",
+            Status::Warn,
+            detail,
+            "too little for a language model; Fontes will quote instead",
+        );
     }
-}
-
-/// A remark on speed where memory is not the limit.
-fn pace(name: &str) -> &'static str {
-    if cores() <= 4 && (name.contains("70B") || name.contains("8B")) {
-        "; with so few cores the 1.5B answers in seconds, the larger ones in minutes"
-    } else {
-        ""
-    }
+    Check::new("memory", Status::Ok, detail, "")
 }
 
 fn huge_pages() -> Check {

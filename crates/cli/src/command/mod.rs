@@ -9,6 +9,7 @@ mod eval;
 mod ingest;
 mod maintain;
 mod models;
+mod recommend;
 mod search;
 mod serve;
 mod settings;

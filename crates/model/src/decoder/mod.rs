@@ -72,6 +72,20 @@ pub trait Network: Send + Sync {
     /// [`fontes_core::ErrorKind::Invalid`] when `capacity` is past the context, naming both;
     /// [`fontes_core::ErrorKind::Unavailable`] when memory does not suffice.
     fn session(&self, capacity: usize) -> Result<Box<dyn Session + '_>>;
+
+    /// What one token costs, for benchmarks; nothing where the runner does not know.
+    fn cost(&self) -> Option<TokenCost> {
+        None
+    }
+}
+
+/// What one token costs, attention aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenCost {
+    /// Multiply-adds of reading it in a prompt: all matrices but the output's.
+    pub multiply_adds: usize,
+    /// Bytes of weights read to generate it.
+    pub bytes: usize,
 }
 
 /// One sequence under way.

@@ -11,6 +11,9 @@
 //! sums    the same order                                                one i32 each
 //! ```
 //!
+//! Where the processor multiplies whole matrices ([`super::amx`]) and there are rows enough, groups are of sixteen rows, and
+//! instead of quads hold *left tiles*: 64 values of row 0, 64 of row 1, … Scales and sums lie as for any group of sixteen.
+//!
 //! A value is `scale · q` with `q` in −127…127. [`Scaling::Per256`] serves the super-block formats (Q4_K, Q6_K), whose
 //! sub-block scales are integers and can be applied before the activation scale; [`Scaling::Per32`] serves Q8_0 and
 //! Q4_0. Both are what llama.cpp uses for the same weights, so the error is the same too.
@@ -22,10 +25,15 @@
 //! sees it; nothing is hidden by the integers.
 
 use super::{
+    amx::{LINE, TILE, Tile},
     isa::{Isa, Kernel},
     lanes::Lanes,
     pool::{SharedMut, ThreadPool},
 };
+
+/// Fewest rows that go through matrix instructions. Expanding the weights for them costs about as much as multiplying four
+/// rows without.
+const TILED_ROWS: usize = 5;
 
 /// How many consecutive values share a scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +60,7 @@ pub(crate) struct Group {
     pub(crate) row: usize,
     /// Rows of the group that exist.
     pub(crate) rows: usize,
-    /// Rows the group is laid out for: 1, 2, 4, 8 or 12.
+    /// Rows the group is laid out for: 1, 2, 4, 8 or 12; 16 for left tiles.
     pub(crate) size: usize,
     /// Rows laid out before it.
     slot: usize,
@@ -61,7 +69,7 @@ pub(crate) struct Group {
 /// Where the parts of one group start.
 #[derive(Clone, Copy)]
 pub(crate) struct GroupView {
-    /// `[cols / 4][size]` quads.
+    /// `[cols / 4][size]` quads; for groups of sixteen there are none.
     pub(crate) quads: *const i32,
     /// `[cols / block][size]` scales.
     pub(crate) scales: *const f32,
@@ -79,6 +87,8 @@ pub struct Activations {
     cols: usize,
     groups: Vec<Group>,
     quads: Vec<i32>,
+    /// `[groups][tiles_per_group]`, instead of quads where groups are of sixteen.
+    tiles: Vec<Tile>,
     scales: Vec<f32>,
     sums32: Vec<i32>,
     sums16: Vec<i32>,
@@ -96,6 +106,7 @@ impl Activations {
             cols: 0,
             groups: Vec::new(),
             quads: Vec::new(),
+            tiles: Vec::new(),
             scales: Vec::new(),
             sums32: Vec::new(),
             sums16: Vec::new(),
@@ -131,7 +142,7 @@ impl Activations {
         let blocks = self.cols / self.scaling.block();
         let pairs = self.sums32_per_row();
         GroupView {
-            quads: self.quads[self.cols / 4 * group.slot..].as_ptr(),
+            quads: if self.is_tiled() { std::ptr::null() } else { self.quads[self.cols / 4 * group.slot..].as_ptr() },
             scales: self.scales[blocks * group.slot..].as_ptr(),
             sums32: self.sums32[pairs * group.slot..].as_ptr(),
             sums16: match self.scaling {
@@ -139,6 +150,21 @@ impl Activations {
                 Scaling::Per32 => std::ptr::null(),
             },
         }
+    }
+
+    /// Says whether the groups are left tiles for matrix instructions.
+    pub(crate) fn is_tiled(&self) -> bool {
+        self.groups.first().is_some_and(|group| group.size == TILE)
+    }
+
+    /// The left tiles of a group of sixteen, from input 0 on; whole pairs of tiles, whatever follows the last input.
+    pub(crate) fn tiles(&self, group: Group) -> &[Tile] {
+        let count = self.tiles_per_group();
+        &self.tiles[group.slot / TILE * count..][..count]
+    }
+
+    fn tiles_per_group(&self) -> usize {
+        self.cols.div_ceil(2 * LINE) * 2
     }
 
     fn sums32_per_row(&self) -> usize {
@@ -156,7 +182,9 @@ impl Activations {
         let padded = self.cols;
         let (isa, scaling) = (self.isa, self.scaling);
         let (blocks, pairs) = (padded / scaling.block(), self.sums32_per_row());
+        let (tiled, tiles_per_group) = (self.is_tiled(), self.tiles_per_group());
         let quads = SharedMut::new(&mut self.quads);
+        let tiles = SharedMut::new(&mut self.tiles);
         let scales = SharedMut::new(&mut self.scales);
         let sums32 = SharedMut::new(&mut self.sums32);
         let sums16 = SharedMut::new(&mut self.sums16);
@@ -172,19 +200,22 @@ impl Activations {
                 }
                 // SAFETY: the parts of a group start at its slot times the length of a row's part, as `resize`
                 // laid them out, and each group is worked on by one thread.
-                let (quads, scales, sums32, sums16) = unsafe {
-                    (
-                        quads.at(padded / 4 * group.slot + row),
-                        scales.at(blocks * group.slot + row),
-                        sums32.at(pairs * group.slot + row),
-                        if scaling == Scaling::Per256 {
-                            sums16.at(padded / 32 * group.slot + row)
-                        } else {
-                            sums16.at(0)
-                        },
-                    )
-                };
-                isa.run(QuantiseRow { values, scaling, stride: group.size, quads, scales, sums32, sums16 });
+                unsafe {
+                    let place = if tiled {
+                        Place::Lines(tiles.at(group.slot / TILE * tiles_per_group).cast::<u8>().add(row * LINE))
+                    } else {
+                        Place::Quads(quads.at(padded / 4 * group.slot + row))
+                    };
+                    isa.run(QuantiseRow {
+                        values,
+                        scaling,
+                        stride: group.size,
+                        place,
+                        scales: scales.at(blocks * group.slot + row),
+                        sums32: sums32.at(pairs * group.slot + row),
+                        sums16: sums16.at(if scaling == Scaling::Per256 { padded / 32 * group.slot + row } else { 0 }),
+                    });
+                }
             }
         });
         self.scratch = scratch;
@@ -196,15 +227,27 @@ impl Activations {
         self.cols = cols.next_multiple_of(self.scaling.block());
         self.groups.clear();
         let (mut row, mut slot) = (0, 0);
+        let tiled = rows >= TILED_ROWS && self.isa.matrix_instructions().is_some();
+        let largest = if tiled { TILE } else { self.isa.group_rows() };
         while row < rows {
             let left = rows - row;
-            let largest = self.isa.group_rows();
-            let size = [1, 2, 4, 8, 12].into_iter().find(|&size| size >= left.min(largest)).unwrap_or(largest);
+            let size = if tiled {
+                TILE
+            } else {
+                [1, 2, 4, 8, 12].into_iter().find(|&size| size >= left.min(largest)).unwrap_or(largest)
+            };
             self.groups.push(Group { row, rows: left.min(size), size, slot });
             row += size;
             slot += size;
         }
-        grow(&mut self.quads, self.cols / 4 * slot);
+        if tiled {
+            let count = slot / TILE * self.tiles_per_group();
+            if self.tiles.len() < count {
+                self.tiles.resize(count, Tile::ZERO);
+            }
+        } else {
+            grow(&mut self.quads, self.cols / 4 * slot);
+        }
         grow(&mut self.scales, self.cols / self.scaling.block() * slot);
         let pairs = self.sums32_per_row();
         grow(&mut self.sums32, pairs * slot);
@@ -222,13 +265,22 @@ fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     }
 }
 
+/// Where the integers of a row go.
+#[derive(Clone, Copy)]
+enum Place {
+    /// The row's first quad; they are `stride` apart.
+    Quads(*mut i32),
+    /// The row's line in its first tile.
+    Lines(*mut u8),
+}
+
 /// Quantises one row into its places within a group. The pointers are those of the row's first elements; elements
 /// of one row are `stride` apart.
 struct QuantiseRow<'a> {
     values: &'a [f32],
     scaling: Scaling,
     stride: usize,
-    quads: *mut i32,
+    place: Place,
     scales: *mut f32,
     sums32: *mut i32,
     sums16: *mut i32,
@@ -247,6 +299,31 @@ impl Kernel for QuantiseRow<'_> {
 }
 
 impl QuantiseRow<'_> {
+    /// Stores the integers of block `index`.
+    ///
+    /// # Safety
+    /// The row's places reach so far.
+    #[inline(always)]
+    unsafe fn put<const N: usize>(&self, index: usize, q: &[i8; N]) {
+        // SAFETY: the caller's contract; a part of 32 values lies within one line.
+        unsafe {
+            match self.place {
+                Place::Quads(first) => {
+                    for (quad, bytes) in q.as_chunks::<4>().0.iter().enumerate() {
+                        *first.add((index * N / 4 + quad) * self.stride) = word(*bytes);
+                    }
+                }
+                Place::Lines(first) => {
+                    for (part, bytes) in q.as_chunks::<32>().0.iter().enumerate() {
+                        let value = index * N + part * 32;
+                        let at = value / LINE * size_of::<Tile>() + value % LINE;
+                        first.add(at).cast::<[i8; 32]>().write(*bytes);
+                    }
+                }
+            }
+        }
+    }
+
     #[inline(always)]
     fn per_256(self) {
         let (blocks, _) = self.values.as_chunks::<256>();
@@ -259,9 +336,7 @@ impl QuantiseRow<'_> {
             // SAFETY: `fill` gives pointers to a group laid out for this row length: 64 quads, 1 scale, 4 pairs of
             // sums over 32 and 8 pairs of sums over 16 per block, each `stride` apart.
             unsafe {
-                for (quad, bytes) in q.as_chunks::<4>().0.iter().enumerate() {
-                    *self.quads.add((index * 64 + quad) * self.stride) = word(*bytes);
-                }
+                self.put(index, &q);
                 *self.scales.add(index * self.stride) = scale;
                 for pair in 0..8 {
                     *self.sums16.add((index * 8 + pair) * self.stride) = pack(sums[2 * pair], sums[2 * pair + 1]);
@@ -283,9 +358,7 @@ impl QuantiseRow<'_> {
             let sum: i32 = q.iter().map(|&q| i32::from(q)).sum();
             // SAFETY: as in `per_256`: 8 quads, 1 scale and 1 sum per block.
             unsafe {
-                for (quad, bytes) in q.as_chunks::<4>().0.iter().enumerate() {
-                    *self.quads.add((index * 8 + quad) * self.stride) = word(*bytes);
-                }
+                self.put(index, &q);
                 *self.scales.add(index * self.stride) = scale;
                 *self.sums32.add(index * self.stride) = -sum;
             }
@@ -337,8 +410,12 @@ impl Activations {
     pub(crate) fn value(&self, row: usize, col: usize) -> f64 {
         let group = *self.groups.iter().find(|group| (group.row..group.row + group.rows).contains(&row)).unwrap();
         let inner = row - group.row;
-        let quad = self.quads[self.cols / 4 * group.slot + col / 4 * group.size + inner];
-        let q = quad.to_le_bytes()[col % 4].cast_signed();
+        let q = if self.is_tiled() {
+            self.tiles(group)[col / LINE].0[inner * LINE + col % LINE]
+        } else {
+            self.quads[self.cols / 4 * group.slot + col / 4 * group.size + inner].to_le_bytes()[col % 4]
+        };
+        let q = q.cast_signed();
         let block = self.scaling.block();
         let scale = self.scales[self.cols / block * group.slot + col / block * group.size + inner];
         f64::from(q) * f64::from(scale)

@@ -6,7 +6,10 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2, Avx512, AvxVnni};
-use super::lanes::{Lanes, Portable};
+use super::{
+    amx::Amx,
+    lanes::{Lanes, Portable},
+};
 
 /// An instruction set with its own kernels, from the slowest to the fastest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +22,8 @@ pub enum Isa {
     AvxVnni,
     /// AVX-512 F/BW/VL/DQ and VNNI (Intel servers since 2019, AMD since Zen 4).
     Avx512Vnni,
+    /// The same with matrix instructions for several rows at once (Intel servers since 2023).
+    Amx,
 }
 
 /// Work that is written over the lanes of any instruction set.
@@ -33,7 +38,7 @@ pub(crate) trait Kernel {
 
 impl Isa {
     /// All instruction sets, from the slowest to the fastest.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::AvxVnni, Self::Avx512Vnni];
+    pub const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::AvxVnni, Self::Avx512Vnni, Self::Amx];
 
     /// Returns the fastest instruction set of this processor.
     pub fn detect() -> Self {
@@ -50,6 +55,7 @@ impl Isa {
                 Self::Portable => true,
                 Self::Avx2 => avx2,
                 Self::AvxVnni => avx2 && is_x86_feature_detected!("avxvnni"),
+                Self::Amx => Self::Avx512Vnni.is_available() && Amx::detect().is_some(),
                 Self::Avx512Vnni => {
                     avx2 && is_x86_feature_detected!("avx512f")
                         && is_x86_feature_detected!("avx512bw")
@@ -72,7 +78,24 @@ impl Isa {
             Self::Avx2 => "avx2",
             Self::AvxVnni => "avx-vnni",
             Self::Avx512Vnni => "avx512-vnni",
+            Self::Amx => "amx",
         }
+    }
+
+    /// The name that processors are sold by, for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Portable => "no AVX2",
+            Self::Avx2 => "AVX2",
+            Self::AvxVnni => "AVX2 with VNNI",
+            Self::Avx512Vnni => "AVX-512 VNNI",
+            Self::Amx => "AVX-512 VNNI and AMX",
+        }
+    }
+
+    /// The matrix instructions, where this instruction set has them and the processor offers them.
+    pub(crate) fn matrix_instructions(self) -> Option<Amx> {
+        if self == Self::Amx && self.is_available() { Amx::detect() } else { None }
     }
 
     /// Largest number of activation rows that one pass over a weight tile serves, and so the group size of
@@ -80,7 +103,7 @@ impl Isa {
     pub(crate) fn group_rows(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => Avx512::GROUP,
+            Self::Avx512Vnni | Self::Amx => Avx512::GROUP,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => Avx2::GROUP,
             #[cfg(target_arch = "x86_64")]
@@ -105,7 +128,7 @@ impl Isa {
             Self::AvxVnni => unsafe { run_avx_vnni(kernel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above, for `run_avx512`.
-            Self::Avx512Vnni => unsafe { run_avx512(kernel) },
+            Self::Avx512Vnni | Self::Amx => unsafe { run_avx512(kernel) },
             #[cfg(not(target_arch = "x86_64"))]
             _ => kernel.run(Portable),
         }

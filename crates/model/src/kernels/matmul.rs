@@ -2,21 +2,33 @@
 //!
 //! `out[t][n] = Σ_k x[t][k] · w[n][k]`. The unit of work is a weight tile: sixteen outputs for all activation rows. A tile
 //! is read from memory once and meets every group of rows while it sits in the first-level cache (a Q4_K tile of 2,048
-//! inputs is 18.5 KiB), so memory traffic does not grow with the number of rows; the groups stream from the second level
-//! (240 rows of 2,048 are 480 KiB) at 4 bytes per cycle and core. Several products of the same activations (query, key and
-//! value projections) are one parallel region.
+//! inputs is 18.5 KiB), so memory traffic does not grow with the number of rows; the groups stream from the second level.
+//! Rows too long for that ([`SECOND_LEVEL`]) go in passes over parts of the inputs. Several products of the same activations
+//! (query, key and value projections) are one parallel region.
+//!
+//! Vector lanes do the arithmetic ([`lanes`]), or matrix instructions where the activations were laid out for them
+//! ([`matrix`]). Both add the same exact integers in the same order, so the bits of a row do not depend on how many rows it
+//! is read with.
+
+mod lanes;
+mod matrix;
 
 use std::ops::Range;
 
 use super::{
-    activations::{Activations, Group},
+    activations::Activations,
     arena::Arena,
-    isa::Kernel,
     lanes::Lanes,
     pool::{SharedMut, ThreadPool},
-    tile::{Q4, Q4K, Q6K, Q8, TILE_ROWS, Tile, TileFormat},
+    tile::{TILE_ROWS, TileFormat},
 };
 use crate::weights::{WeightType, WeightsError};
+
+/// Bytes of activations per pass over the weights: half the second-level cache of the processors in question.
+const SECOND_LEVEL: usize = 512 << 10;
+
+/// The same for processors with matrix instructions, which have 2 MiB.
+const SECOND_LEVEL_MATRIX: usize = 1 << 20;
 
 /// What can go wrong when weights are packed.
 #[derive(Debug, thiserror::Error)]
@@ -158,16 +170,28 @@ pub fn multiply(pool: &ThreadPool, arena: &Arena, activations: &Activations, pro
     let total: usize = jobs.iter().map(|job| job.matrix.tiles()).sum();
     // Eight turns per thread: small enough that a delayed thread costs little, large enough to read in long runs.
     let grain = total.div_ceil(pool.threads() * 8).max(1);
-    pool.for_each_range(total, grain, |range| {
-        let mut before = 0;
-        for job in &jobs {
-            let tiles = range.start.max(before)..range.end.min(before + job.matrix.tiles());
-            if !tiles.is_empty() {
-                job.run(tiles.start - before..tiles.end - before, activations);
+    for inputs in passes(activations) {
+        pool.for_each_range(total, grain, |range| {
+            let mut before = 0;
+            for job in &jobs {
+                let tiles = range.start.max(before)..range.end.min(before + job.matrix.tiles());
+                if !tiles.is_empty() {
+                    job.run(tiles.start - before..tiles.end - before, activations, inputs.clone());
+                }
+                before += job.matrix.tiles();
             }
-            before += job.matrix.tiles();
-        }
-    });
+        });
+    }
+}
+
+/// Ranges of inputs, whole blocks of any format, whose activations stay in the second-level cache.
+fn passes(activations: &Activations) -> impl Iterator<Item = Range<usize>> {
+    let (rows, cols) = (activations.rows(), activations.cols());
+    let room = if activations.is_tiled() { SECOND_LEVEL_MATRIX } else { SECOND_LEVEL };
+    let most = (room / rows.max(1)).max(1024) / 256 * 256;
+    let count = if activations.groups().len() > 1 { cols.div_ceil(most).max(1) } else { 1 };
+    let step = cols.div_ceil(count).next_multiple_of(256);
+    (0..count).map(move |pass| (pass * step).min(cols)..((pass + 1) * step).min(cols))
 }
 
 struct Job<'a> {
@@ -177,84 +201,73 @@ struct Job<'a> {
     add: bool,
 }
 
-impl Job<'_> {
-    fn run(&self, tiles: Range<usize>, activations: &Activations) {
-        let isa = activations.isa();
-        match self.matrix.format {
-            TileFormat::Q4K => isa.run(Tiles { job: self, tiles, activations, tile: Q4K }),
-            TileFormat::Q6K => isa.run(Tiles { job: self, tiles, activations, tile: Q6K }),
-            TileFormat::Q8 => isa.run(Tiles { job: self, tiles, activations, tile: Q8 }),
-            TileFormat::Q4 => isa.run(Tiles { job: self, tiles, activations, tile: Q4 }),
-        }
-    }
-}
-
-/// The kernel: some tiles of one product, for all activation rows.
-struct Tiles<'a, T> {
+/// Some tiles of a job, over some of its inputs.
+struct Task<'a> {
     job: &'a Job<'a>,
-    tiles: Range<usize>,
     activations: &'a Activations,
-    #[expect(dead_code, reason = "names the format; the arithmetic has no state")]
-    tile: T,
+    tiles: Range<usize>,
+    inputs: Range<usize>,
+    /// Whether the products come on top of what is in the output: a residual, or an earlier pass.
+    onto: bool,
 }
 
-impl<T: Tile> Kernel for Tiles<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        for tile in self.tiles.clone() {
-            for &group in self.activations.groups() {
-                match group.size {
-                    1 => self.group::<L, 1>(lanes, tile, group),
-                    2 => self.group::<L, 2>(lanes, tile, group),
-                    4 => self.group::<L, 4>(lanes, tile, group),
-                    8 if L::GROUP > 4 => self.group::<L, 8>(lanes, tile, group),
-                    _ if L::GROUP > 4 => self.group::<L, 12>(lanes, tile, group),
-                    _ => {}
-                }
-            }
+impl Job<'_> {
+    fn run(&self, tiles: Range<usize>, activations: &Activations, inputs: Range<usize>) {
+        let onto = self.add || inputs.start > 0;
+        let task = Task { job: self, activations, tiles, inputs, onto };
+        match activations.isa().matrix_instructions() {
+            Some(amx) if activations.is_tiled() => matrix::run(amx, task),
+            _ => lanes::run(task),
         }
     }
 }
 
-impl<T: Tile> Tiles<'_, T> {
-    #[inline(always)]
-    fn group<L: Lanes, const R: usize>(&self, lanes: L, tile: usize, group: Group) {
-        let cols = self.activations.cols();
-        let tile_bytes = self.job.matrix.format.tile_bytes(cols);
-        let bytes = &self.job.tiles[tile * tile_bytes..(tile + 1) * tile_bytes];
-        let view = self.activations.view(group);
-        for from in (0..TILE_ROWS).step_by(L::WIDTH) {
-            // SAFETY: the slice is one tile; `multiply` checked columns and scaling, the group's size is `R`.
-            let sums = unsafe { T::multiply::<L, R>(lanes, bytes.as_ptr(), cols, from, view) };
-            let width = self.job.matrix.rows.saturating_sub(tile * TILE_ROWS + from).min(L::WIDTH);
-            for (row, sum) in sums.into_iter().enumerate().take(group.rows) {
-                let at = (group.row + row) * self.job.matrix.rows + tile * TILE_ROWS + from;
-                // SAFETY: `multiply` checked the output's length; this tile's columns are written by this thread alone.
-                unsafe { self.write(lanes, at, width, sum) };
-            }
-        }
+impl Task<'_> {
+    /// The bytes of a tile.
+    fn tile(&self, tile: usize) -> &[u8] {
+        let size = self.job.matrix.format.tile_bytes(self.job.matrix.cols);
+        &self.job.tiles[tile * size..(tile + 1) * size]
     }
 
-    /// Writes `width` lanes of `sum` to output `at…`.
-    ///
-    /// # Safety
-    /// `at..at + width` lies in the output and no other thread touches it.
+    /// Where the outputs of a tile's rows `from…` for an activation row start, and how many of `most` there are.
+    fn place(&self, row: usize, tile: usize, from: usize, most: usize) -> (usize, usize) {
+        let (rows, first) = (self.job.matrix.rows, tile * TILE_ROWS + from);
+        (row * rows + first, rows.saturating_sub(first).min(most))
+    }
+
+    /// The values that a sum starts from.
     #[inline(always)]
-    unsafe fn write<L: Lanes>(&self, lanes: L, at: usize, width: usize, sum: L::Floats) {
-        // SAFETY: the caller's contract; `spare` holds a whole vector.
+    fn start<L: Lanes>(&self, lanes: L, row: usize, tile: usize, from: usize) -> L::Floats {
+        let (at, width) = self.place(row, tile, from, L::WIDTH);
+        if !self.onto {
+            return lanes.splat(0.0);
+        }
+        // SAFETY: `multiply` checked the output's length; this tile's outputs are touched by this thread alone; `spare` holds a
+        // whole vector.
         unsafe {
             let out = self.job.out.at(at);
             if width == L::WIDTH {
-                let sum = if self.job.add { lanes.add(sum, lanes.load(out)) } else { sum };
+                return lanes.load(out);
+            }
+            let mut spare = [0.0_f32; TILE_ROWS];
+            out.copy_to_nonoverlapping(spare.as_mut_ptr(), width);
+            lanes.load(spare.as_ptr())
+        }
+    }
+
+    /// Stores a sum.
+    #[inline(always)]
+    fn finish<L: Lanes>(&self, lanes: L, row: usize, tile: usize, from: usize, sum: L::Floats) {
+        let (at, width) = self.place(row, tile, from, L::WIDTH);
+        // SAFETY: as in `start`.
+        unsafe {
+            let out = self.job.out.at(at);
+            if width == L::WIDTH {
                 lanes.store(out, sum);
             } else {
                 let mut spare = [0.0_f32; TILE_ROWS];
                 lanes.store(spare.as_mut_ptr(), sum);
-                for (lane, value) in spare.iter().enumerate().take(width) {
-                    *out.add(lane) = if self.job.add { *out.add(lane) + value } else { *value };
-                }
+                out.copy_from_nonoverlapping(spare.as_ptr(), width);
             }
         }
     }

@@ -20,6 +20,7 @@
 )]
 
 mod activations;
+mod amx;
 mod arena;
 mod attention;
 mod elementwise;

@@ -9,6 +9,7 @@ use std::{hint::black_box, time::Duration};
 use fontes_core::Clock;
 
 use super::{
+    amx::{Amx, Depth, Sums, TILE, Tile},
     arena::Arena,
     isa::{Isa, Kernel},
     lanes::Lanes,
@@ -23,6 +24,12 @@ const ROUNDS: usize = 4_000_000;
 
 /// Chains of dependent sums; enough to hide the latency of every known dot-product instruction.
 const CHAINS: usize = 12;
+
+/// Rounds of [`matrix_peak`], about 10 ms.
+const MATRIX_ROUNDS: usize = 50_000;
+
+/// Tiles per operand in [`matrix_peak`]: all four stay in the first-level cache.
+const MATRIX_STEPS: usize = 8;
 
 /// The limits of a machine with a given number of threads.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,16 +56,20 @@ impl Roofline {
             });
         });
         let threads = pool.threads();
+        let products = match isa.matrix_instructions() {
+            Some(_) => MATRIX_ROUNDS * MATRIX_STEPS * 4 * TILE * size_of::<Tile>(),
+            None => ROUNDS * CHAINS * isa.run(Width) * 4,
+        };
         let multiply = best(clock, || {
             pool.for_each_range(threads, 1, |range| {
-                for _ in range {
-                    black_box(isa.run(PeakLoop { rounds: ROUNDS }));
-                }
+                range.for_each(|_| match isa.matrix_instructions() {
+                    Some(amx) => matrix_peak(amx),
+                    None => drop(black_box(isa.run(PeakLoop { rounds: ROUNDS }))),
+                });
             });
         });
-        let lanes = isa.run(Width);
         Ok(Self {
-            multiply_adds_per_second: (threads * ROUNDS * CHAINS * lanes * 4) as f64 / multiply.as_secs_f64(),
+            multiply_adds_per_second: (threads * products) as f64 / multiply.as_secs_f64(),
             bytes_per_second: READ as f64 / read.as_secs_f64(),
         })
     }
@@ -71,6 +82,17 @@ fn best(clock: &dyn Clock, work: impl Fn()) -> Duration {
         clock.now().duration_since(begin).unwrap_or(Duration::MAX)
     };
     (0..3).map(time).min().unwrap_or(Duration::MAX).max(Duration::from_nanos(1))
+}
+
+/// Matrix products from the first-level cache.
+fn matrix_peak(amx: Amx) {
+    let run = black_box([Tile::ZERO; MATRIX_STEPS]);
+    let mut sums = [[Sums::zero(); 2]; 2];
+    let tiles = amx.tiles(Depth::Full);
+    for _ in 0..MATRIX_ROUNDS {
+        tiles.multiply_i8([&run, &run], [&run, &run], &mut sums);
+    }
+    black_box(sums);
 }
 
 struct Width;

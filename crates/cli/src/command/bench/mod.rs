@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::Context as _;
 use fontes_core::{Embedder, Error, Query, SearchMode, seam::EmbedAs};
-use fontes_model::decoder::{self, Logits};
+use fontes_model::{
+    decoder::{self, Logits},
+    kernels::{Isa, Roofline, ThreadPool},
+};
 use fontes_retrieval::Searcher;
 use serde_json::{Value, json};
 
@@ -50,7 +53,10 @@ pub fn run(config: &Config, voice: Voice, command: &Bench) -> anyhow::Result<Out
         voice.object(&figures)?;
     } else if let Some(object) = figures.as_object() {
         for (name, value) in object {
-            let value = value.as_f64().map_or(value.to_string(), |number| format!("{number:.1}"));
+            let value = value.as_f64().map_or(value.to_string(), |number| {
+                // Shares are read to the percent, rates to the tenth.
+                if name.contains("_share_") { format!("{number:.2}") } else { format!("{number:.1}") }
+            });
             voice.line(&format!("{name:<28} {value}"))?;
         }
     }
@@ -185,13 +191,32 @@ fn generation(
         logits = session.forward(&[best as u32], Logits::Last)?;
     }
     let decode = begin.elapsed().as_secs_f64();
-    Ok(json!({
+    let mut figures = json!({
         "model": path.file_name().map(|name| name.to_string_lossy().into_owned()),
         "load_seconds": load, "prompt_tokens": ids.len(), "generated_tokens": generate,
         "prefill_tokens_per_second": ids.len() as f64 / prefill,
         "decode_tokens_per_second": generate as f64 / decode,
         "tokens_per_second": generate as f64 / decode,
-    }))
+    });
+    if let Some(cost) = network.cost() {
+        let read = cost.multiply_adds as f64 * ids.len() as f64 / prefill;
+        add_limits(&mut figures, read, cost.bytes as f64 * generate as f64 / decode)?;
+    }
+    Ok(figures)
+}
+
+/// Adds what the machine can do at best, and the shares of it that `multiply_adds` and `bytes` per second are. Attention and
+/// the key/value cache are not counted, so the shares are lower bounds.
+fn add_limits(figures: &mut Value, multiply_adds: f64, bytes: f64) -> anyhow::Result<()> {
+    let (isa, threads) = (Isa::detect(), std::thread::available_parallelism().map_or(1, usize::from));
+    let limits = Roofline::measure(&ThreadPool::shared(threads), isa, &wiring::SystemClock)?;
+    figures["instructions"] = isa.name().into();
+    figures["threads"] = threads.into();
+    figures["multiply_adds_per_second_peak"] = limits.multiply_adds_per_second.into();
+    figures["prefill_share_of_peak"] = (multiply_adds / limits.multiply_adds_per_second).into();
+    figures["bytes_per_second_peak"] = limits.bytes_per_second.into();
+    figures["decode_share_of_bandwidth"] = (bytes / limits.bytes_per_second).into();
+    Ok(())
 }
 
 fn ingestion(config: &Config, voice: Voice, dir: &Path) -> anyhow::Result<Value> {

@@ -22,7 +22,7 @@ use self::{
     session::CpuEngine,
 };
 use super::{
-    DecoderError, DecoderWeights, Network, Role, Session,
+    DecoderError, DecoderWeights, Network, Role, Session, TokenCost,
     config::{DecoderConfig, Pairing},
     memory::{usual_session, what_fits},
     sequence::Sequence,
@@ -102,14 +102,9 @@ impl CpuNetwork {
         self.weights.config()
     }
 
-    /// Bytes of packed weights that one generated token reads.
-    pub fn packed_bytes(&self) -> usize {
+    /// Bytes of packed weights.
+    fn packed_bytes(&self) -> usize {
         self.arena.used()
-    }
-
-    /// Products per token: the multiply-adds of all matrices but the output's, which is asked for separately.
-    pub fn multiply_adds_per_token(&self) -> usize {
-        self.layers.iter().flat_map(Layer::matrices).map(|matrix| matrix.rows() * matrix.cols()).sum()
     }
 }
 
@@ -177,6 +172,11 @@ impl Network for CpuNetwork {
 
     fn session(&self, capacity: usize) -> Result<Box<dyn Session + '_>> {
         Ok(Box::new(Sequence::new(self.config(), capacity, || CpuEngine::new(self, capacity))?))
+    }
+
+    fn cost(&self) -> Option<TokenCost> {
+        let products = self.layers.iter().flat_map(Layer::matrices).map(|matrix| matrix.rows() * matrix.cols());
+        Some(TokenCost { multiply_adds: products.sum(), bytes: self.packed_bytes() })
     }
 }
 

@@ -132,23 +132,25 @@ impl<'a> Pass<'a> {
         });
         let products = [(&layer.query, &mut query[..]), (&layer.key, &mut key[..]), (&layer.value, &mut value[..])];
         inputs.multiply(pool, &self.network.arena, Output::Replace, products);
-        if let Some(biases) = &layer.biases {
-            for (rows, bias) in [&mut *query, key, value].into_iter().zip(biases) {
-                add_to_rows(rows, bias);
-            }
-        }
         let rotation = match (&self.local, config.windows[index]) {
             (Some(local), Some(_)) => local,
             _ => &self.global,
         };
+        let biases = layer.biases.as_ref();
         for (which, heads, values) in [(0, config.heads, &mut *query), (1, config.kv_heads, key)] {
             pool.for_each_chunk(values, dim, GRAIN, |chunk, head| {
+                if let Some(biases) = biases {
+                    add(head, &biases[which][chunk % heads * dim..]);
+                }
                 if let Some(norms) = &layer.head_norms {
                     rms_norm_in_place(isa, head, &norms[which], config.norm_eps);
                 }
                 let (cosines, sines) = rotation.row(chunk / heads);
                 rotate(isa, rotation.layout, head, cosines, sines);
             });
+        }
+        if let Some([.., bias]) = biases {
+            pool.for_each_chunk(value, kv_width, GRAIN, |_, row| add(row, bias));
         }
         self.cache.write(pool, index, self.start, key, value);
     }
@@ -195,7 +197,9 @@ impl<'a> Pass<'a> {
         });
         self.join(&layer.attention_output, layer.post_norms.as_ref().map(|norms| &norms[0]));
         if let Some(bias) = &layer.attention_output_bias {
-            add_to_rows(&mut self.buffers.stream[..self.rows * self.network.config().hidden], bias);
+            let hidden = self.network.config().hidden;
+            let stream = &mut self.buffers.stream[..self.rows * hidden];
+            options.pool.for_each_chunk(stream, hidden, GRAIN, |_, row| add(row, bias));
         }
     }
 
@@ -237,15 +241,14 @@ impl<'a> Pass<'a> {
         };
         branch.resize(stream.len(), 0.0);
         inputs.multiply(&options.pool, &self.network.arena, Output::Replace, [(matrix, &mut branch[..])]);
-        for (stream, branch) in stream.chunks_exact_mut(hidden).zip(branch.chunks_exact_mut(hidden)) {
-            rms_norm_in_place(options.isa, branch, norm, config.norm_eps);
-            stream.iter_mut().zip(branch).for_each(|(stream, branch)| *stream += *branch);
-        }
+        options.pool.for_each_chunk(branch, hidden, GRAIN, |_, row| {
+            rms_norm_in_place(options.isa, row, norm, config.norm_eps);
+        });
+        options.pool.for_each_chunk(stream, hidden, GRAIN, |row, out| add(out, &branch[row * hidden..]));
     }
 }
 
-fn add_to_rows(rows: &mut [f32], bias: &[f32]) {
-    for row in rows.chunks_exact_mut(bias.len()) {
-        row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-    }
+/// Adds the first values of `other` to `values`.
+fn add(values: &mut [f32], other: &[f32]) {
+    values.iter_mut().zip(other).for_each(|(value, other)| *value += other);
 }

@@ -60,10 +60,9 @@ impl<'a> CpuEngine<'a> {
 }
 
 impl Engine for CpuEngine<'_> {
-    /// 20 groups of 12 rows. At a width of 2,048 their quantised activations are 480 KiB and stay in the second-level
-    /// cache while every weight tile passes by; weights are then read at 1 % of the time of the products, so more rows
-    /// would gain nothing.
-    const CHUNK: usize = 240;
+    /// Tokens per pass of a long prompt. Each pass reads all weights, and expands them where products need it, at a few percent
+    /// of the time of the products; more rows would gain little and make every buffer larger.
+    const CHUNK: usize = 512;
 
     const COPY_UNIT: usize = KEY_TILE;
 

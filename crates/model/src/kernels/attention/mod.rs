@@ -10,22 +10,32 @@
 //! mix      for a vector of 16 channels:  out[r] += value[position][16 channels] · weight[r][position]  over positions
 //! ```
 //!
-//! Queries, scores and sums are f32; only the cache is f16. A row goes through the same additions in the same order whatever
+//! On vector lanes ([`rows`]) queries, scores and sums are f32, and only the cache is f16; matrix instructions, where there are
+//! any, do the same within the precision that [`matrix`] states. A row goes through the same additions in the same order whatever
 //! rows it is worked on with: blocks start at fixed positions and are always summed whole. So reading a prompt in pieces, and
 //! verifying drafted tokens together, gives exactly the bits of reading token by token.
 
+mod matrix;
 mod rows;
+mod weighing;
 
 use std::ops::Range;
 
+use matrix::{ROWS, Units};
 use rows::{MOST, Rows};
+use weighing::Weighing;
 
 use super::{
+    amx::Depth,
     isa::Isa,
     kv::KvCache,
     lanes::Lanes,
     pool::{SharedMut, ThreadPool},
 };
+
+/// Positions per block of the cache: keys and values of 128 positions of 128 channels are 64 KiB, read from the second level
+/// while the 6 KiB of scores of twelve rows stay in the first.
+const BLOCK: usize = 128;
 
 /// Most channels per head; the inner buffers are on the stack.
 pub const MAX_HEAD_DIM: usize = 256;
@@ -64,6 +74,13 @@ pub struct Attend<'a> {
     pub observed: &'a [Range<usize>],
 }
 
+impl Attend<'_> {
+    /// Floats per position in queries and outputs.
+    fn width(&self) -> usize {
+        self.cache.heads() * self.attention.group * self.cache.dim()
+    }
+}
+
 /// Attends from each query to all that it sees, itself included. `out` is shaped as the queries; `masses` receives
 /// `[query heads, observed]` sums of attention weights of the last position.
 ///
@@ -72,30 +89,28 @@ pub struct Attend<'a> {
 pub fn attend(pool: &ThreadPool, isa: Isa, call: &Attend<'_>, out: &mut [f32], masses: &mut [f32]) {
     let (cache, group) = (call.cache, call.attention.group);
     let heads = cache.heads();
-    let width = heads * group * cache.dim();
+    let width = call.width();
     let positions = call.queries.len() / width;
     assert!(call.queries.len() == positions * width && out.len() == call.queries.len(), "queries of another shape");
     assert!(call.start + positions <= cache.capacity(), "positions outside the cache");
     assert_eq!(masses.len(), heads * group * call.observed.len(), "masses of another shape");
-    let rows_at_once = MOST.min(isa.group_rows());
     let rows = positions * group;
+    let rows_at_once = isa.matrix_instructions().map_or(MOST.min(isa.group_rows()), |_| ROWS);
     let blocks = rows.div_ceil(rows_at_once);
     let (out, masses) = (SharedMut::new(out), SharedMut::new(masses));
-    pool.for_each_range(blocks * heads, 1, |units| {
-        for unit in units {
-            // The last rows see most and take longest: they go first.
-            let (head, block) = (unit % heads, blocks - 1 - unit / heads);
-            let first = block * rows_at_once;
-            isa.run(Rows {
-                call,
-                cache: cache.head(call.layer, head),
-                head,
-                width,
-                last: call.start + positions - 1,
-                rows: first..rows.min(first + rows_at_once),
-                out: &out,
-                masses: &masses,
-            });
+    // Several units per turn share buffers; the last rows see most and take longest: they go first.
+    let grain = (blocks * heads / (8 * pool.threads())).max(1);
+    pool.for_each_range(blocks * heads, grain, |units| {
+        let units = units.map(|unit| {
+            let first = (blocks - 1 - unit / heads) * rows_at_once;
+            (unit % heads, first..rows.min(first + rows_at_once))
+        });
+        match isa.matrix_instructions() {
+            Some(amx) => {
+                let tiles = amx.tiles(Depth::Full);
+                isa.run(Units { call, tiles: &tiles, units: units.collect(), out: &out, masses: &masses });
+            }
+            None => units.for_each(|(head, rows)| isa.run(Rows { call, head, rows, out: &out, masses: &masses })),
         }
     });
 }

@@ -9,9 +9,10 @@ use std::arch::x86_64::{
     __m128i, __m256, __m256i, _mm_loadl_epi64, _mm_loadu_si128, _mm256_abs_epi8, _mm256_add_epi32, _mm256_add_ps,
     _mm256_and_si256, _mm256_blend_epi16, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32,
     _mm256_cvtph_ps, _mm256_dpbusd_avx_epi32, _mm256_dpwssd_avx_epi32, _mm256_fmadd_ps, _mm256_fnmadd_ps,
-    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_or_si256,
-    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256, _mm256_sign_epi8,
-    _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps,
+    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_mullo_epi16,
+    _mm256_mullo_epi32, _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_setzero_si256, _mm256_sign_epi8, _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srai_epi16, _mm256_srli_epi16,
+    _mm256_srli_epi32, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_epi8, _mm256_sub_epi16,
 };
 
 use super::Lanes;
@@ -57,6 +58,12 @@ macro_rules! eight_lanes {
             unsafe fn load_ints(self, from: *const u8) -> __m256i {
                 // SAFETY: see above.
                 unsafe { _mm256_loadu_si256(from.cast::<__m256i>()) }
+            }
+
+            #[inline(always)]
+            unsafe fn store_ints(self, to: *mut u8, value: __m256i) {
+                // SAFETY: see above.
+                unsafe { _mm256_storeu_si256(to.cast::<__m256i>(), value) }
             }
 
             #[inline(always)]
@@ -125,6 +132,57 @@ macro_rules! eight_lanes {
             fn dot_pairs(self, sum: __m256i, left: __m256i, right: __m256i) -> __m256i {
                 // SAFETY: see above.
                 unsafe { $dot_words(sum, left, right) }
+            }
+
+            #[inline(always)]
+            fn add_scaled(self, sum: __m256i, ints: __m256i, scale: __m256i) -> __m256i {
+                // SAFETY: see above.
+                unsafe { _mm256_add_epi32(sum, _mm256_mullo_epi32(ints, scale)) }
+            }
+
+            #[inline(always)]
+            fn join_octal(self, high: __m256i, low: __m256i) -> __m256i {
+                // SAFETY: see above.
+                unsafe { _mm256_add_epi32(_mm256_slli_epi32::<3>(high), low) }
+            }
+
+            #[inline(always)]
+            fn join_sixty_fourths(self, high: __m256i, low: __m256i) -> __m256i {
+                // SAFETY: see above.
+                unsafe { _mm256_add_epi32(_mm256_slli_epi32::<6>(high), low) }
+            }
+
+            #[inline(always)]
+            fn octal_products(self, bytes: __m256i, scale: __m256i) -> [__m256i; 2] {
+                // SAFETY: see above. A product of at most 15 · 7 stays in its byte, so one 16-bit product serves two bytes.
+                unsafe {
+                    let both = _mm256_or_si256(scale, _mm256_slli_epi32::<16>(scale));
+                    let high = _mm256_srli_epi16::<3>(both);
+                    let low = _mm256_and_si256(both, _mm256_set1_epi16(7));
+                    [_mm256_mullo_epi16(bytes, high), _mm256_mullo_epi16(bytes, low)]
+                }
+            }
+
+            #[inline(always)]
+            fn centred_products(self, bytes: __m256i, scale: __m256i) -> [__m256i; 2] {
+                // SAFETY: see above. Even and odd bytes go through 16-bit lanes of their own.
+                unsafe {
+                    let byte = _mm256_set1_epi16(0xFF);
+                    let both = self.pair(scale, scale);
+                    let product = |values| _mm256_mullo_epi16(_mm256_sub_epi16(values, _mm256_set1_epi16(32)), both);
+                    let even = product(_mm256_and_si256(bytes, byte));
+                    let odd = product(_mm256_srli_epi16::<8>(bytes));
+                    let merge = |even, odd| _mm256_or_si256(_mm256_and_si256(even, byte), _mm256_slli_epi16::<8>(odd));
+                    let high = merge(_mm256_srai_epi16::<6>(even), _mm256_srai_epi16::<6>(odd));
+                    let low = _mm256_and_si256(merge(even, odd), _mm256_set1_epi8(63));
+                    [high, low]
+                }
+            }
+
+            #[inline(always)]
+            fn centre_nibbles(self, bytes: __m256i) -> __m256i {
+                // SAFETY: see above.
+                unsafe { _mm256_sub_epi8(bytes, _mm256_set1_epi8(8)) }
             }
 
             #[inline(always)]

@@ -4,11 +4,13 @@
 //! activation operand is a 4-byte broadcast folded into the instruction.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512, __m512i, _mm_loadu_si128, _mm256_loadu_si256, _mm512_add_ps, _mm512_and_si512,
-    _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtph_ps, _mm512_dpbusd_epi32,
-    _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_mask_blend_epi16, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_ps, _mm512_xor_si512,
+    __m128i, __m256i, __m512, __m512i, _mm_loadu_si128, _mm256_loadu_si256, _mm512_add_epi32, _mm512_add_ps,
+    _mm512_and_si512, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtph_ps,
+    _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_mask_blend_epi16, _mm512_mul_ps, _mm512_mullo_epi16, _mm512_mullo_epi32, _mm512_or_si512, _mm512_set1_epi8,
+    _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srai_epi16,
+    _mm512_srli_epi16, _mm512_srli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_sub_epi16,
+    _mm512_xor_si512,
 };
 
 use super::Lanes;
@@ -48,6 +50,12 @@ impl Lanes for Avx512 {
     unsafe fn load_ints(self, from: *const u8) -> __m512i {
         // SAFETY: see above.
         unsafe { _mm512_loadu_si512(from.cast::<__m512i>()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_ints(self, to: *mut u8, value: __m512i) {
+        // SAFETY: see above.
+        unsafe { _mm512_storeu_si512(to.cast::<__m512i>(), value) }
     }
 
     #[inline(always)]
@@ -116,6 +124,57 @@ impl Lanes for Avx512 {
     fn dot_pairs(self, sum: __m512i, left: __m512i, right: __m512i) -> __m512i {
         // SAFETY: see above.
         unsafe { _mm512_dpwssd_epi32(sum, left, right) }
+    }
+
+    #[inline(always)]
+    fn add_scaled(self, sum: __m512i, ints: __m512i, scale: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_add_epi32(sum, _mm512_mullo_epi32(ints, scale)) }
+    }
+
+    #[inline(always)]
+    fn join_octal(self, high: __m512i, low: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_add_epi32(_mm512_slli_epi32::<3>(high), low) }
+    }
+
+    #[inline(always)]
+    fn join_sixty_fourths(self, high: __m512i, low: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_add_epi32(_mm512_slli_epi32::<6>(high), low) }
+    }
+
+    #[inline(always)]
+    fn octal_products(self, bytes: __m512i, scale: __m512i) -> [__m512i; 2] {
+        // SAFETY: see above. A product of at most 15 · 7 stays in its byte, so one 16-bit product serves two bytes.
+        unsafe {
+            let both = _mm512_or_si512(scale, _mm512_slli_epi32::<16>(scale));
+            let high = _mm512_srli_epi16::<3>(both);
+            let low = _mm512_and_si512(both, _mm512_set1_epi16(7));
+            [_mm512_mullo_epi16(bytes, high), _mm512_mullo_epi16(bytes, low)]
+        }
+    }
+
+    #[inline(always)]
+    fn centred_products(self, bytes: __m512i, scale: __m512i) -> [__m512i; 2] {
+        // SAFETY: see above. Even and odd bytes go through 16-bit lanes of their own.
+        unsafe {
+            let byte = _mm512_set1_epi16(0xFF);
+            let both = self.pair(scale, scale);
+            let product = |values| _mm512_mullo_epi16(_mm512_sub_epi16(values, _mm512_set1_epi16(32)), both);
+            let even = product(_mm512_and_si512(bytes, byte));
+            let odd = product(_mm512_srli_epi16::<8>(bytes));
+            let merge = |even, odd| _mm512_or_si512(_mm512_and_si512(even, byte), _mm512_slli_epi16::<8>(odd));
+            let high = merge(_mm512_srai_epi16::<6>(even), _mm512_srai_epi16::<6>(odd));
+            let low = _mm512_and_si512(merge(even, odd), _mm512_set1_epi8(63));
+            [high, low]
+        }
+    }
+
+    #[inline(always)]
+    fn centre_nibbles(self, bytes: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_sub_epi8(bytes, _mm512_set1_epi8(8)) }
     }
 
     #[inline(always)]

@@ -42,6 +42,11 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     /// # Safety
     /// `from` is valid for that many bytes; no alignment is needed.
     unsafe fn load_ints(self, from: *const u8) -> Self::Ints;
+    /// Stores `4 * WIDTH` bytes.
+    ///
+    /// # Safety
+    /// `to` is valid for that many bytes; no alignment is needed.
+    unsafe fn store_ints(self, to: *mut u8, value: Self::Ints);
     /// Loads `WIDTH` bytes, each widened to an unsigned lane.
     ///
     /// # Safety
@@ -69,7 +74,20 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     fn dot_signed(self, sum: Self::Ints, weights: Self::Ints, activations: Self::Ints) -> Self::Ints;
     /// Per lane: `sum` plus the dot product of two pairs of i16.
     fn dot_pairs(self, sum: Self::Ints, left: Self::Ints, right: Self::Ints) -> Self::Ints;
-    /// Converts to f32, exactly below 2^24.
+    /// Per lane: `sum + ints · scale`, in 32 bits.
+    fn add_scaled(self, sum: Self::Ints, ints: Self::Ints, scale: Self::Ints) -> Self::Ints;
+    /// Per lane: `8 · high + low`.
+    fn join_octal(self, high: Self::Ints, low: Self::Ints) -> Self::Ints;
+    /// Per lane: `64 · high + low`.
+    fn join_sixty_fourths(self, high: Self::Ints, low: Self::Ints) -> Self::Ints;
+    /// Every byte (at most 15) times the 6-bit number of its lane, as `8 · [0] + [1]` with parts of at most 105.
+    fn octal_products(self, bytes: Self::Ints, scale: Self::Ints) -> [Self::Ints; 2];
+    /// Every byte (at most 63) less 32, times the signed 8-bit number of its lane, as `64 · [0] + [1]` with parts in −64…64
+    /// and 0…63.
+    fn centred_products(self, bytes: Self::Ints, scale: Self::Ints) -> [Self::Ints; 2];
+    /// Every byte (at most 15) less 8.
+    fn centre_nibbles(self, bytes: Self::Ints) -> Self::Ints;
+    /// Converts to f32, exactly below 2^24, else rounded to nearest.
     fn to_floats(self, ints: Self::Ints) -> Self::Floats;
 
     /// All lanes `value`.

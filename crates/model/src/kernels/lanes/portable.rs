@@ -31,6 +31,16 @@ fn zip(left: [f32; 16], right: [f32; 16], f: impl Fn(f32, f32) -> f32) -> [f32; 
     out
 }
 
+/// The low eight bits of `f` of every unsigned byte and the number of its lane.
+#[inline(always)]
+fn each_byte(bytes: Words, lanes: Words, f: impl Fn(i32, i32) -> i32) -> Words {
+    let mut out = bytes;
+    for (out, lane) in out.iter_mut().zip(lanes) {
+        *out = i32::from_le_bytes(out.to_le_bytes().map(|byte| f(i32::from(byte), lane) as u8));
+    }
+    out
+}
+
 // SAFETY of the blocks below: loads and stores repeat the trait's contract (the pointer is valid for the
 // vector's size) and use unaligned accesses.
 impl Lanes for Portable {
@@ -48,6 +58,12 @@ impl Lanes for Portable {
     unsafe fn load_ints(self, from: *const u8) -> Words {
         // SAFETY: see above.
         map(unsafe { from.cast::<Words>().read_unaligned() }, i32::from_le)
+    }
+
+    #[inline(always)]
+    unsafe fn store_ints(self, to: *mut u8, value: Words) {
+        // SAFETY: see above.
+        unsafe { to.cast::<Words>().write_unaligned(map(value, i32::to_le)) };
     }
 
     #[inline(always)]
@@ -129,6 +145,46 @@ impl Lanes for Portable {
             *out = out.wrapping_add(low).wrapping_add(high);
         }
         out
+    }
+
+    #[inline(always)]
+    fn add_scaled(self, sum: Words, ints: Words, scale: Words) -> Words {
+        let mut out = sum;
+        for (out, (int, scale)) in out.iter_mut().zip(ints.into_iter().zip(scale)) {
+            *out = out.wrapping_add(int.wrapping_mul(scale));
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn join_octal(self, high: Words, low: Words) -> Words {
+        self.add_scaled(low, high, [8; 16])
+    }
+
+    #[inline(always)]
+    fn join_sixty_fourths(self, high: Words, low: Words) -> Words {
+        self.add_scaled(low, high, [64; 16])
+    }
+
+    #[inline(always)]
+    fn octal_products(self, bytes: Words, scale: Words) -> [Words; 2] {
+        [
+            each_byte(bytes, scale, |byte, scale| byte * (scale >> 3)),
+            each_byte(bytes, scale, |byte, scale| byte * (scale & 7)),
+        ]
+    }
+
+    #[inline(always)]
+    fn centred_products(self, bytes: Words, scale: Words) -> [Words; 2] {
+        [
+            each_byte(bytes, scale, |byte, scale| ((byte - 32) * scale) >> 6),
+            each_byte(bytes, scale, |byte, scale| ((byte - 32) * scale) & 63),
+        ]
+    }
+
+    #[inline(always)]
+    fn centre_nibbles(self, bytes: Words) -> Words {
+        each_byte(bytes, bytes, |byte, _| byte - 8)
     }
 
     #[inline(always)]

@@ -32,8 +32,11 @@ pub(crate) use q4_k::Q4K;
 pub(crate) use q6_k::Q6K;
 pub(crate) use q8::Q8;
 
+use std::ops::Range;
+
 use super::{
     activations::{GroupView, Scaling},
+    amx,
     lanes::Lanes,
 };
 use crate::weights::{self, WeightType};
@@ -56,19 +59,78 @@ pub enum TileFormat {
 
 /// One tile format's arithmetic.
 pub(crate) trait Tile {
-    /// Multiplies lanes `from..from + WIDTH` of a tile of `cols` inputs with a group of `R` activation rows; element
-    /// `r` of the result holds the outputs of row `r`.
+    /// Multiplies lanes `from..from + WIDTH` of a tile of `cols` inputs with a group of `R` activation rows and adds the
+    /// products over `inputs` to `total`, whose element `r` holds the outputs of row `r`. Blocks are added one after the
+    /// other, so a product in pieces has the bits of the whole.
     ///
     /// # Safety
     /// `tile` is valid for [`TileFormat::tile_bytes`] of `cols`, `view` is a group of size `R` of activations with
-    /// `cols` columns and the format's scaling, and `from + WIDTH` is at most 16.
+    /// `cols` columns and the format's scaling, `inputs` are whole blocks below `cols`, and `from + WIDTH` is at most 16.
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
         cols: usize,
+        inputs: Range<usize>,
         from: usize,
         view: GroupView,
-    ) -> [L::Floats; R];
+        total: &mut [L::Floats; R],
+    );
+}
+
+/// A format of super-blocks for the matrix instructions ([`amx`]), on lanes as wide as a tile is high.
+///
+/// A weight of a super-block is an integer times one number for all 256 (and, for some, less another): the integer is the
+/// product of the stored value and the sub-block's scale, too wide for a byte. It is split into two *planes* of bytes; two
+/// products and a shift give the exact sum over 256 inputs, the very integer that [`Tile::multiply`] arrives at.
+pub(crate) trait SuperBlocks {
+    /// Bytes of a super-block in the tile.
+    const BYTES: usize;
+    /// What a super-block's sixteen rows share over all activation rows.
+    type Shared<L: Lanes>: Copy;
+
+    /// Writes the planes, high and low, of one super-block as right tiles.
+    ///
+    /// # Safety
+    /// `block` is valid for [`SuperBlocks::BYTES`].
+    unsafe fn expand<L: Lanes>(lanes: L, block: *const u8, planes: &mut [[amx::Tile; 4]; 2]);
+
+    /// Loads what is shared.
+    ///
+    /// # Safety
+    /// `block` is valid for [`SuperBlocks::BYTES`].
+    unsafe fn shared<L: Lanes>(lanes: L, block: *const u8) -> Self::Shared<L>;
+
+    /// Adds one activation row's product over a super-block to `total`. `planes` are its sums over the planes, `scale` is
+    /// the activations' scale, `sums` the first of four pairs of activation sums over 32, [`amx::TILE`] apart.
+    ///
+    /// # Safety
+    /// `sums` is valid for that.
+    unsafe fn add<L: Lanes>(
+        lanes: L,
+        shared: &Self::Shared<L>,
+        planes: [L::Ints; 2],
+        scale: f32,
+        sums: *const i32,
+        total: L::Floats,
+    ) -> L::Floats;
+}
+
+/// A format of blocks of 32 with one scale, for the matrix instructions: signed bytes and half-precision scales.
+pub(crate) trait Blocks {
+    /// The weights over `inputs` as signed bytes, 512 per block: lines of right tiles. `spare` holds them where the tile does
+    /// not.
+    ///
+    /// # Safety
+    /// `tile` is a tile of `cols` inputs; `inputs` are whole blocks below `cols`.
+    unsafe fn bytes<'a, L: Lanes>(
+        lanes: L,
+        tile: &'a [u8],
+        inputs: Range<usize>,
+        spare: &'a mut Vec<amx::Tile>,
+    ) -> &'a [u8];
+
+    /// Where the scales `[cols / 32][16]` start in a tile.
+    fn scales(cols: usize) -> usize;
 }
 
 impl TileFormat {

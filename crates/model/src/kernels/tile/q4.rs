@@ -11,8 +11,10 @@
 //!
 //! The offset 8 goes into the start of the sum: −8 · Σ activations.
 
-use super::{TILE_ROWS, Tile, interleave};
-use crate::kernels::{activations::GroupView, lanes::Lanes};
+use std::ops::Range;
+
+use super::{Blocks, TILE_ROWS, Tile, interleave};
+use crate::kernels::{activations::GroupView, amx, lanes::Lanes};
 
 /// Bytes per block of one row in the file: d, 16 bytes of weights.
 const FILE_BLOCK: usize = 18;
@@ -26,11 +28,12 @@ impl Tile for Q4 {
         lanes: L,
         tile: *const u8,
         cols: usize,
+        inputs: Range<usize>,
         from: usize,
         view: GroupView,
-    ) -> [L::Floats; R] {
-        let mut total = [lanes.splat(0.0); R];
-        for block in 0..cols / 32 {
+        total: &mut [L::Floats; R],
+    ) {
+        for block in inputs.start / 32..inputs.end / 32 {
             // SAFETY: the caller's contract covers every offset of the layout above, and 8 quads, 1 scale and 1 sum per
             // block and activation row.
             unsafe {
@@ -56,7 +59,37 @@ impl Tile for Q4 {
                 }
             }
         }
-        total
+    }
+}
+
+impl Blocks for Q4 {
+    #[inline(always)]
+    unsafe fn bytes<'a, L: Lanes>(
+        lanes: L,
+        tile: &'a [u8],
+        inputs: Range<usize>,
+        spare: &'a mut Vec<amx::Tile>,
+    ) -> &'a [u8] {
+        spare.resize(inputs.len().div_ceil(64), amx::Tile::ZERO);
+        let out = spare.as_mut_ptr().cast::<u8>();
+        for block in 0..inputs.len() / 32 {
+            // SAFETY: the caller's contract; `spare` has room for 512 bytes per block.
+            unsafe {
+                let packed = tile.as_ptr().add((inputs.start / 32 + block) * 256);
+                for j in 0..4 {
+                    let bytes = lanes.load_ints(packed.add(j * 64));
+                    let out = out.add(block * 512 + j * 64);
+                    lanes.store_ints(out, lanes.centre_nibbles(lanes.low_nibbles(bytes)));
+                    lanes.store_ints(out.add(256), lanes.centre_nibbles(lanes.high_nibbles(bytes)));
+                }
+            }
+        }
+        // SAFETY: `spare` holds at least that many bytes and is borrowed for as long as the result.
+        unsafe { std::slice::from_raw_parts(out, inputs.len() * TILE_ROWS) }
+    }
+
+    fn scales(cols: usize) -> usize {
+        cols * TILE_ROWS / 2
     }
 }
 

@@ -12,11 +12,18 @@
 //! 2368
 //! ```
 //!
-//! Per activation row and super-block the kernel needs 64 dot products for the weights, 8 conversions and 8 multiply-adds
-//! for the scales, and 4 dot products of i16 pairs for all minima. A sub-block's integer sum stays below 32 · 15 · 127.
+//! Per activation row and super-block the kernel needs 64 dot products for the weights, 8 integer multiply-adds
+//! for the scales, and 4 dot products of i16 pairs for all minima. A sub-block's integer sum stays below 32 · 15 · 127, a
+//! super-block's below 2^25: integers up to there, so that every order of additions gives the same sum.
 
-use super::{Tile, interleave};
-use crate::kernels::{activations::GroupView, lanes::Lanes};
+use std::ops::Range;
+
+use super::{SuperBlocks, Tile, interleave};
+use crate::kernels::{
+    activations::GroupView,
+    amx::{self, LINE, TILE},
+    lanes::Lanes,
+};
 
 /// Bytes per super-block of sixteen rows.
 pub(super) const BLOCK: usize = 2368;
@@ -36,19 +43,19 @@ impl Tile for Q4K {
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
-        cols: usize,
+        _cols: usize,
+        inputs: Range<usize>,
         from: usize,
         view: GroupView,
-    ) -> [L::Floats; R] {
-        let mut total = [lanes.splat(0.0); R];
-        for block in 0..cols / 256 {
+        total: &mut [L::Floats; R],
+    ) {
+        for block in inputs.start / 256..inputs.end / 256 {
             // SAFETY: the caller's contract covers every offset of the layout above, per super-block and lane, and
             // 64 quads, 1 scale and 4 pairs of sums per super-block and activation row.
             unsafe {
                 let tile = tile.add(block * BLOCK);
                 let quads = view.quads.add(block * 64 * R);
-                let d = lanes.load_f16(tile.add(D + 2 * from).cast());
-                let mut sum = [lanes.splat(0.0); R];
+                let mut sum = [lanes.splat_int(0); R];
                 for pair in 0..4 {
                     let bytes = tile.add(pair * 512 + 4 * from);
                     let mut dot = [lanes.splat_int(0); R];
@@ -60,9 +67,8 @@ impl Tile for Q4K {
                         }
                     }
                     let scale = lanes.load_u8(tile.add(SCALES + pair * 32 + from));
-                    let scale = lanes.mul(d, lanes.to_floats(scale));
                     for (sum, dot) in sum.iter_mut().zip(dot) {
-                        *sum = lanes.fma(lanes.to_floats(dot), scale, *sum);
+                        *sum = lanes.add_scaled(*sum, dot, scale);
                     }
                     let mut dot = [lanes.splat_int(0); R];
                     for j in 0..8 {
@@ -73,29 +79,108 @@ impl Tile for Q4K {
                         }
                     }
                     let scale = lanes.load_u8(tile.add(SCALES + pair * 32 + 16 + from));
-                    let scale = lanes.mul(d, lanes.to_floats(scale));
                     for (sum, dot) in sum.iter_mut().zip(dot) {
-                        *sum = lanes.fma(lanes.to_floats(dot), scale, *sum);
+                        *sum = lanes.add_scaled(*sum, dot, scale);
                     }
                 }
-                let mut dot = [lanes.splat_int(0); R];
-                for pair in 0..4 {
-                    let even = lanes.load_u8(tile.add(MINIMA + pair * 32 + from));
-                    let odd = lanes.load_u8(tile.add(MINIMA + pair * 32 + 16 + from));
-                    let minima = lanes.pair(even, odd);
-                    for (r, dot) in dot.iter_mut().enumerate() {
-                        let sums = lanes.splat_int(*view.sums32.add((block * 4 + pair) * R + r));
-                        *dot = lanes.dot_pairs(*dot, minima, sums);
-                    }
-                }
-                let dmin = lanes.load_f16(tile.add(DMIN + 2 * from).cast());
+                let shared = Shared::<L>::load(lanes, tile, from);
                 for r in 0..R {
-                    let value = lanes.fnma(lanes.to_floats(dot[r]), dmin, sum[r]);
-                    total[r] = lanes.fma(value, lanes.splat(*view.scales.add(block * R + r)), total[r]);
+                    let (sums, scale) = (view.sums32.add(block * 4 * R + r), *view.scales.add(block * R + r));
+                    total[r] = shared.add(lanes, sum[r], scale, sums, R, total[r]);
                 }
             }
         }
-        total
+    }
+}
+
+/// The numbers of a super-block that all activation rows share.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<L: Lanes> {
+    d: L::Floats,
+    dmin: L::Floats,
+    minima: [L::Ints; 4],
+}
+
+impl<L: Lanes> Shared<L> {
+    /// # Safety
+    /// `block` is a super-block of a tile, `from + WIDTH` at most 16.
+    #[inline(always)]
+    unsafe fn load(lanes: L, block: *const u8, from: usize) -> Self {
+        // SAFETY: the caller's contract.
+        unsafe {
+            let minima = [0, 1, 2, 3].map(|pair| {
+                let even = lanes.load_u8(block.add(MINIMA + pair * 32 + from));
+                let odd = lanes.load_u8(block.add(MINIMA + pair * 32 + 16 + from));
+                lanes.pair(even, odd)
+            });
+            let d = lanes.load_f16(block.add(D + 2 * from).cast());
+            Self { d, dmin: lanes.load_f16(block.add(DMIN + 2 * from).cast()), minima }
+        }
+    }
+
+    /// Adds the products of a super-block, `sum` before any scale, to `total`.
+    ///
+    /// # Safety
+    /// `sums` is valid for four pairs of activation sums, `stride` apart.
+    #[inline(always)]
+    unsafe fn add(
+        &self,
+        lanes: L,
+        sum: L::Ints,
+        scale: f32,
+        sums: *const i32,
+        stride: usize,
+        total: L::Floats,
+    ) -> L::Floats {
+        let mut less = lanes.splat_int(0);
+        for (pair, minima) in self.minima.into_iter().enumerate() {
+            // SAFETY: the caller's contract.
+            less = lanes.dot_pairs(less, minima, lanes.splat_int(unsafe { *sums.add(pair * stride) }));
+        }
+        let value = lanes.fnma(lanes.to_floats(less), self.dmin, lanes.mul(lanes.to_floats(sum), self.d));
+        lanes.fma(value, lanes.splat(scale), total)
+    }
+}
+
+impl SuperBlocks for Q4K {
+    const BYTES: usize = BLOCK;
+    type Shared<L: Lanes> = Shared<L>;
+
+    #[inline(always)]
+    unsafe fn expand<L: Lanes>(lanes: L, block: *const u8, planes: &mut [[amx::Tile; 4]; 2]) {
+        let [high, low] = planes.each_mut().map(|plane| plane.as_mut_ptr().cast::<u8>());
+        for sub in 0..8 {
+            // SAFETY: the caller's contract; a plane has 64 lines, eight per sub-block.
+            unsafe {
+                let scale = lanes.load_u8(block.add(SCALES + sub * 16));
+                for j in 0..8 {
+                    let bytes = lanes.load_ints(block.add((sub / 2 * 8 + j) * LINE));
+                    let weights = if sub % 2 == 0 { lanes.low_nibbles(bytes) } else { lanes.high_nibbles(bytes) };
+                    let products = lanes.octal_products(weights, scale);
+                    lanes.store_ints(high.add((sub * 8 + j) * LINE), products[0]);
+                    lanes.store_ints(low.add((sub * 8 + j) * LINE), products[1]);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn shared<L: Lanes>(lanes: L, block: *const u8) -> Shared<L> {
+        // SAFETY: the caller's contract; lanes are as wide as a tile is high.
+        unsafe { Shared::load(lanes, block, 0) }
+    }
+
+    #[inline(always)]
+    unsafe fn add<L: Lanes>(
+        lanes: L,
+        shared: &Shared<L>,
+        [high, low]: [L::Ints; 2],
+        scale: f32,
+        sums: *const i32,
+        total: L::Floats,
+    ) -> L::Floats {
+        // SAFETY: the caller's contract.
+        unsafe { shared.add(lanes, lanes.join_octal(high, low), scale, sums, TILE, total) }
     }
 }
 

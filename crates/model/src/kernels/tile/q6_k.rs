@@ -13,10 +13,16 @@
 //! ```
 //!
 //! The offset 32 is applied to all sixteen sub-blocks at once: 8 dot products of (scale, scale) with pairs of activation
-//! sums. A sub-block's integer sum stays below 16 · 63 · 127.
+//! sums. A sub-block's integer sum stays below 16 · 63 · 127, a super-block's below 2^28.
 
-use super::{Tile, interleave};
-use crate::kernels::{activations::GroupView, lanes::Lanes};
+use std::ops::Range;
+
+use super::{SuperBlocks, Tile, interleave};
+use crate::kernels::{
+    activations::GroupView,
+    amx::{self, LINE},
+    lanes::Lanes,
+};
 
 /// Bytes per super-block of sixteen rows.
 pub(super) const BLOCK: usize = 3392;
@@ -35,17 +41,18 @@ impl Tile for Q6K {
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
-        cols: usize,
+        _cols: usize,
+        inputs: Range<usize>,
         from: usize,
         view: GroupView,
-    ) -> [L::Floats; R] {
-        let mut total = [lanes.splat(0.0); R];
-        for block in 0..cols / 256 {
+        total: &mut [L::Floats; R],
+    ) {
+        for block in inputs.start / 256..inputs.end / 256 {
             // SAFETY: the caller's contract covers every offset of the layout above, per super-block and lane, and
             // 64 quads, 1 scale and 8 pairs of sums per super-block and activation row.
             unsafe {
                 let tile = tile.add(block * BLOCK);
-                let mut sum = [lanes.splat(0.0); R];
+                let mut sum = [lanes.splat_int(0); R];
                 for half in 0..2 {
                     let part = Part {
                         low: tile.add(half * 1024 + 4 * from),
@@ -70,13 +77,77 @@ impl Tile for Q6K {
                 }
                 let d = lanes.load_f16(tile.add(D + 2 * from).cast());
                 for r in 0..R {
-                    let value = lanes.fnma(lanes.to_floats(dot[r]), lanes.splat(32.0), sum[r]);
+                    let sum = lanes.add_scaled(sum[r], dot[r], lanes.splat_int(-32));
                     let scale = lanes.mul(d, lanes.splat(*view.scales.add(block * R + r)));
-                    total[r] = lanes.fma(value, scale, total[r]);
+                    total[r] = lanes.fma(lanes.to_floats(sum), scale, total[r]);
                 }
             }
         }
-        total
+    }
+}
+
+impl SuperBlocks for Q6K {
+    const BYTES: usize = BLOCK;
+    /// d
+    type Shared<L: Lanes> = L::Floats;
+
+    #[inline(always)]
+    unsafe fn expand<L: Lanes>(lanes: L, block: *const u8, planes: &mut [[amx::Tile; 4]; 2]) {
+        let [high, low] = planes.each_mut().map(|plane| plane.as_mut_ptr().cast::<u8>());
+        // Inputs 128n + 32m …: n the half, m the field of the high bits.
+        for n in 0..2 {
+            // SAFETY: the caller's contract; a plane has 64 lines, eight per 32 inputs.
+            unsafe {
+                let out = [high.add(n * 32 * LINE), low.add(n * 32 * LINE)];
+                let parts = (block.add(n * 1024), block.add(HIGH + n * 512), block.add(SCALES + n * 128));
+                expand_field::<L, 0>(lanes, parts, out);
+                expand_field::<L, 1>(lanes, parts, out);
+                expand_field::<L, 2>(lanes, parts, out);
+                expand_field::<L, 3>(lanes, parts, out);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn shared<L: Lanes>(lanes: L, block: *const u8) -> L::Floats {
+        // SAFETY: the caller's contract.
+        unsafe { lanes.load_f16(block.add(D).cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add<L: Lanes>(
+        lanes: L,
+        &d: &L::Floats,
+        [high, low]: [L::Ints; 2],
+        scale: f32,
+        _sums: *const i32,
+        total: L::Floats,
+    ) -> L::Floats {
+        lanes.fma(lanes.to_floats(lanes.join_sixty_fourths(high, low)), lanes.mul(d, lanes.splat(scale)), total)
+    }
+}
+
+/// Expands the 32 inputs of one half whose high bits are field `M`.
+///
+/// # Safety
+/// The parts are the low bits, high bits and scales of a half super-block; the outputs have 32 lines.
+#[inline(always)]
+unsafe fn expand_field<L: Lanes, const M: usize>(
+    lanes: L,
+    (low_bits, high_bits, scales): (*const u8, *const u8, *const u8),
+    [high, low]: [*mut u8; 2],
+) {
+    for j in 0..8 {
+        // SAFETY: the caller's contract; the layout as in [`Part::add`].
+        unsafe {
+            let scale = lanes.load_i8(scales.add((2 * M + j / 4) * 16));
+            let bytes = lanes.load_ints(low_bits.add(((M % 2) * 8 + j) * LINE));
+            let nibbles = if M < 2 { lanes.low_nibbles(bytes) } else { lanes.high_nibbles(bytes) };
+            let weights = lanes.with_high_bits::<M>(nibbles, lanes.load_ints(high_bits.add(j * LINE)));
+            let products = lanes.centred_products(weights, scale);
+            lanes.store_ints(high.add((M * 8 + j) * LINE), products[0]);
+            lanes.store_ints(low.add((M * 8 + j) * LINE), products[1]);
+        }
     }
 }
 
@@ -94,7 +165,7 @@ impl Part {
     /// # Safety
     /// The pointers are those of a half super-block and of a group of `R` rows.
     #[inline(always)]
-    unsafe fn add<L: Lanes, const R: usize, const M: usize>(&self, lanes: L, sum: &mut [L::Floats; R]) {
+    unsafe fn add<L: Lanes, const R: usize, const M: usize>(&self, lanes: L, sum: &mut [L::Ints; R]) {
         for sixteen in 0..2 {
             let mut dot = [lanes.splat_int(0); R];
             for step in 0..4 {
@@ -111,9 +182,9 @@ impl Part {
                 }
             }
             // SAFETY: as above.
-            let scale = lanes.to_floats(unsafe { lanes.load_i8(self.scales.add((2 * M + sixteen) * 16)) });
+            let scale = unsafe { lanes.load_i8(self.scales.add((2 * M + sixteen) * 16)) };
             for (sum, dot) in sum.iter_mut().zip(dot) {
-                *sum = lanes.fma(lanes.to_floats(dot), scale, *sum);
+                *sum = lanes.add_scaled(*sum, dot, scale);
             }
         }
     }

@@ -12,10 +12,12 @@
 //! The dot-product instruction wants unsigned weights: the sum starts at −128 · Σ activations and every weight gets 128
 //! added (its sign bit flipped). Instruction sets with a signed product do neither; see [`Lanes::signed_start`].
 
+use std::ops::Range;
+
 use half::f16;
 
-use super::{TILE_ROWS, Tile, interleave};
-use crate::kernels::{activations::GroupView, lanes::Lanes};
+use super::{Blocks, TILE_ROWS, Tile, interleave};
+use crate::kernels::{activations::GroupView, amx, lanes::Lanes};
 
 /// Bytes per block of one row in the file: d, 32 weights.
 const FILE_BLOCK: usize = 34;
@@ -29,11 +31,12 @@ impl Tile for Q8 {
         lanes: L,
         tile: *const u8,
         cols: usize,
+        inputs: Range<usize>,
         from: usize,
         view: GroupView,
-    ) -> [L::Floats; R] {
-        let mut total = [lanes.splat(0.0); R];
-        for block in 0..cols / 32 {
+        total: &mut [L::Floats; R],
+    ) {
+        for block in inputs.start / 32..inputs.end / 32 {
             // SAFETY: the caller's contract covers every offset of the layout above, and 8 quads, 1 scale and 1 sum per
             // block and activation row.
             unsafe {
@@ -56,12 +59,27 @@ impl Tile for Q8 {
                 }
             }
         }
-        total
+    }
+}
+
+impl Blocks for Q8 {
+    #[inline(always)]
+    unsafe fn bytes<'a, L: Lanes>(
+        _lanes: L,
+        tile: &'a [u8],
+        inputs: Range<usize>,
+        _spare: &'a mut Vec<amx::Tile>,
+    ) -> &'a [u8] {
+        &tile[inputs.start * TILE_ROWS..inputs.end * TILE_ROWS]
+    }
+
+    fn scales(cols: usize) -> usize {
+        cols * TILE_ROWS
     }
 }
 
 /// Where the scale of a block lies in a tile of `cols` inputs.
-fn scale_at(cols: usize, block: usize, row: usize) -> std::ops::Range<usize> {
+fn scale_at(cols: usize, block: usize, row: usize) -> Range<usize> {
     let at = cols * TILE_ROWS + (block * TILE_ROWS + row) * 2;
     at..at + 2
 }
