@@ -130,14 +130,17 @@ impl Activations {
     }
 
     /// Values per row, padded with zeros to whole blocks.
+    #[inline(always)]
     pub fn cols(&self) -> usize {
         self.cols
     }
 
+    #[inline(always)]
     pub(crate) fn groups(&self) -> &[Group] {
         &self.groups
     }
 
+    #[inline(always)]
     pub(crate) fn view(&self, group: Group) -> GroupView {
         let blocks = self.cols / self.scaling.block();
         let pairs = self.sums32_per_row();
@@ -153,20 +156,24 @@ impl Activations {
     }
 
     /// Says whether the groups are left tiles for matrix instructions.
+    #[inline(always)]
     pub(crate) fn is_tiled(&self) -> bool {
         self.groups.first().is_some_and(|group| group.size == TILE)
     }
 
     /// The left tiles of a group of sixteen, from input 0 on; whole pairs of tiles, whatever follows the last input.
+    #[inline(always)]
     pub(crate) fn tiles(&self, group: Group) -> &[Tile] {
         let count = self.tiles_per_group();
         &self.tiles[group.slot / TILE * count..][..count]
     }
 
+    #[inline(always)]
     fn tiles_per_group(&self) -> usize {
         self.cols.div_ceil(2 * LINE) * 2
     }
 
+    #[inline(always)]
     fn sums32_per_row(&self) -> usize {
         match self.scaling {
             Scaling::Per32 => self.cols / 32,

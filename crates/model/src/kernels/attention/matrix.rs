@@ -235,8 +235,11 @@ fn load_values<L: Lanes>(
     for (pair, lines) in values.chunks(4 * padded).enumerate() {
         let (even, odd) = lines.split_at(2 * padded);
         for (tile, even) in even.as_chunks::<32>().0.iter().enumerate() {
-            let odd = odd.get(tile * 32..tile * 32 + 32).map_or([0.0; 16], |odd| sixteen(lanes, odd));
             let even = sixteen(lanes, even);
+            let odd = match odd.as_chunks::<32>().0.get(tile) {
+                Some(odd) => sixteen(lanes, odd),
+                None => [0.0; 16],
+            };
             let [high, low] = halves(&even, &odd);
             let (run, line) = (&mut space.values[tile * 2 * STEPS..][..2 * STEPS], pair % 16 * LINE);
             run[pair / 16].0[line..line + LINE].copy_from_slice(high.as_flattened());

@@ -31,6 +31,7 @@ impl<'a> Weighing<'a> {
     }
 
     /// Number of rows.
+    #[inline(always)]
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }

@@ -169,12 +169,13 @@ macro_rules! eight_lanes {
                 unsafe {
                     let byte = _mm256_set1_epi16(0xFF);
                     let both = self.pair(scale, scale);
-                    let product = |values| _mm256_mullo_epi16(_mm256_sub_epi16(values, _mm256_set1_epi16(32)), both);
-                    let even = product(_mm256_and_si256(bytes, byte));
-                    let odd = product(_mm256_srli_epi16::<8>(bytes));
-                    let merge = |even, odd| _mm256_or_si256(_mm256_and_si256(even, byte), _mm256_slli_epi16::<8>(odd));
-                    let high = merge(_mm256_srai_epi16::<6>(even), _mm256_srai_epi16::<6>(odd));
-                    let low = _mm256_and_si256(merge(even, odd), _mm256_set1_epi8(63));
+                    let offset = _mm256_set1_epi16(32);
+                    let even = _mm256_mullo_epi16(_mm256_sub_epi16(_mm256_and_si256(bytes, byte), offset), both);
+                    let odd = _mm256_mullo_epi16(_mm256_sub_epi16(_mm256_srli_epi16::<8>(bytes), offset), both);
+                    let low = _mm256_or_si256(_mm256_and_si256(even, byte), _mm256_slli_epi16::<8>(odd));
+                    let low = _mm256_and_si256(low, _mm256_set1_epi8(63));
+                    let (even, odd) = (_mm256_srai_epi16::<6>(even), _mm256_srai_epi16::<6>(odd));
+                    let high = _mm256_or_si256(_mm256_and_si256(even, byte), _mm256_slli_epi16::<8>(odd));
                     [high, low]
                 }
             }

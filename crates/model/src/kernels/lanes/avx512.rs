@@ -161,12 +161,13 @@ impl Lanes for Avx512 {
         unsafe {
             let byte = _mm512_set1_epi16(0xFF);
             let both = self.pair(scale, scale);
-            let product = |values| _mm512_mullo_epi16(_mm512_sub_epi16(values, _mm512_set1_epi16(32)), both);
-            let even = product(_mm512_and_si512(bytes, byte));
-            let odd = product(_mm512_srli_epi16::<8>(bytes));
-            let merge = |even, odd| _mm512_or_si512(_mm512_and_si512(even, byte), _mm512_slli_epi16::<8>(odd));
-            let high = merge(_mm512_srai_epi16::<6>(even), _mm512_srai_epi16::<6>(odd));
-            let low = _mm512_and_si512(merge(even, odd), _mm512_set1_epi8(63));
+            let offset = _mm512_set1_epi16(32);
+            let even = _mm512_mullo_epi16(_mm512_sub_epi16(_mm512_and_si512(bytes, byte), offset), both);
+            let odd = _mm512_mullo_epi16(_mm512_sub_epi16(_mm512_srli_epi16::<8>(bytes), offset), both);
+            let low = _mm512_or_si512(_mm512_and_si512(even, byte), _mm512_slli_epi16::<8>(odd));
+            let low = _mm512_and_si512(low, _mm512_set1_epi8(63));
+            let (even, odd) = (_mm512_srai_epi16::<6>(even), _mm512_srai_epi16::<6>(odd));
+            let high = _mm512_or_si512(_mm512_and_si512(even, byte), _mm512_slli_epi16::<8>(odd));
             [high, low]
         }
     }

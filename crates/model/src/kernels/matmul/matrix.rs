@@ -83,7 +83,7 @@ impl<T: SuperBlocks> BySuperBlock<'_, T> {
             for (pair, totals) in activations.groups().chunks(2).zip(totals.chunks_mut(2)) {
                 match *pair {
                     [upper, lower] => {
-                        let left = [upper, lower].map(|group| part(activations, group, block));
+                        let left = [part(activations, upper, block), part(activations, lower, block)];
                         self.tiles.multiply_i8(left, right, &mut sums);
                     }
                     [single] => {
@@ -121,12 +121,14 @@ fn scale<L: Lanes, T: SuperBlocks>(
         // SAFETY: rows of sums and totals are whole vectors; per super-block and row there are one scale and four pairs of
         // sums, `amx::TILE` apart.
         unsafe {
-            let planes = [high, low].map(|sums| lanes.load_ints(sums.0.as_ptr().add(at).cast()));
+            // No closure around vectors: one that is not inlined makes every instruction a call.
+            let high = lanes.load_ints(high.0.as_ptr().add(at).cast());
+            let low = lanes.load_ints(low.0.as_ptr().add(at).cast());
             let activation_scale = *view.scales.add(block * amx::TILE + row);
             let activation_sums = view.sums32.add(block * 4 * amx::TILE + row);
             let total = totals.0.as_mut_ptr().add(at);
             let start = lanes.load(total);
-            lanes.store(total, T::add(lanes, shared, planes, activation_scale, activation_sums, start));
+            lanes.store(total, T::add(lanes, shared, [high, low], activation_scale, activation_sums, start));
         }
     }
 }
@@ -180,13 +182,12 @@ impl<T: Blocks> ByBlock<'_, T> {
         let first = self.task.inputs.start / 32;
         let left = &self.task.activations.tiles(group)[first / 2..];
         let view = self.task.activations.view(group);
-        let (whole, rest) = amx::Tile::run(weights).as_chunks::<2>();
+        let (whole, _) = amx::Tile::run(weights).as_chunks::<2>();
         let mut last = [amx::Tile::ZERO; 2];
         let odd = &weights[whole.len() * size_of_val(&last)..];
         for (tile, bytes) in last.iter_mut().zip(odd.chunks(size_of::<amx::Tile>())) {
             tile.0[..bytes.len()].copy_from_slice(bytes);
         }
-        debug_assert!(rest.len() < 2);
         let right = whole.iter().chain((!odd.is_empty()).then_some(&last));
         let mut sums = [Sums::<i32>::zero(); 4];
         let count = weights.len() / 512;

@@ -108,11 +108,12 @@ impl<L: Lanes> Shared<L> {
     unsafe fn load(lanes: L, block: *const u8, from: usize) -> Self {
         // SAFETY: the caller's contract.
         unsafe {
-            let minima = [0, 1, 2, 3].map(|pair| {
+            let mut minima = [lanes.splat_int(0); 4];
+            for (pair, minima) in minima.iter_mut().enumerate() {
                 let even = lanes.load_u8(block.add(MINIMA + pair * 32 + from));
                 let odd = lanes.load_u8(block.add(MINIMA + pair * 32 + 16 + from));
-                lanes.pair(even, odd)
-            });
+                *minima = lanes.pair(even, odd);
+            }
             let d = lanes.load_f16(block.add(D + 2 * from).cast());
             Self { d, dmin: lanes.load_f16(block.add(DMIN + 2 * from).cast()), minima }
         }
