@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::Context as _;
@@ -65,7 +65,18 @@ pub fn model_store(config: &Config) -> anyhow::Result<ModelStore> {
 /// The installed embedder the configuration names.
 pub fn embedder(config: &Config) -> anyhow::Result<Arc<dyn Embedder>> {
     let model = installed(&model_store(config)?, &config.models.embedder)?;
-    Ok(Arc::new(encoder::open_embedder(&model, &encoder::EncoderOptions::default()).map_err(Error::from)?))
+    Ok(Arc::new(encoder::open_embedder(&model, &encoder_options(config)).map_err(Error::from)?))
+}
+
+fn encoder_options(config: &Config) -> encoder::EncoderOptions {
+    let precision = match config.models.encoder_precision {
+        config::EncoderPrecision::F32 => encoder::Precision::F32,
+        config::EncoderPrecision::F16 => encoder::Precision::F16,
+        config::EncoderPrecision::Int8 => encoder::Precision::Int8,
+        config::EncoderPrecision::Q8_0 => encoder::Precision::Q8_0,
+        config::EncoderPrecision::Q4_0 => encoder::Precision::Q4_0,
+    };
+    encoder::EncoderOptions { precision, ..encoder::EncoderOptions::default() }
 }
 
 /// The installed reranker, when the configuration names one.
@@ -74,7 +85,12 @@ fn reranker(config: &Config) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
         return Ok(None);
     }
     let model = installed(&model_store(config)?, &config.models.reranker)?;
-    Ok(Some(Arc::new(encoder::open_reranker(&model, &encoder::EncoderOptions::default()).map_err(Error::from)?)))
+    let budget = encoder::RerankBudget {
+        tokens: config.models.reranker_tokens,
+        time: Duration::from_millis(config.models.reranker_milliseconds),
+    };
+    let reranker = encoder::open_reranker(&model, &encoder_options(config), budget).map_err(Error::from)?;
+    Ok(Some(Arc::new(reranker)))
 }
 
 /// An installed model by name; the error says how to install it.

@@ -74,7 +74,8 @@ pub trait Reranker: Send + Sync {
     /// Name and weight digest.
     fn identity(&self) -> &ModelIdentity;
 
-    /// One score per passage, in order; higher is better, comparable only within a call.
+    /// One score per passage, in order; higher is better, comparable only within a call. Passages come with the most
+    /// promising first: one that the reranker's budget does not reach scores NaN.
     fn score(&self, query: &str, passages: &[&str]) -> Result<Vec<f32>>;
 }
 

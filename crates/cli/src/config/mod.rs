@@ -56,16 +56,38 @@ pub struct Models {
     pub dir: PathBuf,
     /// Installed name of the embedder.
     pub embedder: String,
+    /// How weights of embedder and reranker are held and multiplied.
+    pub encoder_precision: EncoderPrecision,
     /// Installed name, path, `none` or `auto`.
     pub generator: String,
     /// What `auto` tries, in order.
     pub generators: Vec<String>,
     /// Installed name of the reranker, or empty.
     pub reranker: String,
+    /// Tokens the reranker reads for one search.
+    pub reranker_tokens: usize,
+    /// Milliseconds after which it begins no further passage.
+    pub reranker_milliseconds: u64,
     /// Base address of `hf:` sources.
     pub hub: String,
     /// A server to generate with.
     pub remote: Remote,
+}
+
+/// How weights of embedder and reranker are held and multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EncoderPrecision {
+    /// Single precision, the reference.
+    F32,
+    /// Half precision.
+    F16,
+    /// 8 bits, a scale per channel and per token: the fastest.
+    Int8,
+    /// 8 bits, a scale per 32 weights.
+    Q8_0,
+    /// 4 bits.
+    Q4_0,
 }
 
 /// `[models.remote]`.

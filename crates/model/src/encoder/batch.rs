@@ -9,11 +9,22 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use super::{EncoderError, linear::Machine};
+use super::{EncoderError, linear::Machine, tokenize::Tokens};
 use crate::kernels::ThreadPool;
 
 /// Fewest tokens that are worth a batch of their own.
 const FEWEST: usize = 256;
+
+/// Tokenises every text, on all threads.
+pub(super) fn each(
+    pool: &ThreadPool,
+    texts: &[&str],
+    tokenise: impl Fn(&str) -> Result<Tokens, EncoderError> + Sync,
+) -> Result<Vec<Tokens>, EncoderError> {
+    let mut inputs: Vec<Option<Result<Tokens, EncoderError>>> = texts.iter().map(|_| None).collect();
+    pool.for_each_chunk(&mut inputs, 1, 2, |index, input| input[0] = Some(tokenise(texts[index])));
+    inputs.into_iter().flatten().collect()
+}
 
 /// Computes something for every sequence, given their lengths: `work` gets indices and gives a result for each.
 /// Results come back in the order of `lengths`.

@@ -9,7 +9,7 @@ use super::{
     elementwise::normalise,
     network::{Network, Packed},
     settings::Usage,
-    tokenize::{TextTokenizer, Tokens},
+    tokenize::TextTokenizer,
 };
 use crate::store::Pooling;
 
@@ -31,8 +31,8 @@ impl EncoderEmbedder {
             EmbedAs::Query => &self.usage.query_prefix,
             EmbedAs::Passage => &self.usage.passage_prefix,
         };
-        let inputs: Vec<Tokens> =
-            texts.iter().map(|text| self.tokenizer.single(&format!("{prefix}{text}"))).collect::<Result<_, _>>()?;
+        let inputs =
+            batch::each(&self.network.machine().pool, texts, |text| self.tokenizer.single(&format!("{prefix}{text}")))?;
         let lengths: Vec<usize> = inputs.iter().map(|input| input.ids.len()).collect();
         batch::run(self.network.machine(), &lengths, self.tokens_per_batch, |pool, batch| {
             let mut packed = Packed::default();

@@ -7,12 +7,15 @@ use candle_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EncoderConfig, EncoderError,
+    EncoderConfig, EncoderError, EncoderOptions,
     checkpoint::{Checkpoint, finite},
-    elementwise::{add_bias, add_bias_gelu},
+    elementwise::{add, gelu},
 };
 use crate::{
-    kernels::{Activations, Arena, Isa, Output, PackedMatrix, Product, Scaling, ThreadPool, multiply},
+    kernels::{
+        Activations, Arena, Int8Matrix, Int8Rows, Isa, Output, PackedMatrix, Product, Scaling, Then, ThreadPool,
+        multiply, multiply_int8,
+    },
     weights::WeightType,
 };
 
@@ -24,24 +27,14 @@ pub enum Precision {
     F32,
     /// Half precision: half the memory.
     F16,
-    /// 8 bits for weights and activations, a scale per 32: a quarter of the memory and several times the speed;
-    /// on real models the cosine to single precision is above 0.999. The default.
+    /// 8 bits, a scale per output channel and per token: a quarter of the memory and by far the fastest. The default; what
+    /// it costs in retrieval quality is in `docs/benchmarks.md`.
     #[default]
+    Int8,
+    /// 8 bits for weights and activations, a scale per 32: closer to single precision than [`Precision::Int8`], slower.
     Q8_0,
     /// 4 bits for weights, 8 for activations: an eighth of the memory. No loss for weights stored so.
     Q4_0,
-}
-
-impl Precision {
-    /// The stored type that weights are packed from; nothing for dense products.
-    fn packed(self) -> Option<WeightType> {
-        match self {
-            Self::F32 | Self::F16 => None,
-            // The kernels make 8-bit tiles of plain floats.
-            Self::Q8_0 => Some(WeightType::F32),
-            Self::Q4_0 => Some(WeightType::Q4_0),
-        }
-    }
 }
 
 /// What products run on: threads, instruction set, packed weights.
@@ -62,46 +55,52 @@ impl std::fmt::Debug for Machine {
 
 impl Machine {
     /// Starts threads and reserves room for an encoder's packed weights.
-    pub fn new(config: &EncoderConfig, precision: Precision, threads: usize) -> Result<Self, EncoderError> {
+    pub fn new(config: &EncoderConfig, options: &EncoderOptions) -> Result<Self, EncoderError> {
         let (hidden, wide) = (config.hidden, config.feed_forward);
-        let layer = precision.packed().map_or(0, |dtype| {
-            let shapes = [(3 * hidden, hidden), (hidden, hidden), (wide, hidden), (hidden, wide)];
-            shapes.iter().map(|&(rows, columns)| PackedMatrix::footprint(dtype, rows, columns)).sum()
-        });
+        let footprint = |(rows, columns)| match options.precision {
+            Precision::F32 | Precision::F16 => 0,
+            Precision::Int8 => Int8Matrix::footprint(rows, columns),
+            Precision::Q8_0 => PackedMatrix::footprint(WeightType::F32, rows, columns),
+            Precision::Q4_0 => PackedMatrix::footprint(WeightType::Q4_0, rows, columns),
+        };
+        let shapes = [(3 * hidden, hidden), (hidden, hidden), (wide, hidden), (hidden, wide)];
+        let layer = shapes.into_iter().map(footprint).sum();
         let bytes = config.layers.saturating_mul(layer);
         let arena = Arena::new(bytes).map_err(|source| EncoderError::Memory { bytes, source })?;
-        Ok(Self { pool: ThreadPool::new(threads.max(1)), alone: ThreadPool::new(1), isa: Isa::detect(), arena })
-    }
-
-    /// Scratch space for the activations of a product.
-    pub fn activations(&self) -> Activations {
-        Activations::new(self.isa, Scaling::Per32)
+        let (pool, alone) = (ThreadPool::new(options.threads.max(1)), ThreadPool::new(1));
+        Ok(Self { pool, alone, isa: options.isa, arena })
     }
 }
 
-/// What follows the product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// The bias.
-    Bias,
-    /// The bias, then GELU.
-    BiasGelu,
+/// The input of a product in the forms that the precisions want; kept from product to product.
+pub(super) struct Inputs {
+    blocks: Activations,
+    rows: Int8Rows,
+}
+
+impl Inputs {
+    /// Makes empty buffers.
+    pub fn new(isa: Isa) -> Self {
+        Self { blocks: Activations::new(isa, Scaling::Per32), rows: Int8Rows::new(isa) }
+    }
 }
 
 /// `y = x · Wᵀ + b` for packed rows.
 #[derive(Debug)]
 pub(super) struct Linear {
     weight: Weight,
-    bias: Vec<f32>,
     inputs: usize,
+    outputs: usize,
 }
 
 #[derive(Debug)]
 enum Weight {
-    /// `[outputs, inputs]`.
-    Dense(Tensor),
+    /// `[outputs, inputs]`, and the bias.
+    Dense(Tensor, Vec<f32>),
+    /// In the machine's arena, and the bias.
+    Packed(PackedMatrix, Vec<f32>),
     /// In the machine's arena.
-    Packed(PackedMatrix),
+    Int8(Int8Matrix),
 }
 
 impl Linear {
@@ -123,15 +122,27 @@ impl Linear {
             }
             bias.extend(checkpoint.vector(&format!("{name}.bias"), outputs)?);
         }
-        let Some(dtype) = precision.packed() else { return Self::dense(values, bias, inputs, precision) };
-        let rows = bias.len();
-        let bytes = match dtype {
-            WeightType::Q4_0 if WeightType::Q4_0.byte_len(rows * inputs) == Some(stored.len()) => stored,
-            WeightType::Q4_0 => quantise(values, rows, inputs)?,
-            _ => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        let outputs = bias.len();
+        let mut pack = |dtype, bias, bytes: &[u8]| {
+            let matrix = PackedMatrix::pack(&mut machine.arena, &machine.pool, dtype, [outputs, inputs], bytes)?;
+            Ok::<_, EncoderError>(Weight::Packed(matrix, bias))
         };
-        let matrix = PackedMatrix::pack(&mut machine.arena, &machine.pool, dtype, [rows, inputs], &bytes)?;
-        Ok(Self { weight: Weight::Packed(matrix), bias, inputs })
+        let weight = match precision {
+            Precision::F32 | Precision::F16 => return Self::dense(values, bias, inputs, precision),
+            Precision::Int8 => {
+                Weight::Int8(Int8Matrix::pack(&mut machine.arena, &machine.pool, [outputs, inputs], &values, bias)?)
+            }
+            // The kernels make 8-bit tiles of plain floats.
+            Precision::Q8_0 => {
+                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                pack(WeightType::F32, bias, &bytes)?
+            }
+            Precision::Q4_0 if WeightType::Q4_0.byte_len(outputs * inputs) == Some(stored.len()) => {
+                pack(WeightType::Q4_0, bias, &stored)?
+            }
+            Precision::Q4_0 => pack(WeightType::Q4_0, bias, &quantise(values, outputs, inputs)?)?,
+        };
+        Ok(Self { weight, inputs, outputs })
     }
 
     /// Loads a layer of a classification head; small, so it stays exact.
@@ -142,45 +153,64 @@ impl Linear {
     }
 
     fn dense(values: Vec<f32>, bias: Vec<f32>, inputs: usize, precision: Precision) -> Result<Self, EncoderError> {
-        let weight = Tensor::from_vec(values, (bias.len(), inputs), &Device::Cpu)?;
+        let outputs = bias.len();
+        let weight = Tensor::from_vec(values, (outputs, inputs), &Device::Cpu)?;
         let weight = if precision == Precision::F16 { weight.to_dtype(DType::F16)? } else { weight };
-        Ok(Self { weight: Weight::Dense(weight), bias, inputs })
+        Ok(Self { weight: Weight::Dense(weight, bias), inputs, outputs })
     }
 
     /// Outputs per row.
     pub fn outputs(&self) -> usize {
-        self.bias.len()
+        self.outputs
     }
 
-    /// Multiplies `rows` (any number of them, each `inputs` long, one after the other), applies `then`, and
-    /// leaves the result in `out`.
+    /// Whether weights are held as plain floats.
+    pub fn is_dense(&self) -> bool {
+        matches!(self.weight, Weight::Dense(..))
+    }
+
+    /// Multiplies `rows` (any number of them, each as long as there are inputs, one after the other), and does `then` into
+    /// `out`, which is `[rows, outputs]`.
     pub fn forward(
         &self,
         (pool, machine): (&ThreadPool, &Machine),
-        activations: &mut Activations,
+        buffers: &mut Inputs,
         rows: &[f32],
         then: Then,
-        out: &mut Vec<f32>,
+        out: &mut [f32],
     ) -> Result<(), EncoderError> {
         let (count, inputs) = (rows.len() / self.inputs, self.inputs);
-        match &self.weight {
-            Weight::Packed(matrix) => {
-                activations.fill(pool, count, inputs, |row, values| {
+        let bias = match &self.weight {
+            Weight::Int8(matrix) => {
+                buffers.rows.fill(pool, rows, inputs);
+                multiply_int8(pool, &machine.arena, &buffers.rows, matrix, then, out);
+                return Ok(());
+            }
+            Weight::Packed(matrix, bias) => {
+                buffers.blocks.fill(pool, count, inputs, |row, values| {
                     values.copy_from_slice(&rows[row * inputs..(row + 1) * inputs]);
                 });
-                out.resize(count * self.outputs(), 0.0);
-                let product = Product { matrix, out: &mut *out, output: Output::Replace };
-                multiply(pool, &machine.arena, activations, &mut [product]);
+                let output = if then == Then::BiasAdd { Output::Add } else { Output::Replace };
+                multiply(pool, &machine.arena, &buffers.blocks, &mut [Product { matrix, out: &mut *out, output }]);
+                bias
             }
-            Weight::Dense(weight) => {
+            Weight::Dense(weight, bias) => {
                 let input = Tensor::from_slice(rows, (count, inputs), &Device::Cpu)?;
                 let product = input.to_dtype(weight.dtype())?.matmul(&weight.t()?)?.to_dtype(DType::F32)?;
-                *out = product.flatten_all()?.to_vec1::<f32>()?;
+                let product = product.flatten_all()?.to_vec1::<f32>()?;
+                if then == Then::BiasAdd {
+                    add(out, &product)
+                } else {
+                    out.copy_from_slice(&product)
+                }
+                bias
             }
-        }
-        pool.for_each_chunk(out, self.bias.len(), 8, |_, row| match then {
-            Then::Bias => add_bias(row, &self.bias),
-            Then::BiasGelu => add_bias_gelu(machine.isa, row, &self.bias),
+        };
+        pool.for_each_chunk(out, self.outputs, 8, |_, row| {
+            add(row, bias);
+            if then == Then::BiasGelu {
+                gelu(machine.isa, row);
+            }
         });
         Ok(())
     }

@@ -12,7 +12,6 @@
 //!
 //! **Out of scope:** training, token-level tasks, sparse and multi-vector embeddings.
 
-mod attention;
 mod batch;
 mod checkpoint;
 mod config;
@@ -34,9 +33,10 @@ pub use config::{EncoderConfig, Family};
 pub use embedder::EncoderEmbedder;
 pub use error::EncoderError;
 pub use linear::Precision;
-pub use reranker::EncoderReranker;
+pub use reranker::{EncoderReranker, RerankBudget};
 
 use crate::{
+    kernels::Isa,
     store::{InstalledModel, ModelRole},
     weights::{Config, TensorSource},
 };
@@ -60,13 +60,16 @@ pub struct EncoderOptions {
     /// Keep only the first so many dimensions of an embedding, for models trained that way (Matryoshka,
     /// Kusupati et al. 2022, arXiv 2205.13147). `None`: all.
     pub dimensions: Option<usize>,
+    /// The kernels to run on; a slower set than the processor's serves tests and comparisons.
+    pub isa: Isa,
 }
 
 impl Default for EncoderOptions {
-    /// 8 bits, every core, 1024 tokens at once, all dimensions.
+    /// 8 bits, every core, 256 tokens at once (measured: more leave the second-level cache, fewer read the weights too often),
+    /// all dimensions, the processor's fastest kernels.
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { precision: Precision::Q8_0, threads, tokens_per_batch: 1024, dimensions: None }
+        Self { precision: Precision::Int8, threads, tokens_per_batch: 256, dimensions: None, isa: Isa::detect() }
     }
 }
 
@@ -77,34 +80,48 @@ impl Default for EncoderOptions {
 /// there are, and whatever is wrong with the files.
 pub fn open_embedder(model: &InstalledModel, options: &EncoderOptions) -> Result<EncoderEmbedder, EncoderError> {
     expect_role(model, ModelRole::Embedder)?;
-    let network = open_network(model, options)?;
+    let (network, tokenizer) = open_parts(model, options)?;
     let config = network.config();
     let dimensions = options.dimensions.unwrap_or(config.hidden);
     if !(1..=config.hidden).contains(&dimensions) {
         return Err(EncoderError::Config(format!("{dimensions} dimensions wanted, the model has {}", config.hidden)));
     }
     let usage = Usage::find(&model.dir, &model.name, model.embedding.as_ref(), config.max_tokens())?;
-    let tokenizer = TextTokenizer::open(&model.dir, usage.max_tokens, config.vocabulary)?;
+    let tokenizer = tokenizer.fitted(usage.max_tokens, config.vocabulary)?;
     let tokens_per_batch = options.tokens_per_batch;
     Ok(EncoderEmbedder { identity: model.identity(), network, tokenizer, usage, dimensions, tokens_per_batch })
 }
 
-/// Opens a reranker.
+/// Opens a reranker that spends `budget` on a call.
 ///
 /// # Errors
 /// [`EncoderError::WrongRole`] for another kind of model, and whatever is wrong with the files.
-pub fn open_reranker(model: &InstalledModel, options: &EncoderOptions) -> Result<EncoderReranker, EncoderError> {
+pub fn open_reranker(
+    model: &InstalledModel,
+    options: &EncoderOptions,
+    budget: RerankBudget,
+) -> Result<EncoderReranker, EncoderError> {
     expect_role(model, ModelRole::Reranker)?;
-    let network = open_network(model, options)?;
+    let (network, tokenizer) = open_parts(model, options)?;
     let head = Head::load(network.checkpoint(), network.config())?;
     let config = network.config();
-    let tokenizer = TextTokenizer::open(&model.dir, config.max_tokens(), config.vocabulary)?;
+    let tokenizer = tokenizer.fitted(config.max_tokens(), config.vocabulary)?;
     let tokens_per_batch = options.tokens_per_batch;
-    Ok(EncoderReranker { identity: model.identity(), network, head, tokenizer, tokens_per_batch })
+    Ok(EncoderReranker { identity: model.identity(), network, head, tokenizer, tokens_per_batch, budget })
 }
 
 fn expect_role(model: &InstalledModel, wanted: ModelRole) -> Result<(), EncoderError> {
     if model.role == wanted { Ok(()) } else { Err(EncoderError::WrongRole { name: model.name.clone(), wanted }) }
+}
+
+/// Opens network and tokenizer side by side: with a large vocabulary, each takes as long as the other.
+fn open_parts(model: &InstalledModel, options: &EncoderOptions) -> Result<(Network, TextTokenizer), EncoderError> {
+    std::thread::scope(|scope| {
+        let tokenizer = scope.spawn(|| TextTokenizer::open(&model.dir));
+        let network = open_network(model, options)?;
+        let tokenizer = tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((network, tokenizer))
+    })
 }
 
 fn open_network(model: &InstalledModel, options: &EncoderOptions) -> Result<Network, EncoderError> {
@@ -116,7 +133,7 @@ fn open_network(model: &InstalledModel, options: &EncoderOptions) -> Result<Netw
         }
         None => open_folder(&model.dir)?,
     };
-    Network::load(checkpoint, config, options.precision, options.threads)
+    Network::load(checkpoint, config, options)
 }
 
 /// The E5S1 container among a model's files.

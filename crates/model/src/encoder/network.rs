@@ -3,16 +3,24 @@
 //! Sequences are packed one after the other into one matrix `[tokens, hidden]`: no padding, so no work on
 //! padding and no mask; only attention knows where a sequence ends.
 
-use std::ops::Range;
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use super::{
-    EncoderConfig, EncoderError,
-    attention::{self, attend},
+    EncoderConfig, EncoderError, EncoderOptions,
     checkpoint::{Checkpoint, Table},
-    elementwise::{Norm, add_and_normalise},
-    linear::{Linear, Machine, Precision, Then},
+    elementwise::{Norm, add, layer_norm},
+    linear::{Inputs, Linear, Machine, Precision},
 };
-use crate::kernels::{Activations, ThreadPool};
+use crate::kernels::{Heads, Then, ThreadPool, attend_within};
+
+/// Tokens that go through the second half of a layer together: what the widened rows of so many take up (400 KiB for
+/// multilingual-e5-small) stays in the second-level cache beside the layer's weights. Dense products, which lay out their
+/// weights anew for each call, get whole batches.
+const BLOCK: usize = 64;
 
 /// Several tokenised sequences, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,14 +55,32 @@ fn load_norm(checkpoint: &Checkpoint, name: &str, config: &EncoderConfig) -> Res
     Ok(Norm { weight: vector("weight", "gamma")?, bias: vector("bias", "beta")?, epsilon: config.epsilon })
 }
 
-/// Buffers of one forward pass, kept from layer to layer.
+/// Buffers of one forward pass, kept from layer to layer and from pass to pass.
 struct Scratch {
-    activations: Activations,
+    inputs: Inputs,
     projected: Vec<f32>,
-    keys: Vec<f32>,
     context: Vec<f32>,
-    change: Vec<f32>,
     wide: Vec<f32>,
+}
+
+/// Scratch space that nobody uses just now, at most as much as passes ran at once.
+#[derive(Default)]
+struct Spare(Mutex<Vec<Scratch>>);
+
+impl fmt::Debug for Spare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Spare")
+    }
+}
+
+impl Spare {
+    fn take(&self) -> Option<Scratch> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn give(&self, scratch: Scratch) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+    }
 }
 
 #[derive(Debug)]
@@ -72,6 +98,7 @@ struct Layer {
 #[derive(Debug)]
 pub(super) struct Network {
     config: EncoderConfig,
+    heads: Heads,
     checkpoint: Checkpoint,
     words: Table,
     /// `[positions, hidden]`.
@@ -81,16 +108,12 @@ pub(super) struct Network {
     norm: Norm,
     layers: Vec<Layer>,
     machine: Machine,
+    spare: Spare,
 }
 
 impl Network {
     /// Loads the weights. Word embeddings stay where and as they are stored; rows are looked up.
-    pub fn load(
-        checkpoint: Checkpoint,
-        config: EncoderConfig,
-        precision: Precision,
-        threads: usize,
-    ) -> Result<Self, EncoderError> {
+    pub fn load(checkpoint: Checkpoint, config: EncoderConfig, options: &EncoderOptions) -> Result<Self, EncoderError> {
         let hidden = config.hidden;
         let table = |name: &str, rows: usize| -> Result<Vec<f32>, EncoderError> {
             let name = format!("embeddings.{name}_embeddings.weight");
@@ -99,11 +122,13 @@ impl Network {
         let words = Table::find(&checkpoint, "embeddings.word_embeddings.weight", config.vocabulary, hidden)?;
         let (positions, types) = (table("position", config.positions)?, table("token_type", config.token_types)?);
         let norm = load_norm(&checkpoint, "embeddings.LayerNorm", &config)?;
-        let mut machine = Machine::new(&config, precision, threads)?;
+        let mut machine = Machine::new(&config, options)?;
         let layers = (0..config.layers)
-            .map(|number| Layer::load(&checkpoint, &config, number, precision, &mut machine))
+            .map(|number| Layer::load(&checkpoint, &config, number, options.precision, &mut machine))
             .collect::<Result<_, _>>()?;
-        Ok(Self { config, checkpoint, words, positions, types, norm, layers, machine })
+        // Where products are rounded to 8 bits, attention may round to bf16.
+        let heads = Heads { hidden, count: config.heads, rounded: options.precision == Precision::Int8 };
+        Ok(Self { config, heads, checkpoint, words, positions, types, norm, layers, machine, spare: Spare::default() })
     }
 
     /// The shape.
@@ -125,17 +150,16 @@ impl Network {
     /// [`EncoderConfig::max_tokens`].
     pub fn forward(&self, pool: &ThreadPool, packed: &Packed) -> Result<Vec<f32>, EncoderError> {
         let mut state = self.embed(pool, packed)?;
-        let mut scratch = Scratch {
-            activations: self.machine.activations(),
+        let mut scratch = self.spare.take().unwrap_or_else(|| Scratch {
+            inputs: Inputs::new(self.machine.isa),
             projected: Vec::new(),
-            keys: Vec::new(),
             context: Vec::new(),
-            change: Vec::new(),
             wide: Vec::new(),
-        };
+        });
         for layer in &self.layers {
             self.layer(layer, pool, packed, &mut state, &mut scratch)?;
         }
+        self.spare.give(scratch);
         Ok(state)
     }
 
@@ -147,9 +171,9 @@ impl Network {
             let position = token - packed.sequences[packed.owners[token]].start + self.config.first_position;
             // A family with one token type gives every token that one.
             let kind = (packed.types[token] as usize).min(self.config.token_types - 1);
-            row.iter_mut().zip(&self.types[kind * hidden..]).for_each(|(x, kind)| *x += kind);
-            let position = &self.positions[position * hidden..(position + 1) * hidden];
-            add_and_normalise(self.machine.isa, row, position, &self.norm);
+            add(row, &self.types[kind * hidden..]);
+            add(row, &self.positions[position * hidden..]);
+            layer_norm(self.machine.isa, row, &self.norm);
         });
         Ok(state)
     }
@@ -162,26 +186,26 @@ impl Network {
         state: &mut [f32],
         scratch: &mut Scratch,
     ) -> Result<(), EncoderError> {
-        let Scratch { activations, projected, keys, context, change, wide } = scratch;
-        let machine = (pool, &self.machine);
-        layer.query_key_value.forward(machine, activations, state, Then::Bias, projected)?;
-        let shape = attention::Shape { hidden: self.config.hidden, heads: self.config.heads };
-        let sequences = (packed.sequences.as_slice(), packed.owners.as_slice());
-        attend((pool, self.machine.isa), shape, sequences, projected, keys, context);
-        layer.attended.forward(machine, activations, context, Then::Bias, change)?;
-        self.add_and_normalise(pool, state, change, &layer.attention_norm);
-        layer.widen.forward(machine, activations, state, Then::BiasGelu, wide)?;
-        layer.narrow.forward(machine, activations, wide, Then::Bias, change)?;
-        self.add_and_normalise(pool, state, change, &layer.output_norm);
+        let Scratch { inputs, projected, context, wide } = scratch;
+        let (machine, hidden, tokens) = ((pool, &self.machine), self.config.hidden, packed.ids.len());
+        projected.resize(tokens * 3 * hidden, 0.0);
+        layer.query_key_value.forward(machine, inputs, state, Then::Bias, projected)?;
+        context.resize(tokens * hidden, 0.0);
+        attend_within(pool, self.machine.isa, self.heads, &packed.sequences, projected, context);
+        let block = if layer.widen.is_dense() { tokens } else { BLOCK }.max(1) * hidden;
+        for (state, context) in state.chunks_mut(block).zip(context.chunks(block)) {
+            layer.attended.forward(machine, inputs, context, Then::BiasAdd, state)?;
+            self.normalise(pool, state, &layer.attention_norm);
+            wide.resize(state.len() / hidden * layer.widen.outputs(), 0.0);
+            layer.widen.forward(machine, inputs, state, Then::BiasGelu, wide)?;
+            layer.narrow.forward(machine, inputs, wide, Then::BiasAdd, state)?;
+            self.normalise(pool, state, &layer.output_norm);
+        }
         Ok(())
     }
 
-    /// `state ← norm(state + change)`, row by row.
-    fn add_and_normalise(&self, pool: &ThreadPool, state: &mut [f32], change: &[f32], norm: &Norm) {
-        let hidden = self.config.hidden;
-        pool.for_each_chunk(state, hidden, 16, |token, row| {
-            add_and_normalise(self.machine.isa, row, &change[token * hidden..(token + 1) * hidden], norm);
-        });
+    fn normalise(&self, pool: &ThreadPool, state: &mut [f32], norm: &Norm) {
+        pool.for_each_chunk(state, self.config.hidden, 16, |_, row| layer_norm(self.machine.isa, row, norm));
     }
 }
 

@@ -1,16 +1,38 @@
 //! Query and passage to score: a cross-encoder with a classification head.
 
+use std::time::{Duration, Instant};
+
 use fontes_core::{ModelIdentity, Result, seam::Reranker};
 
 use super::{
     EncoderConfig, EncoderError, batch,
     checkpoint::Checkpoint,
     config::Family,
-    linear::{Linear, Machine, Then},
+    linear::{Inputs, Linear, Machine},
     network::{Network, Packed},
     tokenize::{TextTokenizer, Tokens},
 };
-use crate::kernels::ThreadPool;
+use crate::kernels::{Then, ThreadPool};
+
+/// What one call may spend. A cross-encoder reads every passage together with the query, and a large one reads a few hundred
+/// tokens a second on a small machine: an answer must not wait for the fiftieth passage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RerankBudget {
+    /// Tokens of all pairs together. The first passage is read in any case.
+    pub tokens: usize,
+    /// Time after which no further passage is begun.
+    pub time: Duration,
+}
+
+impl Default for RerankBudget {
+    /// 16,384 tokens (fifty passages of 300), one second.
+    fn default() -> Self {
+        Self { tokens: 16_384, time: Duration::from_secs(1) }
+    }
+}
+
+/// Tokens between two looks at the time, for each thread: enough for a batch.
+const TURN: usize = 512;
 
 /// A cross-encoder on a BERT or XLM-RoBERTa encoder.
 #[derive(Debug)]
@@ -20,6 +42,7 @@ pub struct EncoderReranker {
     pub(super) head: Head,
     pub(super) tokenizer: TextTokenizer,
     pub(super) tokens_per_batch: usize,
+    pub(super) budget: RerankBudget,
 }
 
 /// What turns the first token's vector into label scores: a dense layer, tanh, and a projection.
@@ -51,10 +74,12 @@ impl Head {
 
     /// One score per row: the only label, or the second against the first.
     fn score(&self, machine: (&ThreadPool, &Machine), first_tokens: &[f32]) -> Result<Vec<f32>, EncoderError> {
-        let (mut activations, mut states, mut labels) = (machine.1.activations(), Vec::new(), Vec::new());
-        self.dense.forward(machine, &mut activations, first_tokens, Then::Bias, &mut states)?;
+        let mut inputs = Inputs::new(machine.1.isa);
+        let mut states = vec![0.0; first_tokens.len()];
+        self.dense.forward(machine, &mut inputs, first_tokens, Then::Bias, &mut states)?;
         states.iter_mut().for_each(|x| *x = x.tanh());
-        self.project.forward(machine, &mut activations, &states, Then::Bias, &mut labels)?;
+        let mut labels = vec![0.0; states.len() / self.dense.outputs() * self.project.outputs()];
+        self.project.forward(machine, &mut inputs, &states, Then::Bias, &mut labels)?;
         let score = |row: &[f32]| if let [no, yes] = row { yes - no } else { row[0] };
         let scores: Vec<f32> = labels.chunks_exact(self.project.outputs()).map(score).collect();
         if scores.iter().all(|score| score.is_finite()) { Ok(scores) } else { Err(EncoderError::NotANumber) }
@@ -62,12 +87,37 @@ impl Head {
 }
 
 impl EncoderReranker {
+    /// Passages in their order, until the budget is spent; those not reached score NaN.
     fn score_all(&self, query: &str, passages: &[&str]) -> Result<Vec<f32>, EncoderError> {
-        let inputs: Vec<Tokens> =
-            passages.iter().map(|passage| self.tokenizer.pair(query, passage)).collect::<Result<_, _>>()?;
+        let (begin, machine) = (Instant::now(), self.network.machine());
+        let inputs = batch::each(&machine.pool, passages, |passage| self.tokenizer.pair(query, passage))?;
+        let mut spent = 0;
+        let affordable = inputs.iter().take_while(|input| {
+            let first = spent == 0;
+            spent += input.ids.len();
+            first || spent <= self.budget.tokens
+        });
+        let affordable = affordable.count();
+        let mut scores = Vec::with_capacity(passages.len());
+        let mut rest = &inputs[..affordable];
+        while !rest.is_empty() && (scores.is_empty() || begin.elapsed() < self.budget.time) {
+            let mut tokens = 0;
+            let turn = rest.iter().position(|input| {
+                tokens += input.ids.len();
+                tokens > TURN * machine.pool.threads()
+            });
+            let (now, later) = rest.split_at(turn.map_or(rest.len(), |turn| turn.max(1)));
+            scores.extend(self.score_inputs(now)?);
+            rest = later;
+        }
+        scores.resize(passages.len(), f32::NAN);
+        Ok(scores)
+    }
+
+    fn score_inputs(&self, inputs: &[Tokens]) -> Result<Vec<f32>, EncoderError> {
+        let machine = self.network.machine();
         let lengths: Vec<usize> = inputs.iter().map(|input| input.ids.len()).collect();
         let hidden = self.network.config().hidden;
-        let machine = self.network.machine();
         batch::run(machine, &lengths, self.tokens_per_batch, |pool, batch| {
             let mut packed = Packed::default();
             batch.iter().for_each(|&index| packed.push(&inputs[index].ids, &inputs[index].types));

@@ -103,12 +103,15 @@ fn tokens_are_those_of_the_reference_and_cut_at_the_limit() {
 
 #[test]
 fn reduced_precision_stays_close() {
-    for (precision, least) in [(Precision::F16, 0.9999), (Precision::Q8_0, 0.999), (Precision::Q4_0, 0.95)] {
-        let options = EncoderOptions { precision, ..options() };
-        for name in ["bert", "xlm-roberta"] {
-            let embedder = open_embedder(&model(&fixture(name)), &options).unwrap();
-            let cosine = agreement(&embedder, &cases(name));
-            assert!(cosine > least, "{name} {precision:?}: {cosine}");
+    use Precision::{F16, Int8, Q4_0, Q8_0};
+    for (precision, least) in [(F16, 0.9999), (Int8, 0.998), (Q8_0, 0.999), (Q4_0, 0.95)] {
+        for isa in Isa::ALL {
+            let options = EncoderOptions { precision, isa, ..options() };
+            for name in ["bert", "xlm-roberta"] {
+                let embedder = open_embedder(&model(&fixture(name)), &options).unwrap();
+                let cosine = agreement(&embedder, &cases(name));
+                assert!(cosine > least, "{name} {precision:?} {isa:?}: {cosine}");
+            }
         }
     }
 }
@@ -125,6 +128,21 @@ fn grouping_does_not_change_an_embedding() {
     assert!(together.embed(&[], EmbedAs::Query).unwrap().is_empty());
     let empty = together.embed(&[""], EmbedAs::Passage).unwrap();
     assert!((cosine(&empty[0], &empty[0]) - 1.0).abs() < 1e-5);
+}
+
+#[test]
+fn a_long_text_is_cut_before_it_is_tokenised_and_many_threads_change_nothing() {
+    let model = model(&fixture("xlm-roberta"));
+    let long = "Das Archiv bewahrt die Akten auf. ".repeat(3000);
+    let (short, _) = long.split_at(1000);
+    let options = EncoderOptions { precision: Precision::Int8, ..options() };
+    let embed = |threads| {
+        let embedder = open_embedder(&model, &EncoderOptions { threads, ..options.clone() }).unwrap();
+        embedder.embed(&[&long, short, "", "\u{0}\u{feff}"], EmbedAs::Passage).unwrap()
+    };
+    let one = embed(1);
+    assert_eq!(one[0], one[1]);
+    assert_eq!(one, embed(64));
 }
 
 #[test]
@@ -161,7 +179,7 @@ fn token_offsets_ascend_on_character_boundaries() {
 fn rerankers_agree_with_transformers() {
     for name in ["bert-reranker", "xlm-roberta-reranker"] {
         let pairs = pairs(name);
-        let reranker = open_reranker(&model(&fixture(name)), &options()).unwrap();
+        let reranker = open_reranker(&model(&fixture(name)), &options(), RerankBudget::default()).unwrap();
         for group in pairs.chunk_by(|a, b| a.query == b.query) {
             let passages: Vec<&str> = group.iter().map(|pair| pair.passage.as_str()).collect();
             let scores = reranker.score(&group[0].query, &passages).unwrap();
@@ -174,9 +192,28 @@ fn rerankers_agree_with_transformers() {
 }
 
 #[test]
+fn a_spent_budget_leaves_passages_unread() {
+    let model = model(&fixture("bert-reranker"));
+    let score = |budget| {
+        let reranker = open_reranker(&model, &options(), budget).unwrap();
+        reranker.score("the federal council", &["archives of the state"; 60]).unwrap()
+    };
+    let read = |scores: &[f32]| scores.iter().take_while(|score| score.is_finite()).count();
+    let unlimited = RerankBudget { tokens: usize::MAX, time: std::time::Duration::MAX };
+    let all = score(unlimited);
+    assert_eq!(read(&all), 60);
+    let few = score(RerankBudget { tokens: 100, ..unlimited });
+    assert!((1..60).contains(&read(&few)), "{few:?}");
+    assert!(few.iter().zip(&all).take(read(&few)).all(|(a, b)| (a - b).abs() < 1e-5));
+    assert!(few[read(&few)..].iter().all(|score| score.is_nan()));
+    assert_eq!(read(&score(RerankBudget { tokens: 0, ..unlimited })), 1);
+    assert!(read(&score(RerankBudget { time: std::time::Duration::ZERO, ..unlimited })) >= 1);
+}
+
+#[test]
 fn the_wrong_kind_of_model_is_refused() {
     let embedder = model(&fixture("bert"));
-    let error = fontes_core::Error::from(open_reranker(&embedder, &options()).unwrap_err());
+    let error = fontes_core::Error::from(open_reranker(&embedder, &options(), RerankBudget::default()).unwrap_err());
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(open_embedder(&model(&fixture("bert-reranker")), &options()).is_err());
 }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use tokenizers::{EncodeInput, Encoding, PostProcessor as _, Tokenizer, TruncationDirection};
+use tokenizers::{Encoding, Model as _, OffsetType, PostProcessor as _, PreTokenizer as _, TruncationDirection};
 
 use super::EncoderError;
+use crate::tokenizer::unigram::{self, Pipeline};
 
 /// A tokenised input, special tokens included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,25 +17,36 @@ pub(super) struct Tokens {
 }
 
 /// A `tokenizer.json`, without the truncation and padding it may ask for: lengths are decided here.
-#[derive(Debug)]
 pub(super) struct TextTokenizer {
-    tokenizer: Tokenizer,
+    tokenizer: Pipeline,
     max_tokens: usize,
 }
 
+impl std::fmt::Debug for TextTokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TextTokenizer").field("max_tokens", &self.max_tokens).finish_non_exhaustive()
+    }
+}
+
 impl TextTokenizer {
-    /// Opens `tokenizer.json` in `dir` for inputs of up to `max_tokens` and a network of `vocabulary` ids.
-    pub fn open(dir: &Path, max_tokens: usize, vocabulary: usize) -> Result<Self, EncoderError> {
+    /// Reads `tokenizer.json` in `dir`.
+    pub fn open(dir: &Path) -> Result<Self, EncoderError> {
         let path = dir.join("tokenizer.json");
         let invalid = |source| EncoderError::Tokenizer { path: path.clone(), source };
-        let mut tokenizer = Tokenizer::from_file(&path).map_err(invalid)?;
+        let json = std::fs::read(&path).map_err(|error| invalid(error.into()))?;
+        let mut tokenizer = unigram::open(&json).map_err(invalid)?;
         tokenizer.with_truncation(None).map_err(invalid)?;
         tokenizer.with_padding(None);
-        let highest = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
+        Ok(Self { tokenizer, max_tokens: 0 })
+    }
+
+    /// Sets the longest input, and checks that a network of `vocabulary` ids knows all of these.
+    pub fn fitted(self, max_tokens: usize, vocabulary: usize) -> Result<Self, EncoderError> {
+        let highest = unigram::highest(&self.tokenizer);
         if highest > vocabulary {
             return Err(EncoderError::Vocabulary { tokenizer: highest, encoder: vocabulary });
         }
-        Ok(Self { tokenizer, max_tokens })
+        Ok(Self { max_tokens, ..self })
     }
 
     /// Longest input, special tokens included.
@@ -76,9 +88,19 @@ impl TextTokenizer {
         self.tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(pair))
     }
 
+    /// Tokenises the beginning of a text, `room` tokens at most: the steps of the library's `encode_fast`, which has no such
+    /// limit per call, so that of a long text only as much is cut into tokens as will be used.
     fn cut(&self, text: &str, room: usize) -> Result<Encoding, EncoderError> {
-        let mut encoding =
-            self.tokenizer.encode_fast(EncodeInput::from(text), false).map_err(EncoderError::Tokenise)?;
+        let tokenizer = &self.tokenizer;
+        let mut words = tokenizer.get_added_vocabulary().extract_and_normalize(tokenizer.get_normalizer(), text);
+        let cut = move || {
+            if let Some(pre_tokenizer) = tokenizer.get_pre_tokenizer() {
+                pre_tokenizer.pre_tokenize(&mut words)?;
+            }
+            tokenizer.get_model().tokenize_in_pretokenized(&mut words, Some((room, TruncationDirection::Right)))?;
+            words.into_encoding(None, 0, OffsetType::None)
+        };
+        let mut encoding = cut().map_err(EncoderError::Tokenise)?;
         encoding.truncate(room, 0, TruncationDirection::Right);
         // The rest would be processed, too.
         encoding.set_overflowing(Vec::new());

@@ -20,6 +20,7 @@ mod gguf_export;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub(crate) mod unigram;
 
 use std::{collections::BTreeMap, ops::Range, path::Path};
 

@@ -51,10 +51,27 @@ fn decode(name: &str, dtype: WeightType, bytes: &[u8]) -> Result<Vec<f32>, Weigh
         WeightType::F32 => bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
         WeightType::F16 => bytes.as_chunks::<2>().0.iter().map(|&b| half::f16::from_le_bytes(b).to_f32()).collect(),
         WeightType::BF16 => bytes.as_chunks::<2>().0.iter().map(|&b| half::bf16::from_le_bytes(b).to_f32()).collect(),
+        WeightType::Q4_0 => q4_0(bytes),
         quantised => expand(quantised, bytes)
             .map_err(|error| WeightsError::UnknownType { tensor: name.to_owned(), found: error.to_string() })?,
     };
     Ok(values)
+}
+
+/// Q4_0 blocks: a half-precision scale, then sixteen bytes that hold weights 0…15 in their low halves and 16…31 in their
+/// high ones, with 8 added. The tables of small embedders are stored so and read token by token.
+fn q4_0(bytes: &[u8]) -> Vec<f32> {
+    let blocks = bytes.as_chunks::<{ WeightType::Q4_0.block_bytes() }>().0;
+    let mut values = vec![0.0; blocks.len() * WeightType::Q4_0.block_len()];
+    for (values, [low, high, halves @ ..]) in values.as_chunks_mut::<32>().0.iter_mut().zip(blocks) {
+        let scale = half::f16::from_le_bytes([*low, *high]).to_f32();
+        let (first, second) = values.split_at_mut(16);
+        for ((first, second), byte) in first.iter_mut().zip(second).zip(halves) {
+            *first = (i32::from(byte & 15) - 8) as f32 * scale;
+            *second = (i32::from(byte >> 4) - 8) as f32 * scale;
+        }
+    }
+    values
 }
 
 fn expand(dtype: WeightType, bytes: &[u8]) -> candle_core::Result<Vec<f32>> {
@@ -97,6 +114,20 @@ mod tests {
                 "{kind}"
             );
         }
+    }
+
+    #[test]
+    fn q4_0_is_read_as_candle_reads_it() {
+        let mut state = 1_u32;
+        let mut bytes: Vec<u8> = (0..18 * 40)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        // Scales of any sign and size, but finite.
+        bytes.chunks_mut(18).for_each(|block| block[1] &= 0xBB);
+        assert_eq!(q4_0(&bytes), expand(WeightType::Q4_0, &bytes).unwrap());
     }
 
     #[test]

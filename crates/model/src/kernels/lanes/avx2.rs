@@ -7,12 +7,13 @@
 
 use std::arch::x86_64::{
     __m128i, __m256, __m256i, _mm_loadl_epi64, _mm_loadu_si128, _mm256_abs_epi8, _mm256_add_epi32, _mm256_add_ps,
-    _mm256_and_si256, _mm256_blend_epi16, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32,
-    _mm256_cvtph_ps, _mm256_dpbusd_avx_epi32, _mm256_dpwssd_avx_epi32, _mm256_fmadd_ps, _mm256_fnmadd_ps,
-    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_mullo_epi16,
-    _mm256_mullo_epi32, _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
-    _mm256_setzero_si256, _mm256_sign_epi8, _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srai_epi16, _mm256_srli_epi16,
-    _mm256_srli_epi32, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_epi8, _mm256_sub_epi16,
+    _mm256_and_si256, _mm256_blend_epi16, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cvtepi8_epi32,
+    _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_dpbusd_avx_epi32, _mm256_dpwssd_avx_epi32,
+    _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+    _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_mullo_epi16, _mm256_mullo_epi32, _mm256_or_si256,
+    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256, _mm256_sign_epi8,
+    _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srai_epi16, _mm256_srli_epi16, _mm256_srli_epi32, _mm256_storeu_ps,
+    _mm256_storeu_si256, _mm256_sub_epi8, _mm256_sub_epi16,
 };
 
 use super::Lanes;
@@ -238,6 +239,27 @@ macro_rules! eight_lanes {
             fn fnma(self, left: __m256, right: __m256, sum: __m256) -> __m256 {
                 // SAFETY: see above.
                 unsafe { _mm256_fnmadd_ps(left, right, sum) }
+            }
+
+            #[inline(always)]
+            fn min(self, left: __m256, right: __m256) -> __m256 {
+                // SAFETY: see above.
+                unsafe { _mm256_min_ps(left, right) }
+            }
+
+            #[inline(always)]
+            fn max(self, left: __m256, right: __m256) -> __m256 {
+                // SAFETY: see above.
+                unsafe { _mm256_max_ps(left, right) }
+            }
+
+            #[inline(always)]
+            fn scale_by_power(self, value: __m256, shifted: __m256) -> __m256 {
+                // SAFETY: see above.
+                unsafe {
+                    let power = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted));
+                    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(value), power))
+                }
             }
         }
     };

@@ -115,4 +115,10 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     fn fma(self, left: Self::Floats, right: Self::Floats, sum: Self::Floats) -> Self::Floats;
     /// `sum - left * right`, in one rounding where the instruction set has it.
     fn fnma(self, left: Self::Floats, right: Self::Floats, sum: Self::Floats) -> Self::Floats;
+    /// The smaller of two; `right` where either is not a number.
+    fn min(self, left: Self::Floats, right: Self::Floats) -> Self::Floats;
+    /// The larger of two; `right` where either is not a number.
+    fn max(self, left: Self::Floats, right: Self::Floats) -> Self::Floats;
+    /// `value · 2^n`, where `shifted` is n + 1.5 · 2^23 and so holds n in its low bits; nothing may leave the normal range.
+    fn scale_by_power(self, value: Self::Floats, shifted: Self::Floats) -> Self::Floats;
 }

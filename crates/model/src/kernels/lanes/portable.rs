@@ -235,4 +235,19 @@ impl Lanes for Portable {
     fn fnma(self, left: [f32; 16], right: [f32; 16], sum: [f32; 16]) -> [f32; 16] {
         zip(sum, zip(left, right, |left, right| left * right), |sum, product| sum - product)
     }
+
+    #[inline(always)]
+    fn min(self, left: [f32; 16], right: [f32; 16]) -> [f32; 16] {
+        zip(left, right, |left, right| if left < right { left } else { right })
+    }
+
+    #[inline(always)]
+    fn max(self, left: [f32; 16], right: [f32; 16]) -> [f32; 16] {
+        zip(left, right, |left, right| if left > right { left } else { right })
+    }
+
+    #[inline(always)]
+    fn scale_by_power(self, value: [f32; 16], shifted: [f32; 16]) -> [f32; 16] {
+        zip(value, shifted, |value, shifted| f32::from_bits(value.to_bits().wrapping_add(shifted.to_bits() << 23)))
+    }
 }
