@@ -13,6 +13,9 @@
 //! **How it is kept right.** Every kernel is written once over the vector vocabulary of [`lanes`] and instantiated for
 //! portable Rust, AVX2, AVX-VNNI and AVX-512-VNNI. Tests compare each with exact arithmetic on the same integers.
 //!
+//! Encoders, which read whole texts at once and keep nothing, have products ([`int8`]) and attention ([`bidirectional`]) of
+//! their own.
+//!
 //! **Out of scope:** model structure ([`crate::decoder`]), reading files ([`crate::weights`]), GPUs.
 #![expect(
     unsafe_code,
