@@ -115,12 +115,13 @@ impl Units<'_> {
         let mut weights = [[Tile::ZERO; 2 * STEPS]; M];
         let mut factors = [[1.0_f32; TILE]; M];
         for m in 0..M {
-            for row in 0..TILE.min(weighing.len() - (tile + m) * TILE) {
+            let rows = TILE.min(weighing.len() - (tile + m) * TILE);
+            for (row, factor) in factors[m].iter_mut().enumerate().take(rows) {
                 let mut line = [0.0_f32; BLOCK];
                 for (part, sums) in line.as_chunks_mut::<TILE>().0.iter_mut().zip(&scores[m]) {
                     part.copy_from_slice(&sums.0[row * TILE..][..TILE]);
                 }
-                factors[m][row] = weighing.weigh((tile + m) * TILE + row, from, &mut line);
+                *factor = weighing.weigh((tile + m) * TILE + row, from, &mut line);
                 for (step, part) in line.as_chunks::<32>().0.iter().enumerate() {
                     let part = rounded(part);
                     weights[m][step].0[row * LINE..][..LINE].copy_from_slice(part.as_flattened());
