@@ -32,7 +32,7 @@ fn main() {
         options.isa = Isa::ALL.into_iter().find(|isa| isa.name() == kernels).unwrap();
     }
     let begin = Instant::now();
-    let store = ModelStore::open(&std::env::temp_dir().join("fontes-encode-speed"), Manifest::default(), "", None);
+    let store = ModelStore::open(std::env::temp_dir().join("fontes-encode-speed"), Manifest::default(), "", None);
     let model = store.resolve_path(Path::new(&arguments[1]), &Cancel::default()).unwrap();
     let resolved = begin.elapsed().as_secs_f64();
     let embedder = open_embedder(&model, &options).unwrap();
