@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Language;
+use crate::{
+    Language,
+    word::{self, Word},
+};
 
 /// A half-open byte range of a stored text, on character boundaries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,8 +83,31 @@ pub struct Page {
     pub span: Span,
     /// Width and height in points as displayed, when known.
     pub size: Option<(f32, f32)>,
+    /// Clockwise degrees by which the file turns the page for display: 0, 90, 180 or 270.
+    #[serde(skip_serializing_if = "is_upright", default)]
+    pub rotation: u16,
     /// How the text was obtained.
     pub method: ExtractionMethod,
+    /// For recognised pages, how sure the recognition is of its words: the mean over characters, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confidence: Option<f32>,
+    /// The words whose place is known, in the order of the text.
+    #[serde(with = "word::packed", skip_serializing_if = "Vec::is_empty", default)]
+    pub words: Vec<Word>,
+}
+
+impl Page {
+    /// A page of a format without places.
+    pub fn new(number: u32, span: Span) -> Self {
+        let method = ExtractionMethod::Text;
+        Self { number, span, size: None, rotation: 0, method, confidence: None, words: Vec::new() }
+    }
+}
+
+/// Says whether a rotation is none; serde hands over references.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_upright(rotation: &u16) -> bool {
+    *rotation == 0
 }
 
 /// What a block is.
@@ -133,7 +159,7 @@ pub struct Metadata {
 /// The result of extraction: one text and its structure.
 ///
 /// Invariants, checked by [`Document::validate`]: spans lie within the text on character boundaries; pages
-/// are numbered 1, 2, …; pages and blocks are ordered and do not overlap.
+/// are numbered 1, 2, …; pages, blocks and words are ordered and do not overlap; words lie on their page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Document {
     /// Media type (RFC 6838), as decided from content first, name second.
@@ -168,6 +194,22 @@ impl Document {
         }
     }
 
+    /// Where a span stands: one box per line it touches on each page, or the boxes of its blocks on pages
+    /// whose words have no places; empty for formats without places.
+    pub fn boxes_of(&self, span: &Span) -> Vec<BBox> {
+        let mut boxes = Vec::new();
+        for page in self.pages.iter().filter(|page| page.span.overlaps(span)) {
+            let from = page.words.partition_point(|word| word.span.end <= span.start);
+            let words = page.words[from..].iter().take_while(|word| word.span.start < span.end);
+            boxes.extend(word::lines(page.number, words));
+            if page.words.is_empty() {
+                let blocks = self.blocks.iter().filter(|block| block.span.overlaps(span));
+                boxes.extend(blocks.filter_map(|block| block.bbox).filter(|bbox| bbox.page == page.number));
+            }
+        }
+        boxes
+    }
+
     /// Checks the invariants.
     ///
     /// # Errors
@@ -181,9 +223,14 @@ impl Document {
         if self.pages.iter().zip(1..).any(|(page, number)| page.number != number) {
             return broken("pages are not numbered from 1 without gaps");
         }
+        let outside = |page: &Page, word: &Word| word.span.start < page.span.start || word.span.end > page.span.end;
+        if self.pages.iter().any(|page| page.words.iter().any(|word| outside(page, word))) {
+            return broken("a word stands outside its page");
+        }
         for (what, spans) in [
             ("page", self.pages.iter().map(|page| page.span).collect::<Vec<_>>()),
             ("block", self.blocks.iter().map(|block| block.span).collect()),
+            ("word", self.pages.iter().flat_map(|page| &page.words).map(|word| word.span).collect()),
         ] {
             if spans.iter().any(|span| span.start > span.end || span.of(&self.text).is_none()) {
                 return broken(&format!("a {what} span is outside the text or cuts a character"));
@@ -201,7 +248,7 @@ mod tests {
     use super::*;
 
     fn page(number: u32, start: usize, end: usize) -> Page {
-        Page { number, span: Span::new(start, end), size: None, method: ExtractionMethod::Text }
+        Page::new(number, Span::new(start, end))
     }
 
     fn two_pages() -> Document {
@@ -243,5 +290,29 @@ mod tests {
         document = two_pages();
         document.pages[0].span.end = 3;
         assert!(document.validate().unwrap_err().to_string().contains("cuts a character"));
+        document = two_pages();
+        document.pages[0].words = vec![Word::new(Span::new(8, 12), [0.0, 0.0, 9.0, 9.0], None)];
+        assert!(document.validate().unwrap_err().to_string().contains("outside its page"));
+    }
+
+    #[test]
+    fn a_span_is_boxed_line_by_line_and_by_blocks_where_words_have_no_place() {
+        let mut document = two_pages();
+        document.text = "one two three\nzwei".into();
+        document.pages[0].span = Span::new(0, 14);
+        document.pages[1].span = Span::new(14, 18);
+        document.pages[0].words = vec![
+            Word::new(Span::new(0, 3), [10.0, 10.0, 30.0, 20.0], None),
+            Word::new(Span::new(4, 7), [34.0, 10.5, 50.0, 20.0], None),
+            Word::new(Span::new(8, 13), [10.0, 24.0, 40.0, 34.0], None),
+        ];
+        let bbox = BBox { page: 2, x0: 1.0, y0: 2.0, x1: 3.0, y1: 4.0 };
+        document.blocks =
+            vec![Block { kind: BlockKind::Paragraph, span: Span::new(14, 18), page: 2, bbox: Some(bbox) }];
+        document.validate().unwrap();
+        let line = BBox { page: 1, x0: 10.0, y0: 10.0, x1: 50.0, y1: 20.0 };
+        let next = BBox { page: 1, x0: 10.0, y0: 24.0, x1: 40.0, y1: 34.0 };
+        assert_eq!(document.boxes_of(&Span::new(0, 18)), [line, next, bbox]);
+        assert_eq!(document.boxes_of(&Span::new(8, 9)), [next]);
     }
 }

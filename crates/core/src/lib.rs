@@ -25,6 +25,7 @@ mod id;
 mod language;
 mod query;
 pub mod seam;
+mod word;
 
 pub use access::{AccessPolicy, AccessScope, Classification, Group, Labels, Principal};
 pub use answer::{
@@ -43,3 +44,4 @@ pub use query::{Filter, FilterField, Hit, Passage, Query, Scores, SearchMode};
 pub use seam::{
     Cancel, Candidate, Clock, Embedder, Generator, IndexEntry, Ledger, LexicalIndex, Reranker, VectorIndex,
 };
+pub use word::Word;

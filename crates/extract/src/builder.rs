@@ -1,11 +1,16 @@
 //! Builds a [`Document`]: the one place where stored text, pages and blocks grow together.
 
-use fontes_core::{BBox, Block, BlockKind, Document, ExtractionMethod, Language, Metadata, Page, Span};
+use fontes_core::{BBox, Block, BlockKind, Document, Language, Metadata, Page, Span, Word};
 
 use crate::{
     Child, ExtractError, Extraction, MediaType, ParseLimits,
     clean::{Hidden, clean, collapse},
+    pdf::PlacedWord,
 };
+
+/// A word is looked for within this many bytes behind the one before it: separators, and what cleaning made
+/// of characters in between.
+const WORD_REACH: usize = 16;
 
 /// Grows a document block by block. Blocks are separated by a blank line, list items by a newline; each
 /// page's text ends with a newline; separators belong to no block.
@@ -13,6 +18,8 @@ pub(crate) struct Builder {
     text: String,
     pages: Vec<Page>,
     blocks: Vec<Block>,
+    /// Words of the page being built.
+    words: Vec<Word>,
     page_start: usize,
     hidden: Hidden,
     text_limit: usize,
@@ -32,6 +39,7 @@ impl Builder {
             text: String::new(),
             pages: Vec::new(),
             blocks: Vec::new(),
+            words: Vec::new(),
             page_start: 0,
             hidden: Hidden::default(),
             text_limit: usize::try_from(limits.text_bytes).unwrap_or(usize::MAX),
@@ -78,6 +86,29 @@ impl Builder {
         self.text.push('\n');
     }
 
+    /// As [`Builder::block_at`], with the places of the words that `raw` consists of, in its order.
+    pub fn block_of_words(&mut self, kind: BlockKind, raw: &str, bbox: BBox, words: &[PlacedWord]) {
+        let blocks = self.blocks.len();
+        self.block_at(kind, raw, Some(bbox));
+        if self.blocks.len() == blocks {
+            return;
+        }
+        let mut at = self.blocks[blocks].span.start;
+        // Cleaning took from the text what no reader sees; the words are cleaned alike and found again.
+        let mut unseen = Hidden::default();
+        for word in words {
+            let text = clean(&word.text, &mut unseen);
+            let text = text.trim();
+            let rest = &self.text[at..];
+            let near = &rest[..rest.ceil_char_boundary(WORD_REACH + text.len())];
+            let Some(offset) = near.find(text).filter(|_| !text.is_empty()) else { continue };
+            let span = Span::new(at + offset, at + offset + text.len());
+            let (x0, y0, x1, y1) = word.area;
+            self.words.push(Word::new(span, [x0, y0, x1, y1], word.confidence));
+            at = span.end;
+        }
+    }
+
     /// Appends a table, rows of cells. Line breaks and tabs inside cells become blanks; empty rows and
     /// empty trailing cells vanish.
     pub fn table(&mut self, rows: &[Vec<String>]) {
@@ -111,8 +142,14 @@ impl Builder {
 
     /// Ends the present page, which may be empty, and begins the next.
     pub fn end_page(&mut self, size: Option<(f32, f32)>) {
+        self.end_page_as(size, 0);
+    }
+
+    /// As [`Builder::end_page`], for a page that the file turns by `rotation` degrees.
+    pub fn end_page_as(&mut self, size: Option<(f32, f32)>, rotation: u16) {
         let span = Span::new(self.page_start, self.text.len());
-        self.pages.push(Page { number: self.page_number(), span, size, method: ExtractionMethod::Text });
+        let words = std::mem::take(&mut self.words);
+        self.pages.push(Page { size, rotation, words, ..Page::new(self.page_number(), span) });
         self.page_start = self.text.len();
     }
 

@@ -1,7 +1,7 @@
 //! Tests of answers on the strict fakes: citations, repair, abstention, packing, streaming.
 
 use fontes_core::{
-    Block, BlockKind, Chunk, Classification, Document, DocumentSummary, ErrorKind, ExtractionMethod, Hit, Metadata,
+    Block, BlockKind, Chunk, Classification, Document, DocumentSummary, ErrorKind, Hit, Metadata,
     Page, Sampling, Scores, Span,
 };
 use fontes_testkit::{HashEmbedder, MemoryLedger, ScriptedGenerator, Specimen, scope};
@@ -33,12 +33,7 @@ pub(crate) fn archive_of(specimens: &[Specimen]) -> (Arc<MemoryLedger>, Vec<Pass
         let text = chunk.text.clone();
         let language = Language::detect(&text);
         let half = text.floor_char_boundary(text.len() / 2);
-        let page = |number, start, end| Page {
-            number,
-            span: Span::new(start, end),
-            size: None,
-            method: ExtractionMethod::Text,
-        };
+        let page = |number, start, end| Page::new(number, Span::new(start, end));
         let document = Document {
             media_type: "text/plain".into(),
             metadata: Metadata::default(),

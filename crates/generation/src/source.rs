@@ -79,8 +79,6 @@ impl Source {
     pub(crate) fn cite(&self, span: Span) -> Citation {
         let passage = self.passage.hit.span;
         let span = Span::new(span.start.max(passage.start), span.end.min(passage.end));
-        let boxes =
-            self.document.blocks.iter().filter(|block| block.span.overlaps(&span)).filter_map(|block| block.bbox);
         Citation {
             marker: self.marker(),
             document_id: self.passage.hit.document_id,
@@ -90,7 +88,7 @@ impl Source {
             pages: self.document.pages_of(&span),
             span,
             quote: self.text(span).to_owned(),
-            boxes: boxes.collect(),
+            boxes: self.document.boxes_of(&span),
         }
     }
 

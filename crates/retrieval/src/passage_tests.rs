@@ -1,8 +1,6 @@
 //! Tests of passages on a ledger in memory.
 
-use fontes_core::{
-    ChunkId, Classification, Digest, DocumentSummary, ExtractionMethod, Language, Metadata, Page, Scores, Span,
-};
+use fontes_core::{ChunkId, Classification, Digest, DocumentSummary, Language, Metadata, Page, Scores, Span};
 use fontes_testkit::{MemoryLedger, Specimen, scope};
 
 use super::*;
@@ -14,12 +12,7 @@ fn ledger(paths: &[&str]) -> MemoryLedger {
     let ledger = MemoryLedger::new();
     for path in paths {
         let summary: DocumentSummary = Specimen::new(path, 0, LAW).document;
-        let page = |number, start, end| Page {
-            number,
-            span: Span::new(start, end),
-            size: None,
-            method: ExtractionMethod::Text,
-        };
+        let page = |number, start, end| Page::new(number, Span::new(start, end));
         let document = Document {
             media_type: "text/plain".into(),
             metadata: Metadata::default(),

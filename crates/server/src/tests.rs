@@ -7,8 +7,8 @@ use axum::{
     http::{Request, Response, StatusCode, header},
 };
 use fontes_core::{
-    Classification, Document, Embedder as _, ExtractionMethod, Language, LedgerPosition, LexicalIndex as _, Metadata,
-    Page, Span, VectorIndex as _, seam::EmbedAs,
+    Classification, Document, Embedder as _, Language, LedgerPosition, LexicalIndex as _, Metadata, Page, Span,
+    VectorIndex as _, seam::EmbedAs,
 };
 use fontes_generation::{AnswerPolicy, Answerer, Prompts};
 use fontes_retrieval::{Fusion, Searcher};
@@ -38,7 +38,7 @@ fn site() -> Arc<Site> {
             metadata: Metadata::default(),
             language: Language::German,
             text: text.into(),
-            pages: vec![Page { number: 1, span, size: None, method: ExtractionMethod::Text }],
+            pages: vec![Page::new(1, span)],
             blocks: vec![],
         };
         ledger.insert(specimen.document, document, vec![specimen.chunk]);

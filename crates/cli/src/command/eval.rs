@@ -13,8 +13,8 @@ use std::{
 
 use anyhow::Context as _;
 use fontes_core::{
-    AccessScope, Answer, Cancel, Citation, Document, DocumentId, Error, ExtractionMethod, Language, Ledger as _,
-    Metadata, Page, Query, Result as CoreResult, SearchMode, Span,
+    AccessScope, Answer, Cancel, Citation, Document, DocumentId, Error, Language, Ledger as _, Metadata, Page, Query,
+    Result as CoreResult, SearchMode, Span,
 };
 use fontes_eval::{AnswerReport, Asking, Baseline, CorpusDocument, Dataset, Question, Ranking};
 use fontes_extract::{ExtractError, Extraction};
@@ -254,7 +254,7 @@ impl Extractor for CorpusExtractor {
             metadata: Metadata { title: Some(title).filter(|title| !title.is_empty()), ..Metadata::default() },
             language: Language::detect(&text),
             text,
-            pages: vec![Page { number: 1, span, size: None, method: ExtractionMethod::Text }],
+            pages: vec![Page::new(1, span)],
             blocks: Vec::new(),
         };
         Ok(Extraction { document, children: Vec::new(), warnings: Vec::new() })

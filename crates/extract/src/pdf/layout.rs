@@ -4,13 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 
 use fontes_core::BlockKind;
 
-use super::{fields::Note, lines::Line};
+use super::{
+    fields::Note,
+    lines::{Line, PlacedWord},
+};
 
 /// What stands on a page.
 #[derive(Debug)]
 pub(super) struct PageContent {
     /// Width and height as displayed.
     pub size: (f32, f32),
+    /// Degrees by which the file turns it.
+    pub rotation: u16,
     /// Lines in reading order.
     pub lines: Vec<Line>,
     /// Text without places, where the back end failed.
@@ -31,6 +36,8 @@ impl PageContent {
 pub(super) struct TextBlock {
     pub kind: BlockKind,
     pub text: String,
+    /// The words of the text in order; halves of a word parted at a line end follow each other.
+    pub words: Vec<PlacedWord>,
     pub area: (f32, f32, f32, f32),
 }
 
@@ -159,7 +166,8 @@ pub(super) fn blocks(page: &PageContent, style: &Style) -> Vec<TextBlock> {
             finish(&mut blocks, &mut open, style);
         }
         if running {
-            blocks.push(TextBlock { kind: BlockKind::Furniture, text: line.text.clone(), area: line.area });
+            let (text, words) = (line.text.clone(), line.words.clone());
+            blocks.push(TextBlock { kind: BlockKind::Furniture, text, words, area: line.area });
         } else {
             open.push(line);
         }
@@ -226,7 +234,7 @@ fn finish(blocks: &mut Vec<TextBlock>, open: &mut Vec<&Line>, style: &Style) {
         let (x0, y0, x1, y1) = line.area;
         area = (area.0.min(x0), area.1.min(y0), area.2.max(x1), area.3.max(y1));
     }
-    let mut text = joined(open);
+    let (mut text, words) = joined(open);
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let heading = style.heading_level(first.size.min(last.size));
     let kind = match heading {
@@ -238,46 +246,57 @@ fn finish(blocks: &mut Vec<TextBlock>, open: &mut Vec<&Line>, style: &Style) {
         _ if starts_item(&text) => BlockKind::ListItem,
         _ => BlockKind::Paragraph,
     };
-    blocks.push(TextBlock { kind, text, area });
+    blocks.push(TextBlock { kind, text, words, area });
     open.clear();
 }
 
 /// Joins lines: running text flows, hyphenation is undone; short lines (addresses, tables) stay lines.
-fn joined(lines: &[&Line]) -> String {
+fn joined(lines: &[&Line]) -> (String, Vec<PlacedWord>) {
     let left = lines.iter().map(|line| line.start).fold(f32::MAX, f32::min);
     let right = lines.iter().map(|line| line.end).fold(f32::MIN, f32::max);
     let reach = left + 0.72 * (right - left);
     let before_last = &lines[..lines.len().saturating_sub(1)];
     let full = before_last.iter().filter(|line| line.end >= reach).count();
     let flows = full * 2 >= before_last.len();
-    let mut text = String::new();
+    let (mut text, mut words) = (String::new(), Vec::new());
     for line in lines {
-        append(&mut text, &line.text, flows);
+        match junction(&text, &line.text, flows) {
+            Junction::Blank(blank) => text.extend(blank),
+            Junction::Hyphen => {
+                text.pop();
+                if let Some(PlacedWord { text, .. }) = words.last_mut() {
+                    text.pop();
+                }
+            }
+        }
+        text.push_str(&line.text);
+        words.extend_from_slice(&line.words);
     }
-    text
+    (text, words)
 }
 
-/// Appends a line to flowing (or line-wise) text.
-fn append(text: &mut String, line: &str, flows: bool) {
-    let Some(last) = text.chars().next_back() else {
-        text.push_str(line);
-        return;
-    };
+/// What stands between two lines once they are joined.
+enum Junction {
+    /// A blank, a line end, or nothing.
+    Blank(Option<char>),
+    /// The hyphen that ended the first line goes.
+    Hyphen,
+}
+
+/// Says how a line joins flowing (or line-wise) text.
+fn junction(text: &str, line: &str, flows: bool) -> Junction {
+    let mut back = text.chars().rev();
+    let Some(last) = back.next() else { return Junction::Blank(None) };
+    let before = back.next().unwrap_or(' ');
     let first = line.chars().next().unwrap_or(' ');
-    let before_hyphen = text.chars().rev().nth(1).unwrap_or(' ');
     let word: String = line.chars().take_while(|c| c.is_alphabetic()).collect();
     match last {
-        '\u{AD}' => {
-            text.pop();
-        }
-        '-' if before_hyphen.is_alphabetic() && first.is_lowercase() && !joins_compounds(&word) => {
-            text.pop();
-        }
-        '-' if before_hyphen.is_alphanumeric() && first.is_alphanumeric() && !joins_compounds(&word) => {}
-        last if flows && is_cjk(last) && is_cjk(first) => {}
-        _ => text.push(if flows { ' ' } else { '\n' }),
+        '\u{AD}' => Junction::Hyphen,
+        '-' if before.is_alphabetic() && first.is_lowercase() && !joins_compounds(&word) => Junction::Hyphen,
+        '-' if before.is_alphanumeric() && first.is_alphanumeric() && !joins_compounds(&word) => Junction::Blank(None),
+        last if flows && is_cjk(last) && is_cjk(first) => Junction::Blank(None),
+        _ => Junction::Blank(Some(if flows { ' ' } else { '\n' })),
     }
-    text.push_str(line);
 }
 
 /// Words before which a hyphen at the line end stands for a shared part: "Ein- und Ausgang".
@@ -295,11 +314,11 @@ mod tests {
 
     fn line(text: &str, start: f32, end: f32, baseline: f32, size: f32) -> Line {
         let area = (start, baseline - size * 0.75, end, baseline + size * 0.25);
-        Line { text: text.into(), area, start, end, baseline, direction: 0, size }
+        Line { text: text.into(), words: Vec::new(), area, start, end, baseline, direction: 0, size }
     }
 
     fn page(lines: Vec<Line>) -> PageContent {
-        PageContent { size: (600.0, 800.0), lines, rescued: None, notes: Vec::new() }
+        PageContent { size: (600.0, 800.0), rotation: 0, lines, rescued: None, notes: Vec::new() }
     }
 
     fn texts(pages: &[PageContent], index: usize) -> Vec<(BlockKind, String)> {

@@ -7,11 +7,23 @@
 
 use super::{Glyph, runs};
 
+/// A word of a line.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PlacedWord {
+    pub text: String,
+    /// Left, top, right, bottom on the displayed page.
+    pub area: (f32, f32, f32, f32),
+    /// How sure a recognised word is, in percent.
+    pub confidence: Option<u8>,
+}
+
 /// A line of text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Line {
     /// Its words, separated by single blanks.
     pub text: String,
+    /// The same words with their places.
+    pub words: Vec<PlacedWord>,
     /// Left, top, right, bottom on the displayed page.
     pub area: (f32, f32, f32, f32),
     /// Along the writing direction: start, end; across it: baseline, growing downwards.
@@ -27,6 +39,9 @@ pub(super) struct Line {
 /// A gap of this share of the font size separates words. Kerning stays below 0.1, the narrowest justified
 /// blank is about 0.18.
 const WORD_GAP: f32 = 0.15;
+
+/// Characters spaced out further than this share of the font size are taken for words of one letter.
+const MOST_TRACKING: f32 = 0.35;
 
 /// Baselines closer than this share of the font size are one line, wherever on it the next character is.
 const SAME_BASELINE: f32 = 0.12;
@@ -171,16 +186,17 @@ fn line(mut open: Vec<Placed<'_>>) -> Option<Line> {
     let baseline = inked().find(|placed| placed.size >= size * 0.99).map_or(first.baseline, |p| p.baseline);
     let start = open.iter().map(|placed| placed.start.min(placed.end)).fold(f32::MAX, f32::min);
     let end = open.iter().map(|placed| placed.end.max(placed.start)).fold(f32::MIN, f32::max);
-    let area = area(&open);
-    let text = text(&mut open, baseline, size);
-    (!text.is_empty()).then_some(Line { text, area, start, end, baseline, direction, size })
+    let area = area(open.iter());
+    let words = words(&mut open, baseline, size);
+    let text = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+    (!text.is_empty()).then_some(Line { text, words, area, start, end, baseline, direction, size })
 }
 
 /// The rectangle around the characters: ascenders reach 0.75, descenders 0.25 of the size.
-fn area(open: &[Placed<'_>]) -> (f32, f32, f32, f32) {
+fn area<'p, 'g: 'p>(open: impl Iterator<Item = &'p Placed<'g>>) -> (f32, f32, f32, f32) {
     let mut area = (f32::MAX, f32::MAX, f32::MIN, f32::MIN);
-    let (sin, cos) = step_angle(open.first().map_or(0, |placed| placed.direction)).sin_cos();
-    for placed in open.iter().filter(|placed| !placed.is_blank()) {
+    for placed in open.filter(|placed| !placed.is_blank()) {
+        let (sin, cos) = step_angle(placed.direction).sin_cos();
         let (up, down) = (placed.size * 0.75, placed.size * 0.25);
         for (x, y) in [placed.glyph.from, placed.glyph.to] {
             for (x, y) in [(x + up * sin, y - up * cos), (x - down * sin, y + down * cos)] {
@@ -191,8 +207,9 @@ fn area(open: &[Placed<'_>]) -> (f32, f32, f32, f32) {
     area
 }
 
-/// Orders the characters by place, drops those drawn twice for boldness, and puts blanks into the gaps.
-fn text(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> String {
+/// Orders the characters by place, drops those drawn twice for boldness, and parts them into words at blanks
+/// and gaps, in logical order.
+fn words(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> Vec<PlacedWord> {
     let backward = open.windows(2).any(|pair| pair[1].start < pair[0].start - 0.1);
     let letters = || open.iter().flat_map(|placed| placed.glyph.text.chars()).filter(|c| c.is_alphabetic());
     let rtl = letters().filter(|c| is_rtl(*c)).count() * 2 > letters().count();
@@ -204,34 +221,62 @@ fn text(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> String {
                 && (next.start - kept.start).abs() < COPY_OFFSET * kept.size
         });
     }
-    let mut words = String::new();
+    let gap = word_gap(open);
+    let mut words: Vec<PlacedWord> = Vec::new();
+    // Where the word being built begins, and its text.
+    let (mut from, mut text, mut in_mark) = (0, String::new(), false);
     let mut last_end: Option<f32> = None;
-    let mut in_mark = false;
-    for placed in open.iter() {
-        let gap = last_end.map_or(0.0, |end| placed.start - end);
+    for (index, placed) in open.iter().enumerate() {
         let blank = placed.is_blank();
         let raised = placed.size <= 0.8 * size && baseline - placed.baseline >= 0.15 * size;
         let mark = Some(superscript(&placed.glyph.text)).filter(|mark| raised && !mark.is_empty());
         // A note mark is no digit of the number before it: "Art. 2" with note 3 is not article 23.
-        let parted = mark.is_some() != in_mark && !blank && !is_square_unit(&words) && !words.is_empty();
+        let parted = mark.is_some() != in_mark && !is_square_unit(&text);
         let closing = in_mark && placed.glyph.text.starts_with(['.', ',', ';', ':', ')', '!', '?']);
-        if (blank || gap > WORD_GAP * placed.size || parted && !closing) && !words.is_empty() && !words.ends_with(' ') {
-            words.push(' ');
+        let far = last_end.is_some_and(|end| placed.start - end > gap * placed.size);
+        if (blank || far || parted && !closing) && !text.is_empty() {
+            words.push(word(&open[from..index], std::mem::take(&mut text), rtl));
         }
         if blank {
             continue;
         }
+        if text.is_empty() {
+            from = index;
+        }
         in_mark = mark.is_some();
-        // Presentation order: right-to-left ligatures are turned with their line below.
+        // Presentation order: right-to-left ligatures are turned with their word below.
         match mark {
-            Some(mark) => words.push_str(&mark),
-            None if rtl => words.extend(placed.glyph.text.chars().rev()),
-            None => words.push_str(&placed.glyph.text),
+            Some(mark) => text.push_str(&mark),
+            None if rtl => text.extend(placed.glyph.text.chars().rev()),
+            None => text.push_str(&placed.glyph.text),
         }
         last_end = Some(placed.end);
     }
-    let words = words.trim_end();
-    if rtl { logical_order(words) } else { words.to_owned() }
+    if !text.is_empty() {
+        words.push(word(&open[from..], text, rtl));
+    }
+    if rtl { logical_order(words) } else { words }
+}
+
+fn word(placed: &[Placed<'_>], text: String, rtl: bool) -> PlacedWord {
+    let text = if rtl { turned(&text) } else { text };
+    PlacedWord { text, area: area(placed.iter()), confidence: None }
+}
+
+/// The gap that separates words on this line, as a share of the font size: wider where the characters
+/// themselves are spaced out (tracked headings).
+fn word_gap(open: &[Placed<'_>]) -> f32 {
+    let mut gaps: Vec<f32> = open
+        .windows(2)
+        .filter(|pair| !pair[0].is_blank() && !pair[1].is_blank())
+        .map(|pair| (pair[1].start - pair[0].end) / pair[1].size.max(0.5))
+        .collect();
+    if gaps.len() < 4 {
+        return WORD_GAP;
+    }
+    let middle = gaps.len() / 2;
+    let usual = *gaps.select_nth_unstable_by(middle, f32::total_cmp).1;
+    WORD_GAP + usual.clamp(0.0, MOST_TRACKING)
 }
 
 /// Digits as superscripts; empty when there is anything else.
@@ -247,8 +292,28 @@ fn is_square_unit(words: &str) -> bool {
     matches!(last.trim_end_matches(['²', '³']), "m" | "cm" | "mm" | "km" | "dm")
 }
 
-/// Turns a right-to-left line from visual to logical order; runs of digits and Latin letters keep theirs.
-fn logical_order(visual: &str) -> String {
+/// Puts the words of a right-to-left line from visual into logical order; phrases in Latin letters, with the
+/// numbers and marks inside them, keep theirs.
+fn logical_order(mut words: Vec<PlacedWord>) -> Vec<PlacedWord> {
+    words.reverse();
+    let has = |word: &PlacedWord, test: fn(char) -> bool| word.text.chars().any(test);
+    let latin = |word: &PlacedWord| has(word, |c| c.is_alphabetic() && !is_rtl(c));
+    let rtl = |word: &PlacedWord| has(word, is_rtl);
+    let mut at = 0;
+    while at < words.len() {
+        let run = words[at..].iter().take_while(|word| !rtl(word)).count();
+        let phrase = &mut words[at..at + run];
+        if let (Some(first), Some(last)) = (phrase.iter().position(latin), phrase.iter().rposition(latin)) {
+            phrase[first..=last].reverse();
+        }
+        at += run.max(1);
+    }
+    words
+}
+
+/// Turns a word of a right-to-left line from visual to logical order; runs of digits and Latin letters in it
+/// keep theirs.
+fn turned(visual: &str) -> String {
     let mut out = String::with_capacity(visual.len());
     let mut run = String::new();
     for c in visual.chars().rev() {

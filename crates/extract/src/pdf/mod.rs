@@ -18,6 +18,8 @@ use lopdf::{Dictionary, Object, ObjectId};
 
 use crate::{ExtractError, Extraction, MediaType, ParseLimits, builder::Builder, plain, time};
 
+pub(crate) use lines::PlacedWord;
+
 /// Finds the characters of pages. One so far; `pdfium` is to stand beside it, better on rotated pages and
 /// right-to-left text, at the price of a native library.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +102,13 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
             glyphs.clear();
         }
         let notes = dictionary.map_or_else(Vec::new, |page| fields::annotations(&document, page));
-        pages.push(layout::PageContent { size: frame.size(), lines: lines::build(&glyphs), rescued, notes });
+        pages.push(layout::PageContent {
+            size: frame.size(),
+            rotation: u16::from(frame.turns) * 90,
+            lines: lines::build(&glyphs),
+            rescued,
+            notes,
+        });
     }
     if failed.len() == page_ids.len() && pages.iter().all(layout::PageContent::is_empty) {
         return Err(ExtractError::corrupted("the content of no page can be interpreted"));
@@ -265,7 +273,8 @@ fn write(builder: &mut Builder, pages: &[layout::PageContent]) {
     for (page, number) in pages.iter().zip(1..) {
         for block in layout::blocks(page, &style) {
             let (x0, y0, x1, y1) = block.area;
-            builder.block_at(block.kind, &block.text, Some(BBox { page: number, x0, y0, x1, y1 }));
+            let bbox = BBox { page: number, x0, y0, x1, y1 };
+            builder.block_of_words(block.kind, &block.text, bbox, &block.words);
         }
         if let Some(text) = &page.rescued {
             plain::blocks(builder, text);
@@ -273,7 +282,7 @@ fn write(builder: &mut Builder, pages: &[layout::PageContent]) {
         for note in &page.notes {
             builder.block(if note.is_comment { BlockKind::Footnote } else { BlockKind::Paragraph }, &note.text);
         }
-        builder.end_page(Some(page.size));
+        builder.end_page_as(Some(page.size), page.rotation);
     }
 }
 

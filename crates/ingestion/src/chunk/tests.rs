@@ -1,8 +1,6 @@
 //! What every chunk must keep, on documents of every shape.
 
-use fontes_core::{
-    Block, BlockKind, Chunk, Digest, Document, DocumentId, ExtractionMethod, Language, Metadata, Page, Span,
-};
+use fontes_core::{Block, BlockKind, Chunk, Digest, Document, DocumentId, Language, Metadata, Page, Span};
 use fontes_testkit::HashEmbedder;
 use proptest::prelude::*;
 
@@ -33,7 +31,7 @@ fn document(blocks: &[(BlockKind, &str)]) -> Document {
         placed.push(Block { kind: *kind, span: Span::new(start, text.len()), page, bbox: None });
     }
     pages.push(Span::new(page_start, text.len()));
-    let page = |(number, span)| Page { number, span, size: None, method: ExtractionMethod::Text };
+    let page = |(number, span)| Page::new(number, span);
     let document = Document {
         media_type: "text/plain".into(),
         metadata: Metadata::default(),
