@@ -12,7 +12,7 @@ use serde_json::Value;
 const LONGEST_FILE: usize = 600;
 
 /// Ceiling on locked packages. Raising it is a decision: say why in docs/decisions.
-const LOCKED_PACKAGES: usize = 720;
+const LOCKED_PACKAGES: usize = 770;
 
 /// What may stand at the top level, dot-folders aside.
 const TOP_LEVEL: &[&str] = &[

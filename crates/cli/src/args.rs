@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fontes_core::{DocumentId, SearchMode};
+use fontes_core::{DocumentId, SearchMode, Span};
 
 /// Asks your own document archive and answers with sources, on machines you control.
 #[derive(Debug, Parser)]
@@ -93,9 +93,9 @@ pub enum Command {
         after_help = "Examples:\n  fontes ask \"Wer bewilligt Telearbeit?\"\n  fontes ask \"How long are files kept?\" --json\n  fontes ask \"Quanto costa?\" --model none      quotes only\n  fontes ask \"Und im Sommer?\" --after \"Wie lange dauert die Einsprachefrist?\"\n  fontes ask --replay answer.json"
     )]
     Ask(Ask),
-    /// Shows a document's stored text and metadata
+    /// Shows a document's stored text and metadata, or draws a page with the cited place marked
     #[command(
-        after_help = "Examples:\n  fontes show 0b9c2f0e-…\n  fontes show 0b9c2f0e-… --page 3 --json\n  fontes show 0b9c2f0e-… --as-of 2026-01-31"
+        after_help = "Examples:\n  fontes show 0b9c2f0e-…\n  fontes show 0b9c2f0e-… --page 3 --json\n  fontes show 0b9c2f0e-… --page 3 --span 5120..5240 --png page.png\n  fontes show 0b9c2f0e-… --as-of 2026-01-31"
     )]
     Show(Show),
     /// Erases documents everywhere and proves it
@@ -414,6 +414,12 @@ pub struct Show {
     /// As it was stored on this day (YYYY-MM-DD, its end in UTC), before later revisions superseded it
     #[arg(long, value_name = "DATE", value_parser = end_of_day)]
     pub as_of: Option<SystemTime>,
+    /// Draw the page into this file; the first page of the span by default
+    #[arg(long, value_name = "FILE")]
+    pub png: Option<PathBuf>,
+    /// Mark this span of the stored text, as citations and hits give it
+    #[arg(long, value_name = "START..END", value_parser = span, requires = "png")]
+    pub span: Option<Span>,
     /// Who is asking
     #[arg(long = "as", value_name = "PRINCIPAL")]
     pub principal: Option<String>,
@@ -433,6 +439,14 @@ fn end_of_day(text: &str) -> Result<SystemTime, String> {
     let of_year = (153 * month + 2) / 5 + day - 1;
     let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
     Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(days * DAY + DAY - 1))
+}
+
+/// Reads `START..END` in bytes, half open.
+fn span(text: &str) -> Result<Span, String> {
+    let (start, end) = text.split_once("..").ok_or("a span is written START..END")?;
+    let number = |text: &str| text.parse::<usize>().map_err(|_| format!("{text:?} is no byte offset"));
+    let span = Span::new(number(start)?, number(end)?);
+    if span.is_empty() { Err("a span ends behind its start".into()) } else { Ok(span) }
 }
 
 /// What `eval` measures.
@@ -584,5 +598,13 @@ mod tests {
             }
         }
         look(&super::Cli::command(), "fontes");
+    }
+
+    #[test]
+    fn spans_are_read_as_json_gives_them() {
+        assert_eq!(super::span("12..40"), Ok(fontes_core::Span::new(12, 40)));
+        for wrong in ["12", "12..", "a..b", "40..12", "-1..3"] {
+            assert!(super::span(wrong).is_err(), "{wrong}");
+        }
     }
 }

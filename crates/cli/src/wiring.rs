@@ -17,8 +17,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Labels, ModelIdentity, Reranker};
-use fontes_extract::{ParseLimits, WorkerCommand, WorkerLimits, WorkerPool};
+use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Labels, Language, ModelIdentity, Reranker};
+use fontes_extract::{ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool, worker::Recognition};
 use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
 use fontes_index::{Index, Recipe};
 use fontes_ingestion::{Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Profiles, SqliteLedger};
@@ -369,17 +369,28 @@ pub fn jobs(config: &Config) -> usize {
 }
 
 fn parse_limits(config: &Config) -> ParseLimits {
-    ParseLimits { file_bytes: config.ingest.max_file_mib * MIB, ..ParseLimits::default() }
+    let pdf_engine = config.ingest.pdf_engine;
+    ParseLimits { file_bytes: config.ingest.max_file_mib * MIB, pdf_engine, ..ParseLimits::default() }
+}
+
+/// How pages without text are read.
+pub fn recognition(config: &Config) -> Recognition {
+    let languages = config.ingest.ocr_languages.clone();
+    Recognition { enabled: !languages.is_empty(), languages, pages: config.ingest.ocr_pages, ..Recognition::default() }
 }
 
 /// The parsing processes: this very binary, started as `extract-worker`.
-fn workers(config: &Config) -> anyhow::Result<WorkerPool> {
+///
+/// # Errors
+/// When the running program cannot be found.
+pub fn workers(config: &Config) -> anyhow::Result<WorkerPool> {
     let program = std::env::current_exe().context("path of the running program")?;
     let limits = WorkerLimits {
         parse: parse_limits(config),
         wall_seconds: config.ingest.worker_seconds,
         cpu_seconds: config.ingest.worker_seconds,
         memory_bytes: config.ingest.worker_memory_mib * MIB,
+        recognition: recognition(config),
         ..WorkerLimits::default()
     };
     Ok(WorkerPool::new(WorkerCommand { program, args: vec!["extract-worker".into()] }, limits, jobs(config)))

@@ -1,6 +1,7 @@
 //! Runs every file of a folder through a worker pool and prints one line per file: what came of it, with
-//! pages, characters and seconds. `survey FOLDER [--text]`; started by itself with `extract-worker`, it is
-//! the worker.
+//! pages, characters and seconds. `survey FOLDER [--text | --json] [--engine pdf_extract] [--no-ocr]`; with
+//! `--json`, one object per file with the text and the placed words of every page. Started by itself with
+//! `extract-worker`, it is the worker.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -10,8 +11,12 @@ use std::{
     time::Instant,
 };
 
-use fontes_core::Cancel;
-use fontes_extract::{WorkerCommand, WorkerLimits, WorkerPool, worker};
+use fontes_core::{Cancel, Document};
+use fontes_extract::{
+    ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool,
+    worker::{self, Part},
+};
+use serde_json::json;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -19,12 +24,17 @@ fn main() -> ExitCode {
     if first == "extract-worker" {
         return worker::serve();
     }
-    let show_text = args.iter().any(|arg| arg == "--text");
+    let has = |flag: &str| args.iter().any(|arg| arg == flag);
     let Ok(program) = std::env::current_exe() else { return ExitCode::from(2) };
     let command = WorkerCommand { program, args: vec!["extract-worker".into()] };
-    let pool = WorkerPool::new(command, WorkerLimits::default(), 1);
-    for mechanism in pool.sandbox().unwrap_or_default() {
-        println!("# {} {} {}", mechanism.name, mechanism.active, mechanism.detail);
+    let pdf_engine = if has("pdf_extract") { PdfEngine::PdfExtract } else { PdfEngine::Hayro };
+    let limits =
+        WorkerLimits { parse: ParseLimits { pdf_engine, ..ParseLimits::default() }, ..WorkerLimits::default() };
+    let pool = WorkerPool::new(command, limits, 1);
+    if !has("--json") {
+        for mechanism in pool.sandbox().unwrap_or_default() {
+            println!("# {} {} {}", mechanism.name, mechanism.active, mechanism.detail);
+        }
     }
     for path in files(Path::new(first)) {
         let Ok(bytes) = std::fs::read(&path) else { continue };
@@ -33,26 +43,68 @@ fn main() -> ExitCode {
         pool.extract_tree(&bytes, &name, &Cancel::default(), &mut |part| {
             let seconds = begun.elapsed().as_secs_f32();
             begun = Instant::now();
-            let shown = format!("{}!{}", path.display(), part.path_inside);
-            match part.result {
-                Ok(extraction) => {
-                    let document = extraction.document;
-                    let (pages, blocks) = (document.pages.len(), document.blocks.len());
-                    let chars = document.text.chars().filter(|c| !c.is_whitespace()).count();
-                    let language = document.language;
-                    println!(
-                        "ok\t{shown}\t{pages}\t{blocks}\t{chars}\t{language}\t{seconds:.2}\t{:?}\t{:?}",
-                        document.metadata, extraction.warnings
-                    );
-                    if show_text {
-                        println!("{}", document.text);
-                    }
-                }
-                Err(error) => println!("{}\t{shown}\t0\t0\t0\t-\t{seconds:.2}\t{error}", error.code()),
+            if has("--json") {
+                println!("{}", record(&path, &part, seconds));
+            } else {
+                line(&path, part, seconds, has("--text"));
             }
         });
     }
     ExitCode::SUCCESS
+}
+
+/// One line for people.
+fn line(path: &Path, part: Part<'_>, seconds: f32, show_text: bool) {
+    let shown = format!("{}!{}", path.display(), part.path_inside);
+    match part.result {
+        Ok(extraction) => {
+            let document = extraction.document;
+            let (pages, blocks) = (document.pages.len(), document.blocks.len());
+            let chars = document.text.chars().filter(|c| !c.is_whitespace()).count();
+            let language = document.language;
+            println!(
+                "ok\t{shown}\t{pages}\t{blocks}\t{chars}\t{language}\t{seconds:.2}\t{:?}\t{:?}",
+                document.metadata, extraction.warnings
+            );
+            if show_text {
+                for block in &document.blocks {
+                    println!(
+                        "[{:?} p{}] {}",
+                        block.kind,
+                        block.page,
+                        block.span.of(&document.text).unwrap_or_default()
+                    );
+                }
+            }
+        }
+        Err(error) => println!("{}\t{shown}\t0\t0\t0\t-\t{seconds:.2}\t{error}", error.code()),
+    }
+}
+
+/// One object for scripts.
+fn record(path: &Path, part: &Part<'_>, seconds: f32) -> serde_json::Value {
+    let (code, document, warnings) = match &part.result {
+        Ok(extraction) => ("ok", Some(&extraction.document), extraction.warnings.clone()),
+        Err(error) => (error.code(), None, vec![error.to_string()]),
+    };
+    let pages: Vec<_> =
+        document.iter().flat_map(|document| (0..document.pages.len()).map(|page| shown(document, page))).collect();
+    json!({ "path": path, "inside": part.path_inside, "code": code, "seconds": seconds, "warnings": warnings, "pages": pages })
+}
+
+fn shown(document: &Document, index: usize) -> serde_json::Value {
+    let page = &document.pages[index];
+    let text = |span: fontes_core::Span| span.of(&document.text).unwrap_or_default();
+    let words: Vec<_> = page
+        .words
+        .iter()
+        .map(|word| (word.area[0], word.area[1], word.area[2], word.area[3], text(word.span)))
+        .collect();
+    // Notes on the page (fields, comments) have no words of the page's content.
+    let blocks = document.blocks.iter().filter(|block| page.span.overlaps(&block.span));
+    let content = blocks.filter(|block| page.words.iter().any(|word| block.span.overlaps(&word.span)));
+    let content: Vec<&str> = content.map(|block| text(block.span)).collect();
+    json!({ "number": page.number, "method": page.method, "confidence": page.confidence, "text": content.join("\n"), "words": words })
 }
 
 fn files(path: &Path) -> Vec<PathBuf> {

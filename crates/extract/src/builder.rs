@@ -1,12 +1,23 @@
 //! Builds a [`Document`]: the one place where stored text, pages and blocks grow together.
 
-use fontes_core::{BBox, Block, BlockKind, Document, Language, Metadata, Page, Span, Word};
+use fontes_core::{BBox, Block, BlockKind, Document, ExtractionMethod, Language, Metadata, Page, Span, Word};
 
 use crate::{
     Child, ExtractError, Extraction, MediaType, ParseLimits,
     clean::{Hidden, clean, collapse},
     pdf::PlacedWord,
 };
+
+/// What is known of a page beside its text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PageFacts {
+    /// Width and height in points as displayed.
+    pub size: Option<(f32, f32)>,
+    /// Clockwise degrees by which the file turns it.
+    pub rotation: u16,
+    /// For recognised pages, how sure recognition is, 0 to 1.
+    pub recognised: Option<f32>,
+}
 
 /// A word is looked for within this many bytes behind the one before it: separators, and what cleaning made
 /// of characters in between.
@@ -142,14 +153,19 @@ impl Builder {
 
     /// Ends the present page, which may be empty, and begins the next.
     pub fn end_page(&mut self, size: Option<(f32, f32)>) {
-        self.end_page_as(size, 0);
+        self.end_page_as(PageFacts { size, ..PageFacts::default() });
     }
 
-    /// As [`Builder::end_page`], for a page that the file turns by `rotation` degrees.
-    pub fn end_page_as(&mut self, size: Option<(f32, f32)>, rotation: u16) {
-        let span = Span::new(self.page_start, self.text.len());
-        let words = std::mem::take(&mut self.words);
-        self.pages.push(Page { size, rotation, words, ..Page::new(self.page_number(), span) });
+    /// As [`Builder::end_page`], with more that is known of the page.
+    pub fn end_page_as(&mut self, facts: PageFacts) {
+        let PageFacts { size, rotation, recognised } = facts;
+        let mut page = Page::new(self.page_number(), Span::new(self.page_start, self.text.len()));
+        if recognised.is_some() {
+            page.method = ExtractionMethod::Ocr;
+        }
+        (page.size, page.rotation, page.confidence) = (size, rotation, recognised);
+        page.words = std::mem::take(&mut self.words);
+        self.pages.push(page);
         self.page_start = self.text.len();
     }
 

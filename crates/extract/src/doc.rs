@@ -1,4 +1,5 @@
-//! Word 97–2003 documents ([MS-DOC]): the text through the piece table, tables and notes by their marks.
+//! Word documents before DOCX ([MS-DOC]; Word 6 and 95 in their simple form): the text through the piece
+//! table, tables and notes by their marks.
 //!
 //! Styles are not read, so headings are paragraphs here; page breaks are those that the author set.
 
@@ -15,6 +16,10 @@ const VERSION: usize = 0x02;
 const FLAGS: usize = 0x0A;
 const TEXT_LENGTHS: usize = 0x4C;
 const PIECE_TABLE: usize = 0x1A2;
+
+/// The same in the block of Word 6 and 95: where the text begins and ends, and the lengths of its parts.
+const OLD_TEXT: usize = 0x18;
+const OLD_TEXT_LENGTHS: usize = 0x34;
 
 /// First version whose block is laid out as read here (Word 97).
 const WORD_97: u16 = 0xC1;
@@ -36,19 +41,21 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
     if flags & 0x0100 != 0 {
         return Err(ExtractError::Encrypted { what: "the document".into() });
     }
-    if u16_at(&main, VERSION)? < WORD_97 {
-        return Err(ExtractError::Unsupported { media_type: "application/msword; version=95".into() });
-    }
-    let table = stream(if flags & 0x0200 == 0 { "/0Table" } else { "/1Table" });
-    let table = table.ok_or_else(|| ExtractError::corrupted("no table stream"))?;
-    let start = usize_at(&main, PIECE_TABLE)?;
-    let pieces = table.get(start..).unwrap_or(&[]);
-    let text = text(&main, pieces, limits)?;
+    let old = u16_at(&main, VERSION)? < WORD_97;
+    let text = if old {
+        old_text(&main, flags)?
+    } else {
+        let table = stream(if flags & 0x0200 == 0 { "/0Table" } else { "/1Table" });
+        let table = table.ok_or_else(|| ExtractError::corrupted("no table stream"))?;
+        let start = usize_at(&main, PIECE_TABLE)?;
+        text(&main, table.get(start..).unwrap_or(&[]), limits)?
+    };
+    let lengths = if old { OLD_TEXT_LENGTHS } else { TEXT_LENGTHS };
     // Body, footnotes, headers, macros, comments, endnotes follow each other; lengths are in characters.
     let mut parts = Vec::new();
     let mut from = 0_usize;
     for index in 0..6 {
-        let length = usize_at(&main, TEXT_LENGTHS + index * 4)?;
+        let length = usize_at(&main, lengths + index * 4)?;
         let to = from.saturating_add(length).min(text.len());
         parts.push(text.get(from..to).unwrap_or(&[]));
         from = to;
@@ -64,6 +71,16 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
         return Err(ExtractError::Empty);
     }
     builder.finish(MediaType::Doc)
+}
+
+/// The text of Word 6 and 95: one run of bytes in the code page of Western Windows, unless saved fast.
+fn old_text(main: &[u8], flags: u16) -> Result<Vec<u16>, ExtractError> {
+    if flags & 0x0004 != 0 {
+        return Err(ExtractError::Unsupported { media_type: "application/msword; version=95, fast-saved".into() });
+    }
+    let (from, to) = (usize_at(main, OLD_TEXT)?, usize_at(main, OLD_TEXT + 4)?);
+    let bytes = main.get(from..to.min(main.len())).ok_or_else(|| ExtractError::corrupted("text out of the file"))?;
+    Ok(WINDOWS_1252.decode_without_bom_handling(bytes).0.encode_utf16().collect())
 }
 
 /// Puts the text together from its pieces, one UTF-16 unit per character position.
@@ -209,6 +226,29 @@ mod tests {
         assert_eq!(document.text, "Grüße\n\nA\tB\n1\t2\n\n7 Seite\nzwei\n\nNote\n");
         assert_eq!(document.pages.len(), 2);
         assert_eq!(document.blocks.last().unwrap().kind, BlockKind::Footnote);
+    }
+
+    #[test]
+    fn word_6_stores_its_text_in_one_run() {
+        let mut main = vec![0; 0x200];
+        main[VERSION] = 101;
+        let text = b"Gr\xFC\xDFe\rzweitens\rNote\r";
+        let mut put =
+            |at: usize, value: usize| main[at..at + 4].copy_from_slice(&u32::try_from(value).unwrap().to_le_bytes());
+        put(OLD_TEXT, 0x200);
+        put(OLD_TEXT + 4, 0x200 + text.len());
+        put(OLD_TEXT_LENGTHS, text.len() - 5);
+        put(OLD_TEXT_LENGTHS + 4, 5);
+        main.extend(text);
+        let file = |main: &[u8]| {
+            let mut file = CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+            file.create_stream("/WordDocument").unwrap().write_all(main).unwrap();
+            file.into_inner().into_inner()
+        };
+        let document = parse(&file(&main), &ParseLimits::default()).unwrap().document;
+        assert_eq!(document.text, "Grüße\n\nzweitens\n\nNote\n");
+        main[FLAGS] = 0x04;
+        assert_eq!(parse(&file(&main), &ParseLimits::default()).unwrap_err().code(), "unsupported");
     }
 
     #[test]

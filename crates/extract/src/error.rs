@@ -140,7 +140,9 @@ impl ExtractError {
             Self::Corrupted { .. } => "open it in its own program and save it again, or restore it from a backup",
             Self::TooLarge { .. } | Self::Limit { .. } => "split the file, or raise the limit if you trust its source",
             Self::Unsafe { .. } => "save a copy without it if you trust its source",
-            Self::NoText { .. } => "run text recognition (OCR) over it and ingest the result",
+            Self::NoText { .. } => {
+                "install tesseract with its language data (see `fontes doctor`), then ingest it again"
+            }
             Self::TimedOut { .. } => "retry on a quieter machine, raise the time limit, or split the file",
             Self::Crashed { .. } => "save it again with another program; the file is set aside, the job goes on",
             Self::OutOfMemory { .. } => "split the file, or raise the memory limit of the workers",

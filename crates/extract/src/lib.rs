@@ -15,12 +15,13 @@
 //! ([`ParseLimits`]) are checked before memory is spent.
 //!
 //! **Formats.** PDF, Word (DOCX, DOC), Excel (XLSX, XLSB, XLS), PowerPoint, OpenDocument (text, sheets,
-//! slides), RTF, HTML, EPUB, Markdown, text, CSV, JSON, XML, mail (EML, MBOX, MSG), ZIP, TAR, GZIP, and for
-//! clinics FHIR, C-CDA and HL7 v2.
+//! slides), RTF, HTML, EPUB, Markdown, text, CSV, JSON, XML, mail (EML, MBOX, MSG), pictures of pages (PNG, JPEG,
+//! TIFF), ZIP, TAR, GZIP, and for clinics FHIR, C-CDA and HL7 v2. Pages without usable text are read by text
+//! recognition where `tesseract` is installed ([`worker::Recognition`]).
 //!
-//! **Out of scope:** chunking, storing, reading files from disk, optical character recognition (a page
-//! without a text layer stays empty, a document without one is [`ExtractError::NoText`]), old PowerPoint,
-//! Outlook stores (PST), 7z and RAR: those are named as unsupported.
+//! **Out of scope:** chunking, storing, reading files from disk, old PowerPoint, Outlook stores (PST), 7z and
+//! RAR: those are named as unsupported. Without `tesseract` a page without text stays empty, and a document
+//! without any is [`ExtractError::NoText`].
 //!
 //! ```
 //! use fontes_extract::{ParseLimits, parse};
@@ -50,9 +51,13 @@ mod odf;
 mod ooxml;
 mod package;
 mod pdf;
+mod picture;
 mod plain;
+mod recognised;
 mod rtf;
+mod scan;
 mod time;
+mod typeset;
 pub mod worker;
 mod xml;
 
@@ -63,6 +68,10 @@ use fontes_core::Document;
 pub use error::ExtractError;
 pub use limits::ParseLimits;
 pub use media::MediaType;
+pub use pdf::PdfEngine;
+pub use picture::Picture;
+pub(crate) use recognised::{Recognised, RecognisedWord};
+pub use typeset::{Sheet, typeset};
 pub use worker::{WorkerCommand, WorkerLimits, WorkerPool};
 
 /// What came out of one file.
@@ -89,6 +98,9 @@ pub struct Child {
     pub bytes: Vec<u8>,
 }
 
+/// An extraction, and the pages that hold something but no usable text: they wait for recognition.
+pub(crate) type Parsed = (Extraction, Vec<u32>);
+
 /// Parses one file. Runs in the worker; callers elsewhere use [`WorkerPool::extract`].
 ///
 /// `file_name` breaks ties where the content does not tell (Markdown or plain text, CSV or plain text).
@@ -97,6 +109,16 @@ pub struct Child {
 /// An [`ExtractError`] saying what is wrong with the file. A panic of a parser is not caught here except
 /// where a single page can be given up.
 pub fn parse(bytes: &[u8], file_name: &str, limits: &ParseLimits) -> Result<Extraction, ExtractError> {
+    parse_with(bytes, file_name, limits, &Recognised::new()).map(|(extraction, _)| extraction)
+}
+
+/// As [`parse`], with the words that recognition found on pages that have none of their own.
+pub(crate) fn parse_with(
+    bytes: &[u8],
+    file_name: &str,
+    limits: &ParseLimits,
+    recognised: &Recognised,
+) -> Result<Parsed, ExtractError> {
     if bytes.is_empty() {
         return Err(ExtractError::Empty);
     }
@@ -104,11 +126,13 @@ pub fn parse(bytes: &[u8], file_name: &str, limits: &ParseLimits) -> Result<Extr
         return Err(ExtractError::TooLarge { bytes: bytes.len() as u64, limit: limits.file_bytes });
     }
     let media = MediaType::detect(bytes, file_name)?;
+    let mut unread = Vec::new();
     let extraction = match media {
         MediaType::Markdown => markdown::parse(bytes, limits),
         MediaType::Text => plain::parse(bytes, limits),
         MediaType::Html => html::parse(bytes, limits),
-        MediaType::Pdf => pdf::parse(bytes, limits),
+        MediaType::Pdf => pdf::parse(bytes, limits, recognised, &mut unread),
+        MediaType::Png | MediaType::Jpeg | MediaType::Tiff => scan::parse(bytes, media, limits, recognised),
         MediaType::Email => mail::parse_eml(bytes, limits),
         MediaType::Mbox => mail::parse_mbox(bytes, limits),
         MediaType::OutlookMessage => mail::parse_msg(bytes, limits),
@@ -130,7 +154,25 @@ pub fn parse(bytes: &[u8], file_name: &str, limits: &ParseLimits) -> Result<Extr
         MediaType::Gzip => archive::parse_gzip(bytes, file_name, limits),
     }?;
     extraction.document.validate().map_err(|error| ExtractError::Internal { what: error.to_string() })?;
-    Ok(extraction)
+    Ok((extraction, unread))
+}
+
+/// Draws pages at `dpi` dots per inch. Runs in the worker.
+///
+/// # Errors
+/// As [`parse`]; [`ExtractError::Unsupported`] for files that have no pages to draw.
+pub(crate) fn draw(
+    bytes: &[u8],
+    file_name: &str,
+    pages: &[u32],
+    dpi: u32,
+    limits: &ParseLimits,
+) -> Result<Vec<Picture>, ExtractError> {
+    match MediaType::detect(bytes, file_name)? {
+        MediaType::Pdf => pdf::render::draw(bytes, pages, dpi, limits),
+        media @ (MediaType::Png | MediaType::Jpeg | MediaType::Tiff) => scan::draw(bytes, media, pages, limits),
+        media => Err(ExtractError::Unsupported { media_type: media.name().to_owned() }),
+    }
 }
 
 #[cfg(test)]

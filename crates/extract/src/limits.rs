@@ -1,6 +1,8 @@
-//! What one file may cost, checked before the cost is paid.
+//! How a file is read and what it may cost, checked before the cost is paid.
 
 use serde::{Deserialize, Serialize};
+
+use crate::PdfEngine;
 
 /// Limits on one file. The defaults are far above honest office files and far below what hurts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,8 @@ pub struct ParseLimits {
     pub children: u64,
     /// Most PDF pages.
     pub pages: u64,
+    /// What reads PDF pages.
+    pub pdf_engine: PdfEngine,
     /// Deepest nesting of elements or objects.
     pub nesting: u32,
     /// Most elements in one XML part.
@@ -46,6 +50,7 @@ impl Default for ParseLimits {
             depth: 3,
             children: 10_000,
             pages: 5_000,
+            pdf_engine: PdfEngine::default(),
             nesting: 256,
             nodes: 4_000_000,
             text_bytes: 64 << 20,

@@ -32,6 +32,9 @@ pub enum MediaType {
     Email,
     Mbox,
     OutlookMessage,
+    Png,
+    Jpeg,
+    Tiff,
     Zip,
     Tar,
     Gzip,
@@ -65,6 +68,9 @@ impl MediaType {
             Self::Email => "message/rfc822",
             Self::Mbox => "application/mbox",
             Self::OutlookMessage => "application/vnd.ms-outlook",
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::Tiff => "image/tiff",
             Self::Zip => "application/zip",
             Self::Tar => "application/x-tar",
             Self::Gzip => "application/gzip",
@@ -89,6 +95,15 @@ impl MediaType {
         }
         if bytes.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
             return ole_type(bytes);
+        }
+        let pictures: [(&[u8], Self); 4] = [
+            (b"\x89PNG\r\n\x1A\n", Self::Png),
+            (b"\xFF\xD8\xFF", Self::Jpeg),
+            (b"II*\0", Self::Tiff),
+            (b"MM\0*", Self::Tiff),
+        ];
+        if let Some((_, media)) = pictures.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+            return Ok(*media);
         }
         if let Some(name) = unsupported_magic(bytes) {
             return Err(unsupported(name));
@@ -127,11 +142,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 fn unsupported_magic(bytes: &[u8]) -> Option<&'static str> {
     const MAGIC: &[(&[u8], &str)] = &[
         (b"!BDN", "application/vnd.ms-outlook-pst"),
-        (b"\x89PNG\r\n\x1A\n", "image/png"),
-        (b"\xFF\xD8\xFF", "image/jpeg"),
         (b"GIF8", "image/gif"),
-        (b"II*\0", "image/tiff"),
-        (b"MM\0*", "image/tiff"),
         (b"BM", "image/bmp"),
         (b"7z\xBC\xAF\x27\x1C", "application/x-7z-compressed"),
         (b"Rar!\x1A\x07", "application/vnd.rar"),
@@ -309,7 +320,7 @@ mod tests {
     #[test]
     fn what_is_not_read_is_named() {
         for (bytes, media_type) in [
-            (&b"\x89PNG\r\n\x1A\n\0\0"[..], "image/png"),
+            (&b"GIF89a\0\0\0\0"[..], "image/gif"),
             (b"!BDN\0\0\0\0", "application/vnd.ms-outlook-pst"),
             (b"\0\x01\x02\x03\xFF\xFE\0\0\0\0", "application/octet-stream"),
         ] {

@@ -20,6 +20,10 @@ pub(crate) fn tree<'t>(text: &'t str, limits: &ParseLimits) -> Result<Document<'
     })
 }
 
+/// Most attributes of one element, told by their equals signs. Office files have at most some hundred
+/// (namespaces of a drawing), and a value that holds thousands of signs is no honest one either.
+const ATTRIBUTES_LIMIT: usize = 4_096;
+
 /// Counts how deep elements nest, before a recursive parser does. Quotes are honoured, comments and
 /// character data skipped; text that fools this is not well-formed.
 fn check_depth(text: &str, limit: u32) -> Result<(), ExtractError> {
@@ -33,6 +37,13 @@ fn check_depth(text: &str, limit: u32) -> Result<(), ExtractError> {
             () => tag_end(rest),
         };
         let Some(end) = end else { return Ok(()) };
+        // Each attribute is compared with all others of its element: time grows with the square.
+        if rest.as_bytes().get(1).is_some_and(|byte| !matches!(byte, b'!' | b'?'))
+            && end > ATTRIBUTES_LIMIT
+            && rest[..end].bytes().filter(|byte| *byte == b'=').count() > ATTRIBUTES_LIMIT
+        {
+            return Err(ExtractError::limit("number of XML attributes", ATTRIBUTES_LIMIT));
+        }
         match rest.as_bytes().get(1) {
             Some(b'/') => depth = depth.saturating_sub(1),
             Some(b'!' | b'?') => {}

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use fontes_core::Language;
 use serde::Serialize;
 
 use fontes_model::kernels::{Isa, Roofline, ThreadPool};
@@ -46,6 +47,7 @@ pub fn run(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
     let memory = available_memory();
     let mut checks = vec![processor(), instructions(), memory_check(memory), huge_pages(), disk(&config.data.dir)];
     checks.extend(sandbox());
+    checks.push(recognition(config));
     checks.push(embedder(config));
     checks.push(generator(config, memory));
     checks.push(speed(memory));
@@ -227,4 +229,30 @@ fn sandbox() -> Vec<Check> {
             Check::new("sandbox", status, format!("{}: {}", mechanism.name, mechanism.detail), advice)
         })
         .collect()
+}
+
+/// Text recognition: scans are quarantined without it.
+fn recognition(config: &Config) -> Check {
+    let settings = wiring::recognition(config);
+    if !settings.enabled {
+        return Check::new("recognition", Status::Warn, "switched off: scans are quarantined", "ingest.ocr_languages");
+    }
+    let report = fontes_extract::worker::recognition_report(&settings);
+    let codes =
+        |languages: &[Language]| languages.iter().map(|language| language.code()).collect::<Vec<_>>().join(", ");
+    let Some(program) = report.program else {
+        return Check::new(
+            "recognition",
+            Status::Warn,
+            "tesseract is not installed: scans are quarantined, pages without text stay empty",
+            "Debian: apt-get install tesseract-ocr tesseract-ocr-deu tesseract-ocr-fra tesseract-ocr-ita",
+        );
+    };
+    let detail = format!("{}: {}", program.display(), codes(&report.languages));
+    if report.missing.is_empty() {
+        Check::new("recognition", Status::Ok, detail, "")
+    } else {
+        let advice = format!("language data is missing for {}", codes(&report.missing));
+        Check::new("recognition", Status::Warn, detail, advice)
+    }
 }

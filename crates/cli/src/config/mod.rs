@@ -120,6 +120,22 @@ pub struct Ingest {
     pub in_flight_mib: u64,
     /// Folder of source files; empty: none.
     pub sources: PathBuf,
+    /// What reads PDF pages.
+    pub pdf_engine: PdfEngine,
+    /// Languages that text recognition expects (ISO 639-1); none switches it off.
+    pub ocr_languages: Vec<String>,
+    /// Most pages of a file that are recognised.
+    pub ocr_pages: u32,
+}
+
+/// What reads PDF pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PdfEngine {
+    /// Finds most, and draws pages with the same interpreter.
+    Hayro,
+    /// Finds less, and panics on one file in forty.
+    PdfExtract,
 }
 
 /// `[answer]`.

@@ -1,6 +1,16 @@
 //! What a PDF holds beside page content: form fields, comments, attached files.
 
-use lopdf::{Dictionary, Document, Object, decode_text_string};
+use std::borrow::Cow;
+
+use hayro::{
+    hayro_interpret::RectExt as _,
+    hayro_syntax::{
+        Pdf,
+        object::{Array, Dict, Name, Rect, Stream, String as PdfString},
+        page::Page,
+    },
+    kurbo::Affine,
+};
 
 use crate::{ParseLimits, archive::push_child, builder::Builder};
 
@@ -10,64 +20,70 @@ pub(super) struct Note {
     pub text: String,
     /// A comment, else a filled form field.
     pub is_comment: bool,
+    /// Left, top, right, bottom on the displayed page, when the file says so.
+    pub area: Option<(f32, f32, f32, f32)>,
 }
 
 /// Most annotations read per page.
 const NOTES_LIMIT: usize = 2_000;
 
 /// Reads the filled fields and the comments of a page (ISO 32000-2, 12.5 and 12.7).
-pub(super) fn annotations(document: &Document, page: &Dictionary) -> Vec<Note> {
-    let Some(list) = resolve(document, page, b"Annots").and_then(|list| list.as_array().ok()) else {
-        return Vec::new();
-    };
+pub(super) fn annotations(page: &Page<'_>, display: Affine) -> Vec<Note> {
+    let Some(list) = page.raw().get::<Array<'_>>("Annots") else { return Vec::new() };
     let mut notes = Vec::new();
-    for item in list.iter().take(NOTES_LIMIT) {
-        let Some(annotation) = document.dereference(item).ok().and_then(|(_, item)| item.as_dict().ok()) else {
-            continue;
-        };
-        let note = match annotation.get(b"Subtype").and_then(Object::as_name) {
-            Ok(b"Widget") => field(document, annotation).map(|text| Note { text, is_comment: false }),
-            Ok(b"Text" | b"FreeText" | b"Highlight" | b"Underline" | b"StrikeOut" | b"Squiggly") => {
-                text(document, annotation, b"Contents").map(|text| Note { text, is_comment: true })
+    for annotation in list.iter::<Dict<'_>>().take(NOTES_LIMIT) {
+        let kind = annotation.get::<Name<'_>>("Subtype");
+        let (text, is_comment) = match kind.as_deref() {
+            Some(b"Widget") => (field(&annotation), false),
+            Some(b"Text" | b"FreeText" | b"Highlight" | b"Underline" | b"StrikeOut" | b"Squiggly") => {
+                (text(&annotation, "Contents"), true)
             }
-            _ => None,
+            _ => continue,
         };
-        notes.extend(note);
+        let Some(text) = text else { continue };
+        notes.push(Note { text, is_comment, area: area(&annotation, display) });
     }
     notes
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "points on a page fit f32")]
+fn area(annotation: &Dict<'_>, display: Affine) -> Option<(f32, f32, f32, f32)> {
+    let rect = display.transform_rect_bbox(annotation.get::<Rect>("Rect")?.to_kurbo());
+    Some((rect.x0 as f32, rect.y0 as f32, rect.x1 as f32, rect.y1 as f32))
+}
+
 /// A form field as `label: value`. Label and value may stand with the field's parent.
-fn field(document: &Document, widget: &Dictionary) -> Option<String> {
-    let parent = resolve(document, widget, b"Parent").and_then(|parent| parent.as_dict().ok());
-    let lookup = |key: &[u8]| text(document, widget, key).or_else(|| text(document, parent?, key));
-    let value = lookup(b"V").filter(|value| value != "Off")?;
-    match lookup(b"TU").or_else(|| lookup(b"T")) {
+fn field(widget: &Dict<'_>) -> Option<String> {
+    let parent = widget.get::<Dict<'_>>("Parent");
+    let lookup = |key: &str| text(widget, key).or_else(|| text(parent.as_ref()?, key));
+    let value = lookup("V").filter(|value| value != "Off")?;
+    match lookup("TU").or_else(|| lookup("T")) {
         Some(label) => Some(format!("{label}: {value}")),
         None => Some(value),
     }
 }
 
 /// Attached files become children (ISO 32000-2, 7.11.4); those that cannot be read are told.
-pub(super) fn attachments(builder: &mut Builder, document: &Document, limits: &ParseLimits) {
-    let Ok(catalog) = document.catalog() else { return };
-    let tree = resolve(document, catalog, b"Names")
-        .and_then(|names| names.as_dict().ok())
-        .and_then(|names| resolve(document, names, b"EmbeddedFiles"));
-    let mut waiting: Vec<&Object> = tree.into_iter().collect();
+pub(super) fn attachments(builder: &mut Builder, pdf: &Pdf, limits: &ParseLimits) {
+    let catalog = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id());
+    let tree = catalog.and_then(|catalog| catalog.get::<Dict<'_>>("Names")?.get::<Dict<'_>>("EmbeddedFiles"));
+    let mut waiting: Vec<Dict<'_>> = tree.into_iter().collect();
     let (mut nodes, mut total, mut failed) = (0_u64, 0_u64, 0_u64);
     while let Some(node) = waiting.pop() {
         nodes += 1;
-        let Some(node) = node.as_dict().ok().filter(|_| nodes <= limits.entries) else { continue };
-        for kid in resolve(document, node, b"Kids").and_then(|kids| kids.as_array().ok()).into_iter().flatten().rev() {
-            waiting.extend(document.dereference(kid).ok().map(|(_, kid)| kid));
+        if nodes > limits.entries {
+            break;
         }
-        let pairs = resolve(document, node, b"Names").and_then(|names| names.as_array().ok());
-        for pair in pairs.map_or(&[][..], Vec::as_slice).chunks_exact(2) {
-            match file(document, &pair[1]) {
+        let kids: Vec<Dict<'_>> = node.get::<Array<'_>>("Kids").iter().flat_map(|kids| kids.iter()).collect();
+        waiting.extend(kids.into_iter().rev());
+        let Some(pairs) = node.get::<Array<'_>>("Names") else { continue };
+        // Keys and specifications take turns; keys are strings.
+        for specification in pairs.iter::<hayro::hayro_syntax::object::Object<'_>>().filter_map(|item| item.into_dict())
+        {
+            match file(&specification) {
                 Some((name, bytes)) if total + bytes.len() as u64 <= limits.inflated_bytes => {
                     total += bytes.len() as u64;
-                    push_child(&mut builder.children, &name, bytes);
+                    push_child(&mut builder.children, &name, bytes.into_owned());
                 }
                 _ => failed += 1,
             }
@@ -78,24 +94,24 @@ pub(super) fn attachments(builder: &mut Builder, document: &Document, limits: &P
     }
 }
 
-fn file(document: &Document, specification: &Object) -> Option<(String, Vec<u8>)> {
-    let specification = document.dereference(specification).ok()?.1.as_dict().ok()?;
-    let name = text(document, specification, b"UF").or_else(|| text(document, specification, b"F"))?;
-    let files = resolve(document, specification, b"EF")?.as_dict().ok()?;
-    let stream = resolve(document, files, b"UF").or_else(|| resolve(document, files, b"F"))?.as_stream().ok()?;
-    Some((name, stream.get_plain_content().ok()?))
-}
-
-fn resolve<'d>(document: &'d Document, dictionary: &'d Dictionary, key: &[u8]) -> Option<&'d Object> {
-    dictionary.get(key).and_then(|value| document.dereference(value)).ok().map(|(_, value)| value)
+fn file<'a>(specification: &Dict<'a>) -> Option<(String, Cow<'a, [u8]>)> {
+    let name = text(specification, "UF").or_else(|| text(specification, "F"))?;
+    let files = specification.get::<Dict<'_>>("EF")?;
+    let stream = files.get::<Stream<'_>>("UF").or_else(|| files.get::<Stream<'_>>("F"))?;
+    Some((name, stream.decoded().ok()?))
 }
 
 /// A text string or name, `None` when empty.
-fn text(document: &Document, dictionary: &Dictionary, key: &[u8]) -> Option<String> {
-    let value = resolve(document, dictionary, key)?;
-    let text = match value {
-        Object::Name(name) => String::from_utf8_lossy(name).into_owned(),
-        value => decode_text_string(value).ok()?,
+fn text(dictionary: &Dict<'_>, key: &str) -> Option<String> {
+    let text = match dictionary.get::<PdfString<'_>>(key) {
+        Some(string) => decoded(string.as_bytes()),
+        None => String::from_utf8_lossy(&dictionary.get::<Name<'_>>(key)?).into_owned(),
     };
     Some(text).filter(|text| !text.trim().is_empty())
+}
+
+/// Decodes a text string (ISO 32000-2, 7.9.2.2): UTF-16 or UTF-8 by its mark, else PDFDocEncoding.
+pub(super) fn decoded(bytes: &[u8]) -> String {
+    let object = lopdf::Object::String(bytes.to_vec(), lopdf::StringFormat::Literal);
+    lopdf::decode_text_string(&object).unwrap_or_default()
 }

@@ -6,8 +6,9 @@ use fontes_core::BlockKind;
 
 use super::{
     fields::Note,
-    lines::{Line, PlacedWord},
+    lines::{self, Line, PlacedWord},
 };
+use crate::recognised::{self, RecognisedWord};
 
 /// What stands on a page.
 #[derive(Debug)]
@@ -18,16 +19,34 @@ pub(super) struct PageContent {
     pub rotation: u16,
     /// Lines in reading order.
     pub lines: Vec<Line>,
-    /// Text without places, where the back end failed.
-    pub rescued: Option<String>,
     /// Fields and comments.
     pub notes: Vec<Note>,
+    /// For recognised pages, how sure recognition is, 0 to 1.
+    pub confidence: Option<f32>,
+    /// Recognition found something, too unsure to be kept.
+    pub unsure: bool,
 }
 
 impl PageContent {
+    /// An upright page with its lines.
+    pub fn new(size: (f32, f32), lines: Vec<Line>) -> Self {
+        Self { size, rotation: 0, lines, notes: Vec::new(), confidence: None, unsure: false }
+    }
+
+    /// Puts what recognition read in the place of the page's own text, unless it is unsure of it.
+    pub fn replace_by(&mut self, words: &[RecognisedWord]) {
+        let Some(sure) = recognised::confidence(words) else { return };
+        if sure < recognised::UNSURE {
+            self.unsure = true;
+        } else {
+            self.confidence = Some(sure);
+            self.lines = lines::from_recognised(words);
+        }
+    }
+
     /// Says whether the page's content has no text.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.rescued.is_none()
+        self.lines.is_empty()
     }
 }
 
@@ -49,6 +68,8 @@ pub(super) struct Style {
     body: i32,
     /// Larger sizes in use, largest first, in half points.
     headings: Vec<i32>,
+    /// Whether heavy lines of the body's size stand out: not when most of the text is heavy.
+    bold_stands_out: bool,
     /// Usual distance of baselines, as a multiple of the font size.
     leading: f32,
     /// Lines at the edge of pages that come again, digits made equal.
@@ -76,9 +97,11 @@ impl Style {
         let mut sizes: BTreeMap<i32, usize> = BTreeMap::new();
         let mut leadings: BTreeMap<i32, usize> = BTreeMap::new();
         let mut running: HashMap<String, usize> = HashMap::new();
+        let mut bold = 0;
         for page in pages {
             for line in &page.lines {
                 *sizes.entry(half_points(line.size)).or_default() += line.text.len();
+                bold += if line.bold { line.text.len() } else { 0 };
             }
             for pair in page.lines.windows(2) {
                 let step = (pair[1].baseline - pair[0].baseline) / pair[0].size.max(0.5);
@@ -104,13 +127,20 @@ impl Style {
         let is_heading = |size: i32, count: usize| size as f32 > limit && count as f32 <= HEADING_SHARE * total as f32;
         let headings =
             sizes.iter().rev().filter(|(size, count)| is_heading(**size, **count)).map(|(size, _)| *size).collect();
-        Self { body, headings, leading, running, pages: pages.len() }
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let bold_stands_out = bold as f32 <= HEADING_SHARE * total as f32;
+        Self { body, headings, bold_stands_out, leading, running, pages: pages.len() }
     }
 
-    fn heading_level(&self, size: f32) -> Option<u8> {
+    /// The level of a heading set in this size: by size first, below that what is heavy.
+    fn heading_level(&self, size: f32, bold: bool) -> Option<u8> {
         let size = half_points(size);
-        let rank = self.headings.iter().position(|heading| *heading == size)?;
-        (size > self.body).then(|| u8::try_from(rank + 1).unwrap_or(6).min(6))
+        let level = |rank: usize| Some(u8::try_from(rank + 1).unwrap_or(6).min(6));
+        match self.headings.iter().position(|heading| *heading == size) {
+            Some(rank) if size > self.body => level(rank),
+            _ if bold && self.bold_stands_out && size >= self.body => level(self.headings.len()),
+            _ => None,
+        }
     }
 
     fn is_running(&self, line: &Line, height: f32) -> bool {
@@ -179,6 +209,9 @@ pub(super) fn blocks(page: &PageContent, style: &Style) -> Vec<TextBlock> {
 /// Says whether `next` belongs to the paragraph of the `open` lines.
 fn continues(open: &[&Line], next: &Line, style: &Style) -> bool {
     let Some(last) = open.last() else { return true };
+    if let (Some(last), Some(next)) = (last.paragraph, next.paragraph) {
+        return last == next;
+    }
     let size = last.size.max(next.size);
     let step = next.baseline - last.baseline;
     let left = open.iter().map(|line| line.start).fold(f32::MAX, f32::min);
@@ -189,7 +222,9 @@ fn continues(open: &[&Line], next: &Line, style: &Style) -> bool {
         && step <= (style.leading * 1.15).max(1.3) * size
         && next.start < right
         && next.end > left
-        && !starts_item(&next.text);
+        && !(style.bold_stands_out && last.bold != next.bold)
+        && !starts_item(&next.text)
+        && !starts_numbered(&next.text);
     if !together {
         return false;
     }
@@ -221,6 +256,12 @@ fn starts_item(text: &str) -> bool {
             || (1..=3).contains(&label.len()) && label.chars().all(|c| c.is_ascii_digit()))
 }
 
+/// Says whether a line opens a paragraph with a raised number, as statutes number theirs.
+fn starts_numbered(text: &str) -> bool {
+    let rest = text.trim_start_matches(['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹']);
+    rest.len() < text.len() && rest.trim_start().starts_with(|c: char| c.is_alphabetic())
+}
+
 fn bullet(text: &str) -> Option<&str> {
     let rest = text.strip_prefix(['•', '▪', '◦', '●', '■', '‣', '⁃', '·', '\u{F0B7}', '\u{F0A7}', '–', '▸', '➢'])?;
     (rest.starts_with(' ') || text.starts_with(['•', '\u{F0B7}', '\u{F0A7}'])).then(|| rest.trim_start())
@@ -236,7 +277,10 @@ fn finish(blocks: &mut Vec<TextBlock>, open: &mut Vec<&Line>, style: &Style) {
     }
     let (mut text, words) = joined(open);
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    let heading = style.heading_level(first.size.min(last.size));
+    let larger = half_points(first.size.min(last.size)) > style.body;
+    // What is only heavy may be a sentence; a heading does not end like one.
+    let heading = style.heading_level(first.size.min(last.size), open.iter().all(|line| line.bold));
+    let heading = heading.filter(|_| larger || !text.ends_with(['.', ';', ',']));
     let kind = match heading {
         Some(level) if open.len() <= 3 && letters >= 2 && text.chars().count() <= 200 => BlockKind::Heading(level),
         _ if bullet(&text).is_some() => {
@@ -314,11 +358,11 @@ mod tests {
 
     fn line(text: &str, start: f32, end: f32, baseline: f32, size: f32) -> Line {
         let area = (start, baseline - size * 0.75, end, baseline + size * 0.25);
-        Line { text: text.into(), words: Vec::new(), area, start, end, baseline, direction: 0, size }
+        Line { text: text.into(), area, start, end, baseline, size, ..Line::default() }
     }
 
     fn page(lines: Vec<Line>) -> PageContent {
-        PageContent { size: (600.0, 800.0), rotation: 0, lines, rescued: None, notes: Vec::new() }
+        PageContent::new((600.0, 800.0), lines)
     }
 
     fn texts(pages: &[PageContent], index: usize) -> Vec<(BlockKind, String)> {
@@ -343,6 +387,26 @@ mod tests {
             (BlockKind::Paragraph, "Die Kündigung der Ein- und Ausgänge an der Nord-Süd-Achse endet."),
             (BlockKind::Paragraph, "Neuer Absatz geht weiter."),
             (BlockKind::ListItem, "- Punkt"),
+        ];
+        assert_eq!(texts(&pages, 0), expected.map(|(kind, text)| (kind, text.to_owned())));
+    }
+
+    #[test]
+    fn articles_of_a_statute_are_headings_and_numbered_paragraphs() {
+        let bold = |line: Line| Line { bold: true, ..line };
+        let pages = [page(vec![
+            bold(line("Art. 1 Gegenstand", 50.0, 150.0, 100.0, 10.0)),
+            line("¹ Dieses Gesetz regelt die Aufgaben und die Organisation.", 50.0, 300.0, 112.0, 10.0),
+            line("² Es gilt für alle Stellen der Verwaltung und für", 50.0, 300.0, 124.0, 10.0),
+            line("Dritte, soweit sie Aufgaben übernehmen.", 50.0, 250.0, 136.0, 10.0),
+        ])];
+        let expected = [
+            (BlockKind::Heading(1), "Art. 1 Gegenstand"),
+            (BlockKind::Paragraph, "¹ Dieses Gesetz regelt die Aufgaben und die Organisation."),
+            (
+                BlockKind::Paragraph,
+                "² Es gilt für alle Stellen der Verwaltung und für Dritte, soweit sie Aufgaben übernehmen.",
+            ),
         ];
         assert_eq!(texts(&pages, 0), expected.map(|(kind, text)| (kind, text.to_owned())));
     }

@@ -6,6 +6,7 @@
 //! characters are put in order of place, and right-to-left runs in logical order.
 
 use super::{Glyph, runs};
+use crate::RecognisedWord;
 
 /// A word of a line.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +19,7 @@ pub(crate) struct PlacedWord {
 }
 
 /// A line of text.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Line {
     /// Its words, separated by single blanks.
     pub text: String,
@@ -34,11 +35,18 @@ pub(super) struct Line {
     pub direction: i32,
     /// Largest font size on it.
     pub size: f32,
+    /// All of it is set in a heavy font.
+    pub bold: bool,
+    /// The paragraph it belongs to, where that is known beforehand.
+    pub paragraph: Option<u32>,
 }
 
 /// A gap of this share of the font size separates words. Kerning stays below 0.1, the narrowest justified
 /// blank is about 0.18.
 const WORD_GAP: f32 = 0.15;
+
+/// What a back end gives for a character that the font does not name. It is ink, but says nothing.
+const UNKNOWN: &str = "\u{FFFD}";
 
 /// Characters spaced out further than this share of the font size are taken for words of one letter.
 const MOST_TRACKING: f32 = 0.35;
@@ -125,6 +133,51 @@ pub(super) fn build(glyphs: &[Glyph]) -> Vec<Line> {
     first
 }
 
+/// Recognised lines whose height is within this share of the usual are set in the usual size: heights differ
+/// with the letters a line happens to have.
+const SAME_HEIGHT: f32 = 0.3;
+
+/// Puts recognised words into lines, in the order of recognition, which knows columns.
+pub(super) fn from_recognised(words: &[RecognisedWord]) -> Vec<Line> {
+    let heights = |words: &[RecognisedWord]| {
+        let mut heights: Vec<f32> = words.iter().map(|word| word.area[3] - word.area[1]).collect();
+        heights.sort_by(f32::total_cmp);
+        heights.get(heights.len() / 2).copied().unwrap_or(10.0)
+    };
+    let usual = heights(words);
+    let mut lines = Vec::new();
+    for line in words.chunk_by(|a, b| a.line == b.line) {
+        let height = heights(line);
+        let size = if (height / usual - 1.0).abs() <= SAME_HEIGHT { usual } else { height };
+        let words: Vec<PlacedWord> = line
+            .iter()
+            .map(|word| PlacedWord {
+                text: word.text.clone(),
+                area: word.area.into(),
+                confidence: Some(word.confidence),
+            })
+            .collect();
+        let edge = |of: fn(&[f32; 4]) -> f32, pick: fn(f32, f32) -> f32| {
+            line.iter().map(|word| of(&word.area)).reduce(pick).unwrap_or_default()
+        };
+        let area =
+            (edge(|a| a[0], f32::min), edge(|a| a[1], f32::min), edge(|a| a[2], f32::max), edge(|a| a[3], f32::max));
+        lines.push(Line {
+            text: words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
+            words,
+            area,
+            start: area.0,
+            end: area.2,
+            baseline: area.3 - 0.2 * size,
+            direction: 0,
+            size,
+            bold: false,
+            paragraph: line.first().map(|word| word.paragraph),
+        });
+    }
+    lines
+}
+
 /// Says whether lines follow each other in no reading order. A new column or a box is one step up in many.
 fn is_scattered(lines: &[Line]) -> bool {
     let steps = lines.len().saturating_sub(1);
@@ -187,9 +240,21 @@ fn line(mut open: Vec<Placed<'_>>) -> Option<Line> {
     let start = open.iter().map(|placed| placed.start.min(placed.end)).fold(f32::MAX, f32::min);
     let end = open.iter().map(|placed| placed.end.max(placed.start)).fold(f32::MIN, f32::max);
     let area = area(open.iter());
+    let bold = inked().all(|placed| placed.glyph.bold);
     let words = words(&mut open, baseline, size);
     let text = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-    (!text.is_empty()).then_some(Line { text, words, area, start, end, baseline, direction, size })
+    (!text.is_empty()).then_some(Line {
+        text,
+        words,
+        area,
+        start,
+        end,
+        baseline,
+        direction,
+        size,
+        bold,
+        paragraph: None,
+    })
 }
 
 /// The rectangle around the characters: ascenders reach 0.75, descenders 0.25 of the size.
@@ -244,13 +309,16 @@ fn words(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> Vec<PlacedWord
             from = index;
         }
         in_mark = mark.is_some();
+        last_end = Some(placed.end);
+        if placed.glyph.text == UNKNOWN {
+            continue;
+        }
         // Presentation order: right-to-left ligatures are turned with their word below.
         match mark {
             Some(mark) => text.push_str(&mark),
             None if rtl => text.extend(placed.glyph.text.chars().rev()),
             None => text.push_str(&placed.glyph.text),
         }
-        last_end = Some(placed.end);
     }
     if !text.is_empty() {
         words.push(word(&open[from..], text, rtl));
@@ -263,19 +331,21 @@ fn word(placed: &[Placed<'_>], text: String, rtl: bool) -> PlacedWord {
     PlacedWord { text, area: area(placed.iter()), confidence: None }
 }
 
-/// The gap that separates words on this line, as a share of the font size: wider where the characters
-/// themselves are spaced out (tracked headings).
+/// The gap that separates words on this line, as a share of the font size: wider where the letters themselves
+/// are spaced out (tracked headings). Only gaps between letters tell: leaders and formulas are spaced anyhow.
 fn word_gap(open: &[Placed<'_>]) -> f32 {
+    let is_letter = |placed: &Placed<'_>| placed.glyph.text.chars().all(char::is_alphabetic);
     let mut gaps: Vec<f32> = open
         .windows(2)
-        .filter(|pair| !pair[0].is_blank() && !pair[1].is_blank())
+        .filter(|pair| is_letter(&pair[0]) && is_letter(&pair[1]))
         .map(|pair| (pair[1].start - pair[0].end) / pair[1].size.max(0.5))
         .collect();
     if gaps.len() < 4 {
         return WORD_GAP;
     }
-    let middle = gaps.len() / 2;
-    let usual = *gaps.select_nth_unstable_by(middle, f32::total_cmp).1;
+    // One gap in three or four may be one between words.
+    let low = gaps.len() / 4;
+    let usual = *gaps.select_nth_unstable_by(low, f32::total_cmp).1;
     WORD_GAP + usual.clamp(0.0, MOST_TRACKING)
 }
 
@@ -356,7 +426,14 @@ mod tests {
         let mut at = x;
         text.chars()
             .map(|c| {
-                let glyph = Glyph { text: c.to_string(), from: (at, y), to: (at + 5.0, y), size: 10.0 };
+                let glyph = Glyph {
+                    text: c.to_string(),
+                    from: (at, y),
+                    to: (at + 5.0, y),
+                    size: 10.0,
+                    hidden: false,
+                    bold: false,
+                };
                 at += 5.0;
                 glyph
             })
@@ -389,9 +466,23 @@ mod tests {
     fn blanks_of_any_size_join_no_lines() {
         // Programs make vertical space with paragraphs that hold one large blank.
         let mut glyphs = typed("(PTSA) ", 80.0, 125.0);
-        glyphs.push(Glyph { text: " ".into(), from: (80.0, 132.0), to: (116.0, 132.0), size: 145.0 });
+        glyphs.push(Glyph {
+            text: " ".into(),
+            from: (80.0, 132.0),
+            to: (116.0, 132.0),
+            size: 145.0,
+            hidden: false,
+            bold: false,
+        });
         glyphs.extend(typed("of 18 June 2010 ", 80.0, 139.0));
-        glyphs.push(Glyph { text: " ".into(), from: (160.0, 139.0), to: (196.0, 139.0), size: 145.0 });
+        glyphs.push(Glyph {
+            text: " ".into(),
+            from: (160.0, 139.0),
+            to: (196.0, 139.0),
+            size: 145.0,
+            hidden: false,
+            bold: false,
+        });
         let lines = build(&glyphs);
         let found: Vec<_> = lines.iter().map(|line| (line.text.as_str(), line.baseline, line.size)).collect();
         assert_eq!(found, [("(PTSA)", 125.0, 10.0), ("of 18 June 2010", 139.0, 10.0)]);
@@ -415,8 +506,38 @@ mod tests {
         let mut glyphs = typed("one", 0.0, 20.0);
         glyphs.extend(typed("three", 100.0, 20.0));
         glyphs.extend(typed("two", 50.0, 20.0));
-        glyphs.push(Glyph { text: "´".into(), from: (11.0, 20.0), to: (14.0, 20.0), size: 10.0 });
+        glyphs.push(Glyph {
+            text: "´".into(),
+            from: (11.0, 20.0),
+            to: (14.0, 20.0),
+            size: 10.0,
+            hidden: false,
+            bold: false,
+        });
         assert_eq!(texts(&glyphs), ["one´ two three"]);
+    }
+
+    #[test]
+    fn spaced_out_letters_are_words_and_leaders_space_nothing_out() {
+        let spaced = |text: &str, y: f32| {
+            let mut glyphs = typed(text, 0.0, y);
+            for (index, glyph) in glyphs.iter_mut().enumerate() {
+                let shift = 2.5 * f32::from(u8::try_from(index).unwrap());
+                (glyph.from.0, glyph.to.0) = (glyph.from.0 + shift, glyph.to.0 + shift);
+            }
+            glyphs
+        };
+        assert_eq!(texts(&spaced("GESETZ ÜBER", 20.0)), ["GESETZ ÜBER"]);
+        let mut glyphs = typed("Räume", 0.0, 20.0);
+        glyphs.extend(typed("und", 27.0, 20.0));
+        glyphs.extend((0..20_u8).flat_map(|dot| typed(".", 50.0 + 9.0 * f32::from(dot), 20.0)));
+        assert!(texts(&glyphs)[0].starts_with("Räume und ."), "{:?}", texts(&glyphs));
+    }
+
+    #[test]
+    fn a_character_without_a_name_parts_no_word() {
+        let glyphs = typed("star\u{FFFD}ng \u{FFFD}", 0.0, 20.0);
+        assert_eq!(texts(&glyphs), ["starng"]);
     }
 
     #[test]
@@ -428,11 +549,32 @@ mod tests {
     #[test]
     fn a_note_mark_is_no_digit_of_the_number_before_it() {
         let mut glyphs = typed("Art. 2", 0.0, 20.0);
-        glyphs.push(Glyph { text: "3".into(), from: (30.0, 16.5), to: (33.0, 16.5), size: 6.0 });
+        glyphs.push(Glyph {
+            text: "3".into(),
+            from: (30.0, 16.5),
+            to: (33.0, 16.5),
+            size: 6.0,
+            hidden: false,
+            bold: false,
+        });
         glyphs.extend(typed("Scope 9 m", 34.0, 20.0));
-        glyphs.push(Glyph { text: "2".into(), from: (79.0, 16.5), to: (82.0, 16.5), size: 6.0 });
+        glyphs.push(Glyph {
+            text: "2".into(),
+            from: (79.0, 16.5),
+            to: (82.0, 16.5),
+            size: 6.0,
+            hidden: false,
+            bold: false,
+        });
         // A mark before its text: the blank between has the size and the baseline of the text.
-        glyphs.push(Glyph { text: "1".into(), from: (0.0, 37.0), to: (3.0, 37.0), size: 6.0 });
+        glyphs.push(Glyph {
+            text: "1".into(),
+            from: (0.0, 37.0),
+            to: (3.0, 37.0),
+            size: 6.0,
+            hidden: false,
+            bold: false,
+        });
         glyphs.extend(typed(" This", 3.0, 40.0));
         assert_eq!(texts(&glyphs), ["Art. 2 ³ Scope 9 m²", "¹ This"]);
     }
@@ -460,7 +602,14 @@ mod tests {
         let mut glyphs: Vec<Glyph> = "up"
             .chars()
             .zip([50.0, 45.0])
-            .map(|(c, y)| Glyph { text: c.into(), from: (5.0, y), to: (5.0, y - 5.0), size: 10.0 })
+            .map(|(c, y)| Glyph {
+                text: c.into(),
+                from: (5.0, y),
+                to: (5.0, y - 5.0),
+                size: 10.0,
+                hidden: false,
+                bold: false,
+            })
             .collect();
         glyphs.extend(typed("main text", 20.0, 20.0));
         assert_eq!(texts(&glyphs), ["main text", "up"]);

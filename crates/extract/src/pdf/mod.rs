@@ -1,249 +1,292 @@
 //! PDF: one page of text per page of the file, whatever happens to the pages beside it.
 //!
-//! `lopdf` reads the file (pages, boxes, metadata, fields, attachments, encryption); a back end finds the
-//! characters of a page and where they stand ([`Glyph`]); lines, paragraphs and blocks are built here
-//! ([`layout`]), so that every back end gives the same kind of document.
+//! `hayro` reads the file (pages, metadata, fields, attachments, encryption); a back end finds the characters
+//! of a page and where they stand ([`Glyph`]); lines, paragraphs and blocks are built here ([`layout`]), so
+//! that every back end, and text recognition, gives the same kind of document.
 
 mod fields;
+mod interpret;
 mod layout;
 mod lines;
 mod pdf_extract;
-mod repair;
+pub(crate) mod render;
 mod runs;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use fontes_core::{BBox, BlockKind};
-use lopdf::{Dictionary, Object, ObjectId};
+use hayro::{
+    hayro_interpret::{InterpreterCache, TransformExt as _},
+    hayro_syntax::{
+        LoadPdfError, Pdf,
+        metadata::Metadata,
+        object::DateTime,
+        page::{Page, Rotation},
+    },
+};
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
 
-use crate::{ExtractError, Extraction, MediaType, ParseLimits, builder::Builder, plain, time};
+use crate::{
+    ExtractError, Extraction, MediaType, ParseLimits, Recognised,
+    builder::{Builder, PageFacts},
+};
 
 pub(crate) use lines::PlacedWord;
 
-/// Finds the characters of pages. One so far; `pdfium` is to stand beside it, better on rotated pages and
-/// right-to-left text, at the price of a native library.
-#[derive(Clone, Copy, Debug)]
-enum PdfBackend {
-    /// Pure Rust. Panics on one file in forty, which costs the page here.
+/// What finds the characters of PDF pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PdfEngine {
+    /// `hayro`: see docs/decisions for why it is the default.
+    #[default]
+    Hayro,
+    /// `pdf-extract` over `lopdf`: less text, no invisible text told apart, and a panic on one file in forty.
     PdfExtract,
 }
+
+/// Most characters of a page. A dense page of a law gazette has 15,000.
+const GLYPH_LIMIT: usize = 500_000;
 
 /// A character (or ligature) on a page.
 #[derive(Clone, Debug, PartialEq)]
 struct Glyph {
-    /// What it says, ligatures spelled out.
+    /// What it says, ligatures spelled out; U+FFFD when the font does not tell.
     text: String,
     /// Origin on the baseline and end of the advance, in points from the top left of the displayed page.
     from: (f32, f32),
     to: (f32, f32),
     /// Font size in points as displayed.
     size: f32,
+    /// Drawn without ink, as over a scan.
+    hidden: bool,
+    /// Set in a heavy font, as far as the font tells.
+    bold: bool,
 }
 
-/// The frame of a page.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Frame {
-    left: f32,
-    bottom: f32,
-    right: f32,
-    top: f32,
-    /// Clockwise rotation in quarter turns.
-    turns: u8,
+/// What a back end finds on a page.
+#[derive(Debug, Default)]
+struct PageText {
+    glyphs: Vec<Glyph>,
+    /// Share of the page that pictures cover, overlaps counted twice.
+    pictures: f32,
+    /// Curved shapes: letters drawn as outlines are some.
+    outlines: usize,
 }
 
-impl Frame {
-    /// Size as displayed.
-    fn size(&self) -> (f32, f32) {
-        let (width, height) = (self.right - self.left, self.top - self.bottom);
-        if self.turns.is_multiple_of(2) { (width, height) } else { (height, width) }
-    }
-
-    /// A point of user space on the displayed page, from its top left.
-    fn display(&self, x: f32, y: f32) -> (f32, f32) {
-        match self.turns {
-            0 => (x - self.left, self.top - y),
-            1 => (y - self.bottom, x - self.left),
-            2 => (self.right - x, y - self.bottom),
-            _ => (self.top - y, self.right - x),
-        }
-    }
-}
-
-/// Parses a PDF file.
+/// Parses a PDF file. Pages that hold something but no usable text, and were not `recognised`, go to `unread`.
 ///
 /// # Errors
 /// [`ExtractError::Encrypted`] when the empty password does not open it, [`ExtractError::NoText`] when no
 /// page has text, [`ExtractError::Corrupted`] also when no page can be interpreted, [`ExtractError::Limit`].
-pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, ExtractError> {
-    let document = open(bytes)?;
-    // One more than allowed is enough to know; the tree of a hostile file may be endless.
-    let page_limit = usize::try_from(limits.pages).unwrap_or(usize::MAX);
-    let page_ids: Vec<ObjectId> = document.page_iter().take(page_limit.saturating_add(1)).collect();
-    if page_ids.len() > page_limit {
+pub(crate) fn parse(
+    bytes: &[u8],
+    limits: &ParseLimits,
+    recognised: &Recognised,
+    unread: &mut Vec<u32>,
+) -> Result<Extraction, ExtractError> {
+    let pdf = open(bytes)?;
+    let file_pages = pdf.pages();
+    if file_pages.len() as u64 > limits.pages {
         return Err(ExtractError::limit("number of pages", limits.pages));
     }
-    if page_ids.is_empty() {
+    if file_pages.is_empty() {
         return Err(ExtractError::corrupted("the PDF has no pages"));
     }
     let mut builder = Builder::new(limits);
-    describe(&mut builder, &document);
-    let mut pages = Vec::with_capacity(page_ids.len());
-    let (mut failed, mut outside) = (Vec::new(), 0);
-    for (number, id) in (1_u32..).zip(&page_ids) {
-        let dictionary = document.get_dictionary(*id).ok();
-        let frame = dictionary.map_or(LETTER, |page| frame(&document, page));
-        let (mut glyphs, complete) = glyphs(PdfBackend::PdfExtract, &document, number, &frame);
-        if !complete {
-            failed.push(number);
+    describe(&mut builder, pdf.metadata());
+    let reader = match limits.pdf_engine {
+        PdfEngine::Hayro => None,
+        PdfEngine::PdfExtract => pdf_extract::Reader::open(bytes),
+    };
+    let cache = InterpreterCache::new();
+    let mut pages = Vec::with_capacity(file_pages.len());
+    let mut unseen = Unseen::default();
+    for (number, page) in (1_u32..).zip(file_pages.iter()) {
+        let mut text = PageText::default();
+        let read = || match &reader {
+            None => {
+                interpret::read(page, &cache, &mut text);
+                true
+            }
+            Some(reader) => reader.read(number, page.initial_transform(true).to_kurbo(), &mut text),
+        };
+        // Panics end here; aborts and loops end the worker.
+        if !catch_unwind(AssertUnwindSafe(read)).unwrap_or(false) {
+            unseen.failed.push(number);
         }
-        outside += drop_unseen(&mut glyphs, frame.size());
-        let rescued = if complete { None } else { rescued(&document, number, &glyphs) };
-        if rescued.is_some() {
-            glyphs.clear();
+        let size = page.render_dimensions();
+        unseen.drop_from(&mut text, size);
+        let mut content = layout::PageContent::new(size, lines::build(&text.glyphs));
+        content.rotation = rotation(page);
+        content.notes = fields::annotations(page, page.initial_transform(true).to_kurbo());
+        match recognised.get(&number) {
+            Some(words) => content.replace_by(words),
+            None if needs_recognition(&text) => unread.push(number),
+            None => {}
         }
-        let notes = dictionary.map_or_else(Vec::new, |page| fields::annotations(&document, page));
-        pages.push(layout::PageContent {
-            size: frame.size(),
-            rotation: u16::from(frame.turns) * 90,
-            lines: lines::build(&glyphs),
-            rescued,
-            notes,
-        });
+        pages.push(content);
     }
-    if failed.len() == page_ids.len() && pages.iter().all(layout::PageContent::is_empty) {
+    if unseen.failed.len() == pages.len() && pages.iter().all(layout::PageContent::is_empty) {
         return Err(ExtractError::corrupted("the content of no page can be interpreted"));
     }
-    if !failed.is_empty() {
-        builder.warnings.push(format!("{} pages could not be read to their end: {failed:?}", failed.len()));
-    }
-    if outside > 0 {
-        builder.warnings.push(format!("left out {outside} characters off the page or too small to see"));
-    }
     write(&mut builder, &pages);
-    fields::attachments(&mut builder, &document, limits);
+    fields::attachments(&mut builder, &pdf, limits);
     if builder.is_empty() && builder.children.is_empty() {
-        return Err(ExtractError::NoText { pages: u32::try_from(page_ids.len()).unwrap_or(u32::MAX) });
+        return Err(ExtractError::NoText { pages: u32::try_from(pages.len()).unwrap_or(u32::MAX) });
     }
-    let empty = pages.iter().zip(1..).filter(|(page, number)| page.is_empty() && !failed.contains(number)).count();
-    if empty > 0 {
-        builder.warnings.push(format!("{empty} of {} pages have no text layer", pages.len()));
-    }
+    unseen.warn(&mut builder, &pages);
     builder.finish(MediaType::Pdf)
 }
 
-/// US letter, the frame of pages that state none (as PDF viewers assume).
-const LETTER: Frame = Frame { left: 0.0, bottom: 0.0, right: 612.0, top: 792.0, turns: 0 };
-
-/// Opens the file with the empty password; a file whose tables are broken is searched for its objects.
-fn open(bytes: &[u8]) -> Result<lopdf::Document, ExtractError> {
-    let opened = match load(bytes) {
-        Ok(document) if document.page_iter().next().is_some() => return Ok(document),
-        Err(error @ ExtractError::Encrypted { .. }) => return Err(error),
-        opened => opened,
-    };
-    let second = repair::repaired(bytes).map(|bytes| load(&bytes));
-    match second {
-        Some(Ok(document)) if document.page_iter().next().is_some() => Ok(document),
-        Some(Err(error @ ExtractError::Encrypted { .. })) => Err(error),
-        _ => opened,
+/// Makes a document of recognised pages alone.
+///
+/// # Errors
+/// [`ExtractError::NoText`] when nothing was recognised.
+pub(crate) fn from_recognised(
+    sizes: &[(f32, f32)],
+    media: MediaType,
+    limits: &ParseLimits,
+    recognised: &Recognised,
+) -> Result<Extraction, ExtractError> {
+    let mut builder = Builder::new(limits);
+    let mut pages: Vec<_> = sizes.iter().map(|size| layout::PageContent::new(*size, Vec::new())).collect();
+    for (page, number) in pages.iter_mut().zip(1..) {
+        page.replace_by(recognised.get(&number).map_or(&[][..], Vec::as_slice));
     }
+    write(&mut builder, &pages);
+    if builder.is_empty() {
+        return Err(ExtractError::NoText { pages: u32::try_from(pages.len()).unwrap_or(u32::MAX) });
+    }
+    builder.finish(media)
 }
 
-fn load(bytes: &[u8]) -> Result<lopdf::Document, ExtractError> {
+/// A page with fewer characters than this beside a picture that covers most of it is a scan with a stamp.
+const FEW: usize = 24;
+
+/// More than this share of characters without meaning makes a text layer useless.
+const GARBAGE: f32 = 0.3;
+
+/// Says whether a page must be recognised: it shows something, and what text it has is none or garbage.
+fn needs_recognition(text: &PageText) -> bool {
+    let letters = || text.glyphs.iter().flat_map(|glyph| glyph.text.chars()).filter(|c| !c.is_whitespace());
+    let total = letters().count();
+    // Private use, unassigned: fonts whose codes mean something to themselves only.
+    let garbage = letters().filter(|c| matches!(c, '\u{FFFD}' | '\u{E000}'..='\u{F8FF}')).count();
+    #[expect(clippy::cast_precision_loss, reason = "characters of a page")]
+    let useless = garbage as f32 > GARBAGE * total as f32;
+    let drawn = text.pictures > 0.1 || text.outlines > 100;
+    if total < FEW { text.pictures > SCAN_SHARE || total == 0 && drawn } else { useless }
+}
+
+/// Opens the file with the empty password; `hayro` searches files with broken tables for their objects.
+fn open(bytes: &[u8]) -> Result<Pdf, ExtractError> {
     let encrypted = || ExtractError::Encrypted { what: "the PDF".into() };
-    let document = lopdf::Document::load_mem(bytes).map_err(|error| match error {
-        lopdf::Error::InvalidPassword | lopdf::Error::Decryption(_) => encrypted(),
-        // Messages of the parser may quote the file: keep the kind.
-        lopdf::Error::Parse(_) => ExtractError::corrupted("PDF structure cannot be parsed"),
-        lopdf::Error::Xref(_) => ExtractError::corrupted("PDF cross-reference table is broken"),
-        _ => ExtractError::corrupted("PDF cannot be loaded"),
-    })?;
-    // After a successful decryption lopdf removes the entry.
-    if document.trailer.get(b"Encrypt").is_ok() {
-        return Err(encrypted());
+    Pdf::new(Arc::new(bytes.to_vec())).map_err(|error| match error {
+        LoadPdfError::Decryption(_) => encrypted(),
+        LoadPdfError::Invalid => ExtractError::corrupted("PDF structure cannot be read"),
+    })
+}
+
+fn rotation(page: &Page<'_>) -> u16 {
+    match page.rotation() {
+        Rotation::None => 0,
+        Rotation::Horizontal => 90,
+        Rotation::Flipped => 180,
+        Rotation::FlippedHorizontal => 270,
     }
-    Ok(document)
 }
 
-/// Asks a back end for the characters of a page, and says whether it came to the end. Its panics end here;
-/// its aborts and loops end the worker.
-fn glyphs(backend: PdfBackend, document: &lopdf::Document, number: u32, frame: &Frame) -> (Vec<Glyph>, bool) {
-    let mut glyphs = Vec::new();
-    let read = || match backend {
-        PdfBackend::PdfExtract => pdf_extract::read(document, number, frame, &mut glyphs),
-    };
-    let complete = matches!(catch_unwind(AssertUnwindSafe(read)), Ok(Ok(())));
-    (glyphs, complete)
+/// What stands in the file and is not read, counted for the warnings.
+#[derive(Default)]
+struct Unseen {
+    /// Pages whose interpretation ended early.
+    failed: Vec<u32>,
+    outside: usize,
+    hidden: usize,
 }
 
-/// The text of a page on which the back end stopped early, as `lopdf` finds it: without places and often
-/// without blanks, but more than what the back end had got to.
-fn rescued(document: &lopdf::Document, number: u32, glyphs: &[Glyph]) -> Option<String> {
-    let text = catch_unwind(AssertUnwindSafe(|| document.extract_text(&[number]))).ok()?.ok()?;
-    let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
-    let had: usize = glyphs.iter().map(|glyph| letters(&glyph.text)).sum();
-    (letters(&text) > had + had / 5).then_some(text)
-}
+/// Pictures that cover at least this share of a page make it a scan; invisible text over a scan is its
+/// recognised text, elsewhere it is meant for machines and not for readers.
+const SCAN_SHARE: f32 = 0.5;
 
-/// Removes characters that no reader sees: outside the page, or smaller than half a point.
-fn drop_unseen(glyphs: &mut Vec<Glyph>, size: (f32, f32)) -> usize {
-    let before = glyphs.len();
-    glyphs.retain(|glyph| {
-        let near = glyph.size.max(2.0);
-        let (x, y) = glyph.from;
-        glyph.size > 0.5 && x > -near && y > -near && x < size.0 + near && y < size.1 + near
-    });
-    before - glyphs.len()
-}
-
-/// The page's visible frame: the crop box within the media box, rotated.
-fn frame(document: &lopdf::Document, page: &Dictionary) -> Frame {
-    let rectangle = |key: &[u8]| -> Option<[f32; 4]> {
-        let array = inherited(document, page, key)?.as_array().ok()?;
-        let mut numbers = array.iter().filter_map(|number| {
-            let (_, number) = document.dereference(number).ok()?;
-            number.as_float().ok()
+impl Unseen {
+    /// Removes characters that no reader sees: outside the page, smaller than half a point, or invisible
+    /// without a picture beneath.
+    fn drop_from(&mut self, text: &mut PageText, size: (f32, f32)) {
+        let before = text.glyphs.len();
+        text.glyphs.retain(|glyph| {
+            let near = glyph.size.max(2.0);
+            let (x, y) = glyph.from;
+            glyph.size > 0.5 && x > -near && y > -near && x < size.0 + near && y < size.1 + near
         });
-        let [a, b, c, d] = [numbers.next()?, numbers.next()?, numbers.next()?, numbers.next()?];
-        let ordered = [a.min(c), b.min(d), a.max(c), b.max(d)];
-        (ordered[2] - ordered[0] > 1.0 && ordered[3] - ordered[1] > 1.0).then_some(ordered)
-    };
-    let media = rectangle(b"MediaBox").unwrap_or([LETTER.left, LETTER.bottom, LETTER.right, LETTER.top]);
-    let crop = rectangle(b"CropBox").unwrap_or(media);
-    let [left, bottom] = [crop[0].max(media[0]), crop[1].max(media[1])];
-    let [right, top] = [crop[2].min(media[2]), crop[3].min(media[3])];
-    let [left, bottom, right, top] =
-        if right - left > 1.0 && top - bottom > 1.0 { [left, bottom, right, top] } else { media };
-    let degrees = inherited(document, page, b"Rotate").and_then(|angle| angle.as_i64().ok()).unwrap_or(0);
-    let turns = u8::try_from(degrees.rem_euclid(360) / 90).unwrap_or(0);
-    Frame { left, bottom, right, top, turns }
-}
-
-/// A page attribute, looked up through the page tree (ISO 32000-2, 7.7.3.4).
-fn inherited<'d>(document: &'d lopdf::Document, page: &'d Dictionary, key: &[u8]) -> Option<&'d Object> {
-    let mut node = page;
-    // The depth of honest page trees is below ten; a loop ends here.
-    for _ in 0..64 {
-        if let Ok(value) = node.get(key) {
-            return document.dereference(value).ok().map(|(_, value)| value);
+        let inside = text.glyphs.len();
+        self.outside += before - inside;
+        if text.pictures < SCAN_SHARE {
+            text.glyphs.retain(|glyph| !glyph.hidden);
         }
-        node = node.get(b"Parent").and_then(Object::as_reference).and_then(|id| document.get_dictionary(id)).ok()?;
+        self.hidden += inside - text.glyphs.len();
     }
-    None
+
+    fn warn(&self, builder: &mut Builder, pages: &[layout::PageContent]) {
+        let Self { failed, outside, hidden } = self;
+        let warnings = &mut builder.warnings;
+        if !failed.is_empty() {
+            warnings.push(format!("{} pages could not be read to their end: {failed:?}", failed.len()));
+        }
+        if *outside > 0 {
+            warnings.push(format!("left out {outside} characters off the page or too small to see"));
+        }
+        if *hidden > 0 {
+            warnings.push(format!("left out {hidden} characters of invisible text"));
+        }
+        let waits = |page: &layout::PageContent| page.is_empty() && page.confidence.is_none() && !page.unsure;
+        let empty = pages.iter().zip(1..).filter(|(page, number)| waits(page) && !failed.contains(number)).count();
+        if empty > 0 {
+            warnings.push(format!("{empty} of {} pages have no text layer", pages.len()));
+        }
+    }
 }
 
-/// Reads title, author and date from the information dictionary (ISO 32000-2, 14.3.3).
-fn describe(builder: &mut Builder, document: &lopdf::Document) {
-    let Ok(info) = document.trailer.get(b"Info") else { return };
-    let Some(info) = document.dereference(info).ok().and_then(|(_, info)| info.as_dict().ok()) else { return };
-    let text = |key: &[u8]| {
-        let value = info.get(key).and_then(|value| document.dereference(value)).ok()?.1;
-        lopdf::decode_text_string(value).ok().filter(|text| !text.trim().is_empty())
+/// Spells out the Latin ligatures (U+FB00–FB06) and Arabic presentation forms, unifies hyphens that fonts
+/// draw, and drops what is no character.
+fn spelled_out(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{FB00}'..='\u{FB06}' | '\u{FB13}'..='\u{FB17}' | '\u{FB50}'..='\u{FDFB}' | '\u{FE70}'..='\u{FEFC}' => {
+                out.extend(c.nfkc());
+            }
+            '\u{2010}' | '\u{2011}' => out.push('-'),
+            '\u{0}'..='\u{8}' | '\u{E}'..='\u{1F}' => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Takes title, author and date from the information dictionary (ISO 32000-2, 14.3.3).
+fn describe(builder: &mut Builder, metadata: &Metadata) {
+    let text = |bytes: &Option<Box<[u8]>>| {
+        let text = fields::decoded(bytes.as_deref()?);
+        Some(text).filter(|text| !text.trim().is_empty())
     };
     // Programs write the name of the file they converted; that is no title.
-    builder.metadata.title = text(b"Title").filter(|title| !is_file_name(title));
-    builder.metadata.author = text(b"Author");
-    builder.metadata.created = text(b"CreationDate").and_then(|date| time::from_pdf(&date));
+    builder.metadata.title = text(&metadata.title).filter(|title| !is_file_name(title));
+    builder.metadata.author = text(&metadata.author);
+    builder.metadata.created = metadata.creation_date.map(rfc3339);
+}
+
+fn rfc3339(date: DateTime) -> String {
+    let DateTime { year, month, day, hour, minute, second, utc_offset_hour, utc_offset_minute } = date;
+    let zone = match (utc_offset_hour, utc_offset_minute) {
+        (0, 0) => "Z".to_owned(),
+        (hours, minutes) => format!("{hours:+03}:{minutes:02}"),
+    };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{zone}")
 }
 
 /// Says whether a title is none: a file name, a number in a register ("745.2", "BBl2010-891"), or what
@@ -271,18 +314,18 @@ fn is_file_name(title: &str) -> bool {
 fn write(builder: &mut Builder, pages: &[layout::PageContent]) {
     let style = layout::Style::of(pages);
     for (page, number) in pages.iter().zip(1..) {
+        let bbox = |(x0, y0, x1, y1)| BBox { page: number, x0, y0, x1, y1 };
         for block in layout::blocks(page, &style) {
-            let (x0, y0, x1, y1) = block.area;
-            let bbox = BBox { page: number, x0, y0, x1, y1 };
-            builder.block_of_words(block.kind, &block.text, bbox, &block.words);
-        }
-        if let Some(text) = &page.rescued {
-            plain::blocks(builder, text);
+            builder.block_of_words(block.kind, &block.text, bbox(block.area), &block.words);
         }
         for note in &page.notes {
-            builder.block(if note.is_comment { BlockKind::Footnote } else { BlockKind::Paragraph }, &note.text);
+            let kind = if note.is_comment { BlockKind::Footnote } else { BlockKind::Paragraph };
+            builder.block_at(kind, &note.text, note.area.map(bbox));
         }
-        builder.end_page_as(Some(page.size), page.rotation);
+        if page.unsure {
+            builder.warnings.push(format!("page {number} is hardly legible (handwriting?); its text was left out"));
+        }
+        builder.end_page_as(PageFacts { size: Some(page.size), rotation: page.rotation, recognised: page.confidence });
     }
 }
 

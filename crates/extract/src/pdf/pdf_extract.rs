@@ -1,29 +1,39 @@
-//! The `pdf-extract` back end: interprets page content, gives each character with its place.
+//! The `pdf-extract` back end: interprets page content over `lopdf`, gives each character with its place.
+//! Panics on one file in forty, which costs the page.
 
 use ::pdf_extract::{MediaBox, OutputDev, OutputError, Transform, output_doc_page};
+use hayro::kurbo::{Affine, Point};
 
-use super::{Frame, Glyph};
-use crate::ExtractError;
+use super::{GLYPH_LIMIT, Glyph, PageText, spelled_out};
 
-/// Most characters of a page. A dense page of a law gazette has 15,000.
-const GLYPH_LIMIT: usize = 500_000;
+/// A file as this back end reads it. Pages are found by their number.
+pub(super) struct Reader(lopdf::Document);
 
-/// Appends the characters of page `number` to `glyphs`, in the order in which they are drawn. What came
-/// before an error or a panic is on the page all the same.
-pub(super) fn read(
-    document: &lopdf::Document,
-    number: u32,
-    frame: &Frame,
-    glyphs: &mut Vec<Glyph>,
-) -> Result<(), ExtractError> {
-    let mut collector = Collector { frame: *frame, glyphs };
-    output_doc_page(document, &mut collector, number)
-        .map_err(|_| ExtractError::corrupted(format!("content of page {number}")))
+impl Reader {
+    /// Opens the file; `None` when this back end cannot.
+    pub fn open(bytes: &[u8]) -> Option<Self> {
+        lopdf::Document::load_mem(bytes).ok().map(Self)
+    }
+
+    /// Appends the characters of page `number` to `out`, in the order in which they are drawn, and says
+    /// whether it came to the end. `display` maps user space to the displayed page.
+    pub fn read(&self, number: u32, display: Affine, out: &mut PageText) -> bool {
+        let mut collector = Collector { display, glyphs: &mut out.glyphs };
+        output_doc_page(&self.0, &mut collector, number).is_ok()
+    }
 }
 
 struct Collector<'g> {
-    frame: Frame,
+    display: Affine,
     glyphs: &'g mut Vec<Glyph>,
+}
+
+impl Collector<'_> {
+    #[expect(clippy::cast_possible_truncation, reason = "points on a page fit f32")]
+    fn displayed(&self, x: f64, y: f64) -> (f32, f32) {
+        let point = self.display * Point::new(x, y);
+        (point.x as f32, point.y as f32)
+    }
 }
 
 impl OutputDev for Collector<'_> {
@@ -45,7 +55,7 @@ impl OutputDev for Collector<'_> {
         &mut self,
         trm: &Transform,
         width: f64,
-        spacing: f64,
+        _spacing: f64,
         font_size: f64,
         text: &str,
     ) -> Result<(), OutputError> {
@@ -54,24 +64,14 @@ impl OutputDev for Collector<'_> {
         }
         // A font without widths would put all characters on one spot.
         let width = if width > 0.0 { width } else { 0.5 };
-        // Tracked headings are one word: small character spacing belongs to the advance.
-        let tracking = if spacing > 0.0 && spacing <= 0.35 * font_size.abs() && text != " " { spacing } else { 0.0 };
-        let advance = width * font_size + tracking;
-        let (x, y) = (trm.m31, trm.m32);
-        let (end_x, end_y) = (x + trm.m11 * advance, y + trm.m12 * advance);
-        let size = (trm.m21.hypot(trm.m22) * font_size).abs();
-        let numbers = [x, y, end_x, end_y, size];
-        if !numbers.iter().all(|number| number.is_finite()) {
-            return Ok(());
-        }
+        let advance = width * font_size;
+        let from = self.displayed(trm.m31, trm.m32);
+        let to = self.displayed(trm.m31 + trm.m11 * advance, trm.m32 + trm.m12 * advance);
         #[expect(clippy::cast_possible_truncation, reason = "points on a page fit f32")]
-        let [x, y, end_x, end_y, size] = numbers.map(|number| number as f32);
-        self.glyphs.push(Glyph {
-            text: spelled_out(text),
-            from: self.frame.display(x, y),
-            to: self.frame.display(end_x, end_y),
-            size,
-        });
+        let size = (trm.m21.hypot(trm.m22) * font_size).abs() as f32;
+        if [from.0, from.1, to.0, to.1, size].iter().all(|number| number.is_finite()) {
+            self.glyphs.push(Glyph { text: spelled_out(text), from, to, size, hidden: false, bold: false });
+        }
         Ok(())
     }
 
@@ -86,22 +86,4 @@ impl OutputDev for Collector<'_> {
     fn end_line(&mut self) -> Result<(), OutputError> {
         Ok(())
     }
-}
-
-/// Spells out the Latin ligatures (U+FB00–FB06) and unifies hyphens that fonts draw.
-fn spelled_out(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\u{FB00}' => out.push_str("ff"),
-            '\u{FB01}' => out.push_str("fi"),
-            '\u{FB02}' => out.push_str("fl"),
-            '\u{FB03}' => out.push_str("ffi"),
-            '\u{FB04}' => out.push_str("ffl"),
-            '\u{FB05}' | '\u{FB06}' => out.push_str("st"),
-            '\u{2010}' | '\u{2011}' => out.push('-'),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -7,14 +7,18 @@
 
 mod pool;
 mod protocol;
+mod recognise;
 mod sandbox;
 mod serve;
 
 pub use pool::{Part, WorkerCommand, WorkerLimits, WorkerPool};
+pub use recognise::{Recognition, RecognitionReport, recognition_report};
 pub use sandbox::{Mechanism, sandbox_report};
 pub use serve::serve;
 
 #[cfg(test)]
 mod bombs;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -13,10 +13,11 @@ use fontes_core::Cancel;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    protocol::{self, Ready, Request, Setup},
+    protocol::{self, Ready, Request, Role, Setup, Task},
+    recognise::{Recogniser, Recognition},
     sandbox::Mechanism,
 };
-use crate::{Child, ExtractError, Extraction, ParseLimits};
+use crate::{Child, ExtractError, Extraction, ParseLimits, Parsed, Picture, Recognised};
 
 /// How often a wait looks at the cancel flag and the clock.
 const TICK: Duration = Duration::from_millis(20);
@@ -50,6 +51,8 @@ pub struct WorkerLimits {
     pub memory_bytes: u64,
     /// Files after which a worker is replaced, against creeping fragmentation and leaks.
     pub files_per_worker: u64,
+    /// How pages without usable text are read.
+    pub recognition: Recognition,
     /// Refuse to parse where the platform lacks a layer of the sandbox (else it is only reported).
     pub require_sandbox: bool,
 }
@@ -62,6 +65,7 @@ impl Default for WorkerLimits {
             cpu_seconds: 60,
             memory_bytes: 1 << 30,
             files_per_worker: 200,
+            recognition: Recognition::default(),
             require_sandbox: false,
         }
     }
@@ -83,6 +87,7 @@ pub struct Part<'a> {
 pub struct WorkerPool {
     command: WorkerCommand,
     limits: WorkerLimits,
+    recogniser: Recogniser,
     state: Mutex<State>,
     slot_freed: Condvar,
 }
@@ -97,7 +102,8 @@ impl WorkerPool {
     /// Makes a pool of up to `size` workers (at least one). Processes start when files come.
     pub fn new(command: WorkerCommand, limits: WorkerLimits, size: usize) -> Self {
         let state = Mutex::new(State { free_slots: size.max(1), idle: Vec::new() });
-        Self { command, limits, state, slot_freed: Condvar::new() }
+        let recogniser = Recogniser::new(limits.recognition.clone());
+        Self { command, limits, recogniser, state, slot_freed: Condvar::new() }
     }
 
     /// The limits in force.
@@ -116,24 +122,75 @@ impl WorkerPool {
         if size > self.limits.parse.file_bytes {
             return Err(ExtractError::TooLarge { bytes: size, limit: self.limits.parse.file_bytes });
         }
-        let slot = self.acquire(cancel)?;
+        let _slot = self.acquire(cancel)?;
+        let parse = |recognised: &Recognised| {
+            let task = || Task::Parse { recognised: recognised.clone() };
+            self.served(|worker| worker.extract((bytes, name), task(), cancel, &self.limits))
+        };
+        let first = parse(&Recognised::new());
+        let unread: Vec<u32> = match &first {
+            Ok((_, unread)) => unread.clone(),
+            Err(ExtractError::NoText { pages }) => (1..=*pages).collect(),
+            Err(_) => Vec::new(),
+        };
+        let recognised = match unread[..] {
+            [] => None,
+            _ => self.recogniser.pages(self, (bytes, name), &unread, cancel)?,
+        };
+        let parsed = recognised.map_or(first, |recognised| parse(&recognised));
+        parsed.map(|(extraction, _)| extraction)
+    }
+
+    /// Draws pages of a file at `dpi` dots per inch, in the order asked for; large pages come out coarser.
+    ///
+    /// # Errors
+    /// As [`WorkerPool::extract`]; [`ExtractError::Unsupported`] for files whose pages are not drawn (all but
+    /// PDF and pictures).
+    pub fn draw(
+        &self,
+        bytes: &[u8],
+        name: &str,
+        pages: &[u32],
+        dpi: u32,
+        cancel: &Cancel,
+    ) -> Result<Vec<Picture>, ExtractError> {
+        let _slot = self.acquire(cancel)?;
+        self.draw_held((bytes, name), pages, dpi, cancel)
+    }
+
+    /// As [`WorkerPool::draw`], for one who already holds a slot.
+    pub(super) fn draw_held(
+        &self,
+        file: (&[u8], &str),
+        pages: &[u32],
+        dpi: u32,
+        cancel: &Cancel,
+    ) -> Result<Vec<Picture>, ExtractError> {
+        self.served(|worker| worker.draw(file, Task::Draw { pages: pages.to_vec(), dpi }, cancel, &self.limits))
+    }
+
+    /// Has a worker do `work`, once more in a fresh one when it may have died of what others left behind.
+    fn served<T>(&self, work: impl Fn(&mut Worker) -> Result<T, ExtractError>) -> Result<T, ExtractError> {
         loop {
             let mut worker = match self.lock().idle.pop() {
                 Some(worker) => worker,
                 None => Worker::start(&self.command, &self.limits)?,
             };
             let used = worker.files > 0;
-            let result = worker.extract(bytes, name, cancel, &self.limits);
-            // A worker that served others may have died of what they left behind: try once in a fresh one.
+            let result = work(&mut worker);
             let sick = matches!(result, Err(ExtractError::Crashed { .. } | ExtractError::OutOfMemory { .. }));
             if worker.alive && !sick && worker.files < self.limits.files_per_worker {
                 self.lock().idle.push(worker);
             }
             if !(sick && used) {
-                drop(slot);
                 return result;
             }
         }
+    }
+
+    /// How workers are started.
+    pub(super) fn command(&self) -> &WorkerCommand {
+        &self.command
     }
 
     /// Parses a file and, depth first, every file inside it, each in its own turn through a worker: a bomb
@@ -173,6 +230,36 @@ impl WorkerPool {
             }
             waiting.extend(queue(children, &path, depth + 1));
         }
+    }
+
+    /// The bytes of the file at `path_inside` (parts joined by `!/`) of a container; `None` when there is none.
+    ///
+    /// # Errors
+    /// Those of reading the containers on the way.
+    pub fn inside(
+        &self,
+        bytes: &[u8],
+        name: &str,
+        path_inside: &str,
+        cancel: &Cancel,
+    ) -> Result<Option<Vec<u8>>, ExtractError> {
+        let (mut bytes, mut name, mut rest) = (bytes.to_vec(), name.to_owned(), path_inside);
+        while !rest.is_empty() {
+            let (children, result) = take_children(self.extract(&bytes, &name, cancel));
+            result?;
+            let leads = |child: &Child| match rest.strip_prefix(child.path_inside.as_str()) {
+                Some("") => Some(""),
+                Some(deeper) => deeper.strip_prefix("!/"),
+                None => None,
+            };
+            let Some((child, deeper)) =
+                children.into_iter().find_map(|child| leads(&child).map(|deeper| (child, deeper)))
+            else {
+                return Ok(None);
+            };
+            (bytes, name, rest) = (child.bytes, child.name, deeper);
+        }
+        Ok(Some(bytes))
     }
 
     /// Starts a worker if none is idle and tells which layers of the sandbox hold it.
@@ -229,7 +316,7 @@ impl Drop for Slot<'_> {
 
 /// A running worker process.
 #[derive(Debug)]
-struct Worker {
+pub(super) struct Worker {
     process: Process,
     pipes: Option<(ChildStdin, ChildStdout)>,
     stderr: Arc<Mutex<Vec<u8>>>,
@@ -239,8 +326,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(command: &WorkerCommand, limits: &WorkerLimits) -> Result<Self, ExtractError> {
-        let unavailable = |what: String| ExtractError::WorkerUnavailable { what };
+    /// Starts the process and nothing more.
+    pub fn spawn(command: &WorkerCommand) -> Result<Self, ExtractError> {
         let mut process = Command::new(&command.program)
             .args(&command.args)
             .env_clear()
@@ -256,14 +343,12 @@ impl Worker {
             thread::spawn(move || keep_tail(pipe, &kept));
         }
         let pipes = process.stdin.take().zip(process.stdout.take());
-        let mut worker = Self { process, pipes, stderr, sandbox: Vec::new(), files: 0, alive: true };
-        let setup = Setup {
-            parse: limits.parse.clone(),
-            memory_bytes: limits.memory_bytes,
-            cpu_seconds: limits.cpu_seconds,
-            files: limits.files_per_worker,
-            require_sandbox: limits.require_sandbox,
-        };
+        Ok(Self { process, pipes, stderr, sandbox: Vec::new(), files: 0, alive: true })
+    }
+
+    fn start(command: &WorkerCommand, limits: &WorkerLimits) -> Result<Self, ExtractError> {
+        let mut worker = Self::spawn(command)?;
+        let setup = Setup::new(limits, Role::Parser);
         let greeting = worker.exchange(START_TIME, &Cancel::default(), |stdin, stdout| {
             protocol::write(stdin, &setup, &[])?;
             protocol::skip_to_preamble(stdout)?;
@@ -282,24 +367,58 @@ impl Worker {
 
     fn extract(
         &mut self,
-        bytes: &[u8],
-        name: &str,
+        (bytes, name): (&[u8], &str),
+        task: Task,
         cancel: &Cancel,
         limits: &WorkerLimits,
-    ) -> Result<Extraction, ExtractError> {
+    ) -> Result<Parsed, ExtractError> {
         self.files += 1;
-        let request = Request { name: name.to_owned() };
+        let request = Request { name: name.to_owned(), task };
         let outcome = self.exchange(Duration::from_secs(limits.wall_seconds), cancel, |stdin, stdout| {
             protocol::write(stdin, &request, &[bytes])?;
             protocol::read_result(stdout, &limits.parse)
         });
-        match outcome {
-            Ok(result) => result,
-            Err(Failure::Cancelled) => Err(ExtractError::Cancelled),
-            Err(Failure::TimedOut) => Err(ExtractError::TimedOut { seconds: limits.wall_seconds }),
-            Err(Failure::Garbled(error)) => Err(ExtractError::Crashed { how: error.to_string() }),
-            Err(Failure::Died(status)) => Err(self.cause_of_death(status, limits)),
-        }
+        self.named(outcome, limits)?
+    }
+
+    fn draw(
+        &mut self,
+        (bytes, name): (&[u8], &str),
+        task: Task,
+        cancel: &Cancel,
+        limits: &WorkerLimits,
+    ) -> Result<Vec<Picture>, ExtractError> {
+        self.files += 1;
+        let request = Request { name: name.to_owned(), task };
+        let outcome = self.exchange(Duration::from_secs(limits.wall_seconds), cancel, |stdin, stdout| {
+            protocol::write(stdin, &request, &[bytes])?;
+            protocol::read_pictures(stdout)
+        });
+        self.named(outcome, limits)?
+    }
+
+    /// The error that a failed exchange means for the file.
+    pub fn named<T>(&self, outcome: Result<T, Failure>, limits: &WorkerLimits) -> Result<T, ExtractError> {
+        outcome.map_err(|failure| match failure {
+            Failure::Cancelled => ExtractError::Cancelled,
+            Failure::TimedOut => ExtractError::TimedOut { seconds: limits.wall_seconds },
+            Failure::Garbled(error) => ExtractError::Crashed { how: error.to_string() },
+            Failure::Died(status) => self.cause_of_death(status, limits),
+        })
+    }
+
+    /// An exchange after which the process ends: `talk` owns the pipes and closes the input when it has said
+    /// everything.
+    pub fn exchange_last<T: Send>(
+        &mut self,
+        time: Duration,
+        cancel: &Cancel,
+        talk: impl FnOnce(ChildStdin, ChildStdout) -> io::Result<T> + Send,
+    ) -> Result<T, Failure> {
+        let Some((stdin, stdout)) = self.pipes.take() else {
+            return Err(Failure::Garbled(io::Error::other("no pipes")));
+        };
+        self.watched(time, cancel, move || talk(stdin, stdout))
     }
 
     /// Runs `talk` on the pipes from a thread of its own while this one holds the clock. Anything but success
@@ -310,14 +429,31 @@ impl Worker {
         cancel: &Cancel,
         talk: impl FnOnce(&mut ChildStdin, &mut ChildStdout) -> io::Result<T> + Send,
     ) -> Result<T, Failure> {
-        let Some((stdin, stdout)) = &mut self.pipes else { return Err(Failure::Garbled(io::Error::other("no pipes"))) };
+        let Some((mut stdin, mut stdout)) = self.pipes.take() else {
+            return Err(Failure::Garbled(io::Error::other("no pipes")));
+        };
+        let (value, pipes) = self.watched(time, cancel, move || {
+            let value = talk(&mut stdin, &mut stdout)?;
+            Ok((value, (stdin, stdout)))
+        })?;
+        self.pipes = Some(pipes);
+        Ok(value)
+    }
+
+    /// Has another thread talk to the process while this one holds the clock.
+    fn watched<T: Send>(
+        &mut self,
+        time: Duration,
+        cancel: &Cancel,
+        talk: impl FnOnce() -> io::Result<T> + Send,
+    ) -> Result<T, Failure> {
         let process = &mut self.process;
         let deadline = Instant::now() + time;
         let outcome = thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
             scope.spawn(move || {
                 // The receiver is gone only after it killed the process.
-                let _ = sender.send(talk(stdin, stdout));
+                let _ = sender.send(talk());
             });
             loop {
                 let failure = match receiver.recv_timeout(TICK) {
@@ -336,7 +472,6 @@ impl Worker {
         });
         outcome.map_err(|failure| {
             self.alive = false;
-            self.pipes = None;
             let status = self.process.wait().ok();
             if let Failure::Died(_) = failure { Failure::Died(status) } else { failure }
         })
@@ -379,9 +514,13 @@ impl Drop for Worker {
     }
 }
 
+fn unavailable(what: String) -> ExtractError {
+    ExtractError::WorkerUnavailable { what }
+}
+
 /// Why an exchange with a worker failed.
 #[derive(Debug)]
-enum Failure {
+pub(super) enum Failure {
     Cancelled,
     TimedOut,
     Garbled(io::Error),

@@ -54,6 +54,17 @@ pub(super) fn filter_system_calls() -> Mechanism {
     platform::filter(true)
 }
 
+/// Applies the layers under which a foreign program reads one page: system files can be read and run, nothing
+/// can be written, no socket made.
+pub(super) fn limit_program(setup: &Setup) -> Vec<Mechanism> {
+    vec![
+        limit_resources(setup),
+        deny_new_privileges(),
+        Mechanism::new("landlock", platform::landlock_to_system()),
+        platform::refuse(),
+    ]
+}
+
 /// Allows `seconds` more of processor time, for the next file.
 pub(super) fn grant_cpu(seconds: u64) {
     let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime).tv_sec;
@@ -104,8 +115,8 @@ mod platform {
     use std::collections::BTreeMap;
 
     use landlock::{
-        ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetError,
-        RulesetStatus, Scope,
+        ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
+        RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, path_beneath_rules,
     };
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
@@ -133,6 +144,37 @@ mod platform {
         }
     }
 
+    /// Where system programs, their libraries and data live.
+    const SYSTEM: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/opt", "/etc/ld.so.cache", "/nix/store"];
+
+    /// As [`landlock`], but system files can be read and run.
+    pub fn landlock_to_system() -> Result<String, String> {
+        let restrict = || -> Result<RulesetStatus, RulesetError> {
+            let ruleset = Ruleset::default()
+                .set_compatibility(CompatLevel::BestEffort)
+                .handle_access(AccessFs::from_all(ABI::V5))?
+                .handle_access(AccessNet::from_all(ABI::V5))?
+                .scope(Scope::from_all(ABI::V6))?
+                .create()?
+                .add_rules(path_beneath_rules(SYSTEM, AccessFs::from_read(ABI::V5)))?;
+            Ok(ruleset.restrict_self()?.ruleset)
+        };
+        match restrict() {
+            Ok(RulesetStatus::NotEnforced) => Err("this kernel has no Landlock or it is switched off".into()),
+            Ok(_) => Ok("system files can be read, nothing written, no TCP port used".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Refuses what text recognition never needs; a foreign program's full list of calls is not ours to know.
+    pub fn refuse() -> Mechanism {
+        let apply = || -> Result<(), String> {
+            let program = compiled(REFUSED, SeccompAction::Allow, denied())?;
+            seccompiler::apply_filter(&program).map_err(|error| error.to_string())
+        };
+        Mechanism::new("seccomp", apply().map(|()| format!("{} system calls refused", REFUSED.len())))
+    }
+
     pub fn filter(all_threads: bool) -> Mechanism {
         let apply = || -> Result<(), String> {
             let program = program()?;
@@ -147,12 +189,53 @@ mod platform {
     }
 
     fn program() -> Result<BpfProgram, String> {
+        compiled(ALLOWED, denied(), SeccompAction::Allow)
+    }
+
+    fn denied() -> SeccompAction {
+        SeccompAction::Errno(u32::try_from(libc::EPERM).unwrap_or(1))
+    }
+
+    /// A filter that does `listed` on the calls of a list and `otherwise` on all others.
+    fn compiled(calls: &[i64], otherwise: SeccompAction, listed: SeccompAction) -> Result<BpfProgram, String> {
         let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
-        let rules: BTreeMap<i64, _> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
-        let denied = SeccompAction::Errno(u32::try_from(libc::EPERM).unwrap_or(1));
-        let filter = SeccompFilter::new(rules, denied, SeccompAction::Allow, arch);
+        let rules: BTreeMap<i64, _> = calls.iter().map(|call| (*call, Vec::new())).collect();
+        let filter = SeccompFilter::new(rules, otherwise, listed, arch);
         filter.and_then(TryInto::try_into).map_err(|error: seccompiler::BackendError| error.to_string())
     }
+
+    /// Network, other processes, the kernel's own doors.
+    const REFUSED: &[i64] = &[
+        libc::SYS_socket,
+        libc::SYS_socketpair,
+        libc::SYS_connect,
+        libc::SYS_bind,
+        libc::SYS_listen,
+        libc::SYS_accept4,
+        libc::SYS_sendto,
+        libc::SYS_sendmsg,
+        libc::SYS_ptrace,
+        libc::SYS_process_vm_readv,
+        libc::SYS_process_vm_writev,
+        libc::SYS_kill,
+        libc::SYS_mount,
+        libc::SYS_umount2,
+        libc::SYS_chroot,
+        libc::SYS_pivot_root,
+        libc::SYS_unshare,
+        libc::SYS_setns,
+        libc::SYS_bpf,
+        libc::SYS_keyctl,
+        libc::SYS_add_key,
+        libc::SYS_request_key,
+        libc::SYS_perf_event_open,
+        libc::SYS_io_uring_setup,
+        libc::SYS_userfaultfd,
+        libc::SYS_init_module,
+        libc::SYS_finit_module,
+        libc::SYS_kexec_load,
+        libc::SYS_reboot,
+    ];
 
     /// What parsing in memory needs: reading and writing open descriptors, memory, locks, time, randomness
     /// for hash tables, and ending (also by abort).
@@ -209,6 +292,14 @@ mod platform {
 
     pub fn landlock() -> Result<String, String> {
         Err("exists only on Linux".into())
+    }
+
+    pub fn landlock_to_system() -> Result<String, String> {
+        Err("exists only on Linux".into())
+    }
+
+    pub fn refuse() -> Mechanism {
+        filter(false)
     }
 
     pub fn filter(_all_threads: bool) -> Mechanism {

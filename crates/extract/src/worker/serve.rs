@@ -4,7 +4,8 @@ use std::{
     fs::File,
     io::{self, BufWriter, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
-    process::ExitCode,
+    path::Path,
+    process::{Command, ExitCode},
     sync::{Mutex, PoisonError},
     thread,
 };
@@ -15,10 +16,10 @@ use rustix::{
 };
 
 use super::{
-    protocol::{self, EXIT_NO_MEMORY, PREAMBLE, Ready, Request, Setup},
+    protocol::{self, EXIT_NO_MEMORY, PREAMBLE, Ready, Request, Role, Setup, Task},
     sandbox,
 };
-use crate::{ExtractError, Extraction, ParseLimits, parse};
+use crate::{ExtractError, draw, parse_with};
 
 /// Stack of the parsing thread. Some parsers recurse as deep as their input nests; this holds the depths
 /// that the limits allow. It is address space, not memory, until used.
@@ -42,7 +43,13 @@ fn run() -> io::Result<()> {
     rustix::stdio::dup2_stdout(File::options().write(true).open("/dev/null")?)?;
     let mut out = BufWriter::new(out);
     out.write_all(PREAMBLE)?;
-    let (setup, _): (Setup, _) = protocol::read(&mut io::stdin().lock(), 0)?;
+    out.flush()?;
+    // Without a buffer: what follows the setup belongs to the program that a recogniser becomes.
+    let (setup, _): (Setup, _) = protocol::read(&mut File::from(rustix::io::dup(io::stdin())?), 0)?;
+    if let Role::Recogniser { program, args } = &setup.role {
+        rustix::stdio::dup2_stdout(out.get_ref())?;
+        return Err(become_program(&setup, program, args));
+    }
     let mut mechanisms = sandbox::limit_process(&setup);
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(|location| format!("{}:{}", short(location.file()), location.line()));
@@ -59,6 +66,18 @@ fn run() -> io::Result<()> {
         std::process::exit(code);
     })?;
     wait_for_hangup()
+}
+
+/// Gives up all rights that text recognition does not need, then becomes it; returns only if that fails.
+fn become_program(setup: &Setup, program: &Path, args: &[String]) -> io::Error {
+    use std::os::unix::process::CommandExt as _;
+    let missing: Vec<String> =
+        sandbox::limit_program(setup).into_iter().filter(|held| !held.active).map(|held| held.name).collect();
+    if setup.require_sandbox && !missing.is_empty() {
+        return io::Error::other(format!("this platform lacks: {}", missing.join(", ")));
+    }
+    // Its own threads would fight over the cores that the other workers use.
+    Command::new(program).args(args).env_clear().env("OMP_THREAD_LIMIT", "1").env("LC_ALL", "C").exec()
 }
 
 /// Returns when the writing end of standard input is closed. The process then ends with whatever it does.
@@ -87,16 +106,25 @@ fn serve_files(out: &mut BufWriter<File>, setup: &Setup, sandbox: Vec<sandbox::M
         };
         sandbox::grant_cpu(setup.cpu_seconds);
         let bytes = blobs.pop().unwrap_or_default();
-        protocol::write_result(out, contained(&bytes, &request.name, &setup.parse))?;
+        match request.task {
+            Task::Parse { recognised } => {
+                let parse = || parse_with(&bytes, &request.name, &setup.parse, &recognised);
+                protocol::write_result(out, contained(parse))?;
+            }
+            Task::Draw { pages, dpi } => {
+                let draw = || draw(&bytes, &request.name, &pages, dpi, &setup.parse);
+                protocol::write_pictures(out, contained(draw))?;
+            }
+        }
     }
 }
 
 /// Where the last panic happened: source file and line, never the message, which may hold document text.
 static PANIC_PLACE: Mutex<String> = Mutex::new(String::new());
 
-/// Parses with panics turned into errors.
-fn contained(bytes: &[u8], name: &str, limits: &ParseLimits) -> Result<Extraction, ExtractError> {
-    catch_unwind(AssertUnwindSafe(|| parse(bytes, name, limits))).unwrap_or_else(|_| {
+/// Works with panics turned into errors.
+fn contained<T>(work: impl FnOnce() -> Result<T, ExtractError>) -> Result<T, ExtractError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let place = PANIC_PLACE.lock().unwrap_or_else(PoisonError::into_inner);
         Err(ExtractError::Crashed { how: format!("panic at {place}") })
     })
