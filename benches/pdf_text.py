@@ -6,7 +6,8 @@ Needs `pdftotext` (poppler-utils) and `pypdfium2`. The reference of a page is th
 agrees more with ours (a page that both read differently is no ground truth). Tokens are runs of letters and
 digits after NFKC and case folding, single characters in scripts without blanks; hyphenation at line ends is
 undone on both sides. Files that neither reads are left out. A page counts when its reference has at least ten
-tokens. Places are held against `pdftotext -bbox`: the middle of its word lies in our box of the same word.
+tokens. Places are held against `pdftotext -bbox`: the middle of its word lies in our box of the same word, or
+of the word that it is a part of.
 """
 import argparse, collections, html, json, pathlib, re, statistics, subprocess, unicodedata
 
@@ -61,18 +62,17 @@ def boxes(path):
 
 def placed(ours, theirs):
     """How many of their words have their middle in one of our boxes of the same word, and how many there are."""
-    known = collections.defaultdict(list)
-    for x0, y0, x1, y1, text in ours:
-        for token in tokens(text):
-            known[token].append((x0, y0, x1, y1))
+    letters = lambda text: "".join(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+    known = [(x0 - 1, y0 - 1, x1 + 1, y1 + 1, letters(text)) for x0, y0, x1, y1, text in ours]
     hits = total = 0
     for x0, y0, x1, y1, text in theirs:
-        words = list(tokens(text))
-        if not words:
+        word = letters(text)
+        if not word:
             continue
         total += 1
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
-        hits += any(a - 1 <= x <= c + 1 and b - 1 <= y <= d + 1 for word in words for a, b, c, d in known[word])
+        # poppler parts words where the font changes (small capitals, indices): a part of ours counts.
+        hits += any(a <= x <= c and b <= y <= d and (word in ours or ours and ours in word) for a, b, c, d, ours in known)
     return hits, total
 
 

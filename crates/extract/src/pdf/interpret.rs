@@ -29,9 +29,13 @@ pub(super) fn read<'a>(page: &Page<'a>, cache: &InterpreterCache<'a>, out: &mut 
     // Fields and comments are read from their dictionaries, with their labels.
     let settings = InterpreterSettings { render_content: RenderContent::PAGE, ..InterpreterSettings::default() };
     let mut context = Context::new(transform, frame, cache, page.xref(), settings);
-    let mut collector = Collector { frame, out, filled: (0, 0) };
+    let mut collector = Collector { frame, out, filled: (0, 0), unknown: Vec::new() };
     interpret_page(page, &mut context, &mut collector);
+    collector.name_the_few();
 }
+
+/// A page on which at most one character in this many has no name is otherwise well encoded.
+const FEW: usize = 20;
 
 /// The device that keeps places instead of drawing.
 struct Collector<'o> {
@@ -39,6 +43,8 @@ struct Collector<'o> {
     out: &'o mut PageText,
     /// Range of the glyphs of the last filled run: stroking them once more is no second text.
     filled: (usize, usize),
+    /// Glyphs whose font does not name them, and the codes that drew them.
+    unknown: Vec<(usize, char)>,
 }
 
 impl<'a> Device<'a> for Collector<'_> {
@@ -76,7 +82,11 @@ impl<'a> Device<'a> for Collector<'_> {
             let text = match glyph.as_unicode() {
                 Some(BfString::Char(c)) => spelled_out(c.encode_utf8(&mut [0; 4])),
                 Some(BfString::String(text)) => spelled_out(&text),
-                None => String::from(char::REPLACEMENT_CHARACTER),
+                None => {
+                    let code = char::from_u32(glyph.char_code()).filter(char::is_ascii_graphic);
+                    self.unknown.extend(code.map(|code| (self.out.glyphs.len(), code)));
+                    String::from(char::REPLACEMENT_CHARACTER)
+                }
             };
             self.put(props.transform * glyph.transform(), end, text, style);
         }
@@ -102,6 +112,20 @@ impl Collector<'_> {
         let (from, to) = self.filled;
         let start = point(transform * Point::ORIGIN);
         to - from == count && self.out.glyphs.get(from).is_some_and(|glyph| glyph.from == start)
+    }
+
+    /// Takes the code of a nameless character for its name where they are few, as other readers do: letters of
+    /// mathematical fonts with names of their own. Where they are many, codes mean something to the font only.
+    fn name_the_few(&mut self) {
+        if self.unknown.len() * FEW > self.out.glyphs.len() {
+            return;
+        }
+        for (index, code) in &self.unknown {
+            let unnamed = self.out.glyphs.get_mut(*index).filter(|glyph| glyph.text == "\u{FFFD}");
+            if let Some(glyph) = unnamed {
+                glyph.text = code.to_string();
+            }
+        }
     }
 
     fn put(&mut self, transform: Affine, end: Point, text: String, style: Style) {
