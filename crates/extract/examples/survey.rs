@@ -1,6 +1,6 @@
 //! Runs every file of a folder through a worker pool and prints one line per file: what came of it, with
-//! pages, characters and seconds. `survey FOLDER [--text | --json] [--engine pdf_extract] [--no-ocr]`; with
-//! `--json`, one object per file with the text and the placed words of every page. Started by itself with
+//! pages, characters and seconds. `survey FOLDER [--text | --json | --png DIR] [--engine pdf_extract]`; with
+//! `--png`, draws the first page of every file into DIR with its headings marked; with `--json`, one object per file with the text and the placed words of every page. Started by itself with
 //! `extract-worker`, it is the worker.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use fontes_core::{Cancel, Document};
+use fontes_core::{BlockKind, Cancel, Document};
 use fontes_extract::{
     ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool,
     worker::{self, Part},
@@ -43,7 +43,10 @@ fn main() -> ExitCode {
         pool.extract_tree(&bytes, &name, &Cancel::default(), &mut |part| {
             let seconds = begun.elapsed().as_secs_f32();
             begun = Instant::now();
-            if has("--json") {
+            let folder = args.iter().position(|arg| arg == "--png").and_then(|at| args.get(at + 1));
+            if let Some(folder) = folder {
+                draw(&pool, &part, &Path::new(folder).join(format!("{name}.png")));
+            } else if has("--json") {
                 println!("{}", record(&path, &part, seconds));
             } else {
                 line(&path, part, seconds, has("--text"));
@@ -79,6 +82,18 @@ fn line(path: &Path, part: Part<'_>, seconds: f32, show_text: bool) {
         }
         Err(error) => println!("{}\t{shown}\t0\t0\t0\t-\t{seconds:.2}\t{error}", error.code()),
     }
+}
+
+/// Draws the first page with its headings marked.
+fn draw(pool: &WorkerPool, part: &Part<'_>, file: &Path) {
+    let Ok(mut pictures) = pool.draw(part.bytes, "", &[1], 100, &Cancel::default()) else { return };
+    let Some(picture) = pictures.first_mut() else { return };
+    for document in part.result.iter().map(|extraction| &extraction.document) {
+        let headings = document.blocks.iter().filter(|block| matches!(block.kind, BlockKind::Heading(_)));
+        headings.for_each(|block| picture.mark(&document.boxes_of(&block.span)));
+    }
+    let written = picture.png().is_ok_and(|png| std::fs::write(file, png).is_ok());
+    println!("{}\t{}", if written { "drawn" } else { "not written" }, file.display());
 }
 
 /// One object for scripts.
