@@ -168,3 +168,42 @@ fn odd_questions_are_refused_declined_or_answered_but_never_obeyed() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.contains("evil.example") && !text.contains("[99]") && !text.contains("<script"), "{text}");
 }
+
+#[test]
+fn a_cited_span_is_marked_on_the_picture_of_its_page() {
+    let site = samples();
+    let found = site.json(&["search", "transport companies operate security units", "-k", "5"], 0);
+    let hits = found["hits"].as_array().unwrap();
+    let hit = hits.iter().find(|hit| hit["path"].as_str().unwrap().ends_with(".pdf")).unwrap();
+    let (id, page) = (hit["document_id"].as_str().unwrap(), hit["pages"][0].to_string());
+    let start = hit["span"]["start"].as_u64().unwrap();
+    let (plain, marked) = (site.dir().join("plain.png"), site.dir().join("marked.png"));
+    let shown = site.json(&["show", id, "--page", &page, "--png", plain.to_str().unwrap()], 0);
+    assert_eq!((shown["source"].as_str(), shown["boxes"].as_array().unwrap().len()), (Some("original"), 0));
+    let span = format!("{start}..{}", start + 60);
+    let shown = site.json(&["show", id, "--span", &span, "--png", marked.to_str().unwrap()], 0);
+    let boxes = shown["boxes"].as_array().unwrap();
+    assert!(!boxes.is_empty() && boxes.iter().all(|mark| mark["page"] == hit["pages"][0]), "{shown}");
+    let pixels = |side: &str| shown[side].as_f64().unwrap();
+    let scale = pixels("dpi") / 72.0;
+    assert!(boxes.iter().all(|mark| mark["x1"].as_f64().unwrap() * scale <= pixels("width")), "{shown}");
+    let [plain, marked] = [plain, marked].map(|file| std::fs::read(file).unwrap());
+    assert!(marked.starts_with(b"\x89PNG") && plain != marked);
+}
+
+#[test]
+fn a_document_without_pages_to_draw_is_set_in_type() {
+    let site = samples();
+    let found = site.json(&["search", "Telearbeit", "-k", "20"], 0);
+    let hits = found["hits"].as_array().unwrap();
+    let hit = hits.iter().find(|hit| !hit["path"].as_str().unwrap().ends_with(".pdf")).unwrap();
+    let file = site.dir().join("sheet.png");
+    let span = format!("{}..{}", hit["span"]["start"], hit["span"]["end"]);
+    let id = hit["document_id"].as_str().unwrap();
+    let shown = site.json(&["show", id, "--span", &span, "--png", file.to_str().unwrap()], 0);
+    assert_eq!(shown["source"], "text");
+    assert!(!shown["boxes"].as_array().unwrap().is_empty(), "{shown}");
+    assert!(std::fs::read(file).unwrap().starts_with(b"\x89PNG"));
+    let wrong = site.run(&["show", id, "--span", "40..12", "--png", "x.png"], 2);
+    assert!(!wrong.status.success());
+}

@@ -1,8 +1,8 @@
 //! Tests of answers on the strict fakes: citations, repair, abstention, packing, streaming.
 
 use fontes_core::{
-    Block, BlockKind, Chunk, Classification, Document, DocumentSummary, ErrorKind, Hit, Metadata,
-    Page, Sampling, Scores, Span,
+    Block, BlockKind, Chunk, Classification, Document, DocumentSummary, ErrorKind, Hit, Metadata, Page, Sampling,
+    Scores, Span,
 };
 use fontes_testkit::{HashEmbedder, MemoryLedger, ScriptedGenerator, Specimen, scope};
 

@@ -5,7 +5,11 @@
 //! reading order there is. Texts that lie over each other become lines of their own ([`runs`]). Within a line,
 //! characters are put in order of place, and right-to-left runs in logical order.
 
-use super::{Glyph, runs};
+use super::{
+    Glyph,
+    rtl::{is_rtl, logical_order, turned},
+    runs,
+};
 use crate::RecognisedWord;
 
 /// A word of a line.
@@ -360,61 +364,6 @@ fn superscript(digits: &str) -> String {
 fn is_square_unit(words: &str) -> bool {
     let last = words.rsplit(' ').next().unwrap_or("").trim_start_matches(|c: char| c.is_ascii_digit());
     matches!(last.trim_end_matches(['²', '³']), "m" | "cm" | "mm" | "km" | "dm")
-}
-
-/// Puts the words of a right-to-left line from visual into logical order; phrases in Latin letters, with the
-/// numbers and marks inside them, keep theirs.
-fn logical_order(mut words: Vec<PlacedWord>) -> Vec<PlacedWord> {
-    words.reverse();
-    let has = |word: &PlacedWord, test: fn(char) -> bool| word.text.chars().any(test);
-    let latin = |word: &PlacedWord| has(word, |c| c.is_alphabetic() && !is_rtl(c));
-    let rtl = |word: &PlacedWord| has(word, is_rtl);
-    let mut at = 0;
-    while at < words.len() {
-        let run = words[at..].iter().take_while(|word| !rtl(word)).count();
-        let phrase = &mut words[at..at + run];
-        if let (Some(first), Some(last)) = (phrase.iter().position(latin), phrase.iter().rposition(latin)) {
-            phrase[first..=last].reverse();
-        }
-        at += run.max(1);
-    }
-    words
-}
-
-/// Turns a word of a right-to-left line from visual to logical order; runs of digits and Latin letters in it
-/// keep theirs.
-fn turned(visual: &str) -> String {
-    let mut out = String::with_capacity(visual.len());
-    let mut run = String::new();
-    for c in visual.chars().rev() {
-        let ltr = c.is_ascii_alphanumeric() || (c.is_alphabetic() && !is_rtl(c));
-        let joins = matches!(c, '.' | ',' | ':' | '/' | '-' | '%') && !run.is_empty();
-        if ltr || joins {
-            run.insert(0, c);
-        } else {
-            out.push_str(&run);
-            run.clear();
-            out.push(mirrored(c));
-        }
-    }
-    out.push_str(&run);
-    out
-}
-
-/// Brackets change sides when a line is turned.
-fn mirrored(c: char) -> char {
-    match c {
-        '(' => ')',
-        ')' => '(',
-        '[' => ']',
-        ']' => '[',
-        c => c,
-    }
-}
-
-/// Hebrew, Arabic, Syriac and their presentation forms.
-fn is_rtl(c: char) -> bool {
-    matches!(c, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFC}')
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod layout;
 mod lines;
 mod pdf_extract;
 pub(crate) mod render;
+mod rtl;
 mod runs;
 
 use std::{
