@@ -41,7 +41,11 @@ fn deflated(content: &[u8]) -> Vec<u8> {
 fn pdf_structures_that_loop_lie_or_swell() {
     let zeros = vec![b' '; 64 << 20];
     let flate = |data: &[u8]| {
-        let mut out = String::from("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>endobj\n4 0 obj<</Filter[/FlateDecode/FlateDecode]/Length ").into_bytes();
+        let mut out = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
+            2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj\n\
+            3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>endobj\n\
+            4 0 obj<</Filter[/FlateDecode/FlateDecode]/Length "
+            .to_vec();
         let data = deflated(&deflated(data));
         out.extend(format!("{}>>stream\n", data.len()).bytes());
         out.extend(data);
