@@ -19,6 +19,7 @@ use std::{
 use anyhow::Context as _;
 use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Labels, Language, ModelIdentity, Reranker};
 use fontes_extract::{ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool, worker::Recognition};
+use fontes_extract::{ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool, worker::Recognition};
 use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
 use fontes_index::{Index, Recipe};
 use fontes_ingestion::{Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Profiles, SqliteLedger};
@@ -369,14 +370,22 @@ pub fn jobs(config: &Config) -> usize {
 }
 
 fn parse_limits(config: &Config) -> ParseLimits {
-    let pdf_engine = config.ingest.pdf_engine;
+    let pdf_engine = match config.ingest.pdf_engine {
+        config::PdfEngine::Hayro => PdfEngine::Hayro,
+        config::PdfEngine::PdfExtract => PdfEngine::PdfExtract,
+    };
     ParseLimits { file_bytes: config.ingest.max_file_mib * MIB, pdf_engine, ..ParseLimits::default() }
 }
 
 /// How pages without text are read.
-pub fn recognition(config: &Config) -> Recognition {
-    let languages = config.ingest.ocr_languages.clone();
-    Recognition { enabled: !languages.is_empty(), languages, pages: config.ingest.ocr_pages, ..Recognition::default() }
+///
+/// # Errors
+/// A configured language that is not known.
+pub fn recognition(config: &Config) -> anyhow::Result<Recognition> {
+    let codes = config.ingest.ocr_languages.iter();
+    let languages = codes.map(|code| code.parse::<Language>()).collect::<Result<Vec<_>, _>>()?;
+    let (enabled, pages) = (!languages.is_empty(), config.ingest.ocr_pages);
+    Ok(Recognition { enabled, languages, pages, ..Recognition::default() })
 }
 
 /// The parsing processes: this very binary, started as `extract-worker`.
@@ -390,7 +399,7 @@ pub fn workers(config: &Config) -> anyhow::Result<WorkerPool> {
         wall_seconds: config.ingest.worker_seconds,
         cpu_seconds: config.ingest.worker_seconds,
         memory_bytes: config.ingest.worker_memory_mib * MIB,
-        recognition: recognition(config),
+        recognition: recognition(config)?,
         ..WorkerLimits::default()
     };
     Ok(WorkerPool::new(WorkerCommand { program, args: vec!["extract-worker".into()] }, limits, jobs(config)))

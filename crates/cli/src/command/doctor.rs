@@ -233,7 +233,10 @@ fn sandbox() -> Vec<Check> {
 
 /// Text recognition: scans are quarantined without it.
 fn recognition(config: &Config) -> Check {
-    let settings = wiring::recognition(config);
+    let settings = match wiring::recognition(config) {
+        Ok(settings) => settings,
+        Err(error) => return Check::new("recognition", Status::Fail, error.to_string(), "ingest.ocr_languages"),
+    };
     if !settings.enabled {
         return Check::new("recognition", Status::Warn, "switched off: scans are quarantined", "ingest.ocr_languages");
     }

@@ -140,6 +140,7 @@ const LETTER: &str = "Sehr geehrte Damen und Herren\n\nDie Prüfung der Gesuche 
                       Beschwerden entscheidet die Behörde.\n";
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn scans_are_recognised_with_the_place_of_every_word() {
     if recognition_report(&Recognition::default()).languages.is_empty() {
         eprintln!("skipped: tesseract with language data is not installed");
@@ -174,6 +175,7 @@ fn without_recognition_a_scan_is_named_and_a_mixed_file_keeps_its_text() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn tesseract_runs_without_network_and_writes_nothing() {
     // What stands in for tesseract tries what a taken-over one would.
     let script = "import socket,sys\n\

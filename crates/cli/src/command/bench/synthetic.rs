@@ -5,8 +5,7 @@ use std::{fs, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
 use fontes_core::{
-    Cancel, Digest, Document, Embedder, ExtractionMethod, Language, Metadata, ModelIdentity, Page, Result, Span,
-    seam::EmbedAs,
+    Cancel, Digest, Document, Embedder, Language, Metadata, ModelIdentity, Page, Result, Span, seam::EmbedAs,
 };
 use fontes_extract::{ExtractError, Extraction};
 use fontes_ingestion::{Extractor, Profiles};
@@ -105,7 +104,7 @@ impl Extractor for MadeUp {
             document.text.push_str(&words(paragraph, WORDS));
             document.text.push('\n');
             let span = Span::new(start, document.text.len());
-            document.pages.push(Page { number: page, span, size: None, method: ExtractionMethod::Text });
+            document.pages.push(Page::new(page, span));
         }
         Ok(Extraction { document, children: Vec::new(), warnings: Vec::new() })
     }
