@@ -19,7 +19,6 @@ use std::{
 use anyhow::Context as _;
 use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Labels, Language, ModelIdentity, Reranker};
 use fontes_extract::{ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool, worker::Recognition};
-use fontes_extract::{ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool, worker::Recognition};
 use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
 use fontes_index::{Index, Recipe};
 use fontes_ingestion::{Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Profiles, SqliteLedger};
