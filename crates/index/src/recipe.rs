@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn the_builtin_recipe_is_what_its_comments_say() {
         let recipe = Recipe::builtin();
-        assert_eq!((recipe.fusion.method, recipe.fusion.k), (FusionMethod::Rrf, 60.0));
+        assert_eq!((recipe.fusion.method, recipe.fusion.k), (FusionMethod::WeightedSum, 60.0));
         assert_eq!(recipe.vectors.quantization, Quantization::None);
         assert_eq!(recipe.lexical.writer_memory_mib, 64);
     }

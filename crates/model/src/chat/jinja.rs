@@ -10,8 +10,9 @@ use fontes_core::{Digest, Role};
 const FUEL: u64 = 2_000_000;
 /// Nested calls a template may make.
 const RECURSION: usize = 64;
-/// Longest template source: the largest published one is below 40 kB.
-const MAX_SOURCE: usize = 1 << 20;
+/// Longest template source: the largest published one is below 40 kB, and the engine counts lines and columns in
+/// sixteen bits.
+const MAX_SOURCE: usize = (1 << 16) - 1;
 const NAME: &str = "chat";
 
 /// A compiled template with the names of the tokens it may write.

@@ -130,6 +130,13 @@ fn passages_know_their_tokens() {
     assert_eq!(written(&tokenizer, &prompt.tokens[second.clone()]).trim(), "another line");
 }
 
+/// The engine counts columns in sixteen bits, and panicked.
+#[test]
+fn a_line_longer_than_the_engine_counts_is_an_error() {
+    let source = format!("{{{{ bos_token }}}}{}{{{{ 1 }}}}", "x".repeat(1 << 16));
+    assert!(matches!(Template::compile(&source, &tokenizer()), Err(ChatError::Syntax(_))));
+}
+
 proptest! {
     #[test]
     fn contents_never_change_the_shape_of_a_conversation(

@@ -10,6 +10,10 @@ use super::{Control, TokenizerError};
 /// Ids past this are refused: eight times the largest published vocabulary.
 const MAX_IDS: usize = 1 << 21;
 
+/// Bytes of the longest piece. The longest published ones, runs of white space, stay below 512; the library drops
+/// its tree of pieces by recursion, a level per character.
+const MAX_PIECE: usize = 4096;
+
 /// How pieces of the vocabulary spell bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spelling {
@@ -43,6 +47,9 @@ impl Definition {
         let len = pieces.keys().next_back().map_or(0, |&last| last as usize + 1);
         if len > MAX_IDS {
             return Err(TokenizerError::malformed(format!("ids up to {len}")));
+        }
+        if let Some((id, piece)) = pieces.iter().find(|(_, piece)| piece.len() > MAX_PIECE) {
+            return Err(TokenizerError::malformed(format!("piece {id} of {} bytes", piece.len())));
         }
         let unknown = unknown_id(root.get("model").unwrap_or(&Value::Null), &pieces);
         let (plain_added, control_added): (Vec<_>, Vec<_>) = added.into_iter().partition(Added::is_plain);

@@ -111,13 +111,11 @@ fn config() {
 }
 
 #[test]
-#[ignore = "open finding: a definition that overflows the stack of the tokenizer library"]
 fn tokenizer() {
     fuzz("tokenizer");
 }
 
 #[test]
-#[ignore = "open finding: a template that makes the engine panic"]
 fn template() {
     fuzz("template");
 }
