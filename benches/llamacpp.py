@@ -23,11 +23,20 @@ GENERATED = 32
 HIGHER_IS_BETTER = {"prefill_512": True, "prefill_2048": True, "decode_0": True, "decode_2048": True}
 
 
-def peer(path, threads):
+def peer(path, threads, plain):
     """One run of llama.cpp, in this process."""
-    begin = time.perf_counter()
+    import llama_cpp
     from llama_cpp import Llama
 
+    if plain:
+        defaults = llama_cpp.llama_model_default_params
+
+        def without_repacking():
+            parameters = defaults()
+            parameters.use_extra_bufts = False
+            return parameters
+
+        llama_cpp.llama_model_default_params = without_repacking
     begin = time.perf_counter()
     model = Llama(path, n_ctx=2048 + 64, n_batch=512, n_threads=threads, n_threads_batch=threads, verbose=False)
     figures = {"load_s": time.perf_counter() - begin}
@@ -66,13 +75,17 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--peer", action="store_true", help="one run of llama.cpp, as JSON")
+    parser.add_argument("--plain", action="store_true", help="llama.cpp without its repacked weights, AMX among them")
+    parser.add_argument("--isa", default="", help="the instruction set that fontes is to use; the fastest by default")
     arguments = parser.parse_args()
     if arguments.peer:
-        return peer(arguments.model, arguments.threads)
+        return peer(arguments.model, arguments.threads, arguments.plain)
     ours, theirs = [], []
     for _ in range(arguments.runs):
-        ours.append(run([arguments.ours, arguments.model, str(arguments.threads)]))
-        theirs.append(run([sys.executable, __file__, arguments.model, "--peer", "--threads", str(arguments.threads)]))
+        ours.append(run([arguments.ours, arguments.model, str(arguments.threads), *filter(None, [arguments.isa])]))
+        print(json.dumps(ours[-1]), file=sys.stderr)
+        command = [sys.executable, __file__, arguments.model, "--peer", "--threads", str(arguments.threads)]
+        theirs.append(run(command + ["--plain"] * arguments.plain))
     print(f"{'':14}{'fontes':>10}{'llama.cpp':>12}{'ratio':>8}   (medians of {arguments.runs}; best in brackets)")
     for key in theirs[0]:
         left, right = [figures[key] for figures in ours], [figures[key] for figures in theirs]
