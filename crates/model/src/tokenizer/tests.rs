@@ -99,7 +99,8 @@ fn hostile_definitions_are_errors() {
     let huge = json!({"model": {"type": "BPE", "vocab": {"a": 4_000_000_000u32}, "merges": []}});
     let word_piece = json!({"model": {"type": "WordPiece", "vocab": {}}});
     // Once overflowed the stack of the library, which drops its tree of pieces a level per character.
-    let endless = json!({"model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a".repeat(1 << 16), 0.0]]}});
+    let endless =
+        json!({"model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a".repeat(1 << 16), 0.0]]}});
     for definition in [json!(3), json!({}), merges, huge, word_piece, endless, json!({"model": {"vocab": [[1]]}})] {
         assert!(TextTokenizer::from_json(definition.to_string().as_bytes()).is_err());
     }
