@@ -57,11 +57,24 @@ fn report(site: &Site, code: i32) -> Vec<Value> {
     fs::read_to_string(report).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-const ENCRYPTED: &str = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
-    2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\n\
-    4 0 obj<</Filter/Standard/V 1/R 2/P -4/O(01234567890123456789012345678901)\
-    /U(01234567890123456789012345678901)>>endobj\n\
-    trailer<</Root 1 0 R/Encrypt 4 0 R/ID[(0123456789012345)(0123456789012345)]>>\n%%EOF";
+/// A PDF that no empty password opens, with a table of its objects as writers leave it.
+fn encrypted() -> String {
+    let objects = [
+        "<</Type/Catalog/Pages 2 0 R>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>",
+        "<</Filter/Standard/V 1/R 2/P -4/O(01234567890123456789012345678901)/U(01234567890123456789012345678901)>>",
+    ];
+    let mut pdf = String::from("%PDF-1.4\n");
+    let mut table = String::from("xref\n0 5\n0000000000 65535 f \n");
+    for (number, object) in (1..).zip(objects) {
+        table.push_str(&format!("{:010} 00000 n \n", pdf.len()));
+        pdf.push_str(&format!("{number} 0 obj{object}endobj\n"));
+    }
+    let start = pdf.len();
+    let trailer = "<</Size 5/Root 1 0 R/Encrypt 4 0 R/ID[(0123456789012345)(0123456789012345)]>>";
+    format!("{pdf}{table}trailer{trailer}\nstartxref\n{start}\n%%EOF")
+}
 
 const NO_PAGES: &str = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
     2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF";
@@ -71,7 +84,7 @@ fn every_kind_of_bad_file_is_set_aside_with_its_reason() {
     let site = Site::new();
     site.write("good.txt", "Das Archiv ist im Keller.");
     site.write("empty.pdf", "");
-    site.write("encrypted.pdf", ENCRYPTED);
+    site.write("encrypted.pdf", &encrypted());
     site.write("no-pages.pdf", NO_PAGES);
     site.write("broken.docx", "PK\x03\x04 nonsense");
     let huge = fs::File::create(site.documents().join("huge.txt")).unwrap();
