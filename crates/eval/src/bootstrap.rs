@@ -66,10 +66,11 @@ pub(crate) fn quantile(values: &[f64], q: f64) -> f64 {
 }
 
 /// SplitMix64 (Steele et al. 2014): small, seeded, good enough to resample.
-struct SplitMix(u64);
+pub(crate) struct SplitMix(pub u64);
 
 impl SplitMix {
-    fn next(&mut self) -> u64 {
+    /// The next 64 bits.
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -77,7 +78,8 @@ impl SplitMix {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    /// A number below `bound`, which is not 0.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         // The bias of the remainder is below 2^-40 for any evaluation set.
         usize::try_from(self.next() % bound as u64).unwrap_or(0)
     }

@@ -92,8 +92,10 @@ impl Dataset {
         let documents = unique("corpus.jsonl", corpus.iter().map(|document| document.id.as_str()))?;
         let known = unique("queries.jsonl", lines.iter().map(|line| line.id.as_str()))?;
         let judgements = judgements(&folder.join("qrels"), &known, &documents)?;
+        let refused = refused(&folder.join("review.tsv"))?;
         let questions: Vec<Question> = lines
             .into_iter()
+            .filter(|line| !refused.contains(&line.id))
             .filter(|line| judgements.get(&line.id).is_some_and(|judged| judged.values().any(|grade| *grade > 0)))
             .map(|line| {
                 let mut seen = HashSet::new();
@@ -194,6 +196,21 @@ fn unique<'a>(file: &str, ids: impl Iterator<Item = &'a str>) -> Result<HashSet<
         }
     }
     Ok(seen)
+}
+
+/// The questions that a person has marked `n` in a review file; none when there is no such file.
+fn refused(path: &Path) -> Result<HashSet<String>> {
+    let mut refused = HashSet::new();
+    if path.exists() {
+        for_lines(path, |_, line| {
+            let mut columns = line.split('\t');
+            if let (Some("n"), Some(question)) = (columns.next(), columns.next()) {
+                refused.insert(question.to_owned());
+            }
+            Ok(())
+        })?;
+    }
+    Ok(refused)
 }
 
 /// Reads `test.tsv`, or the only `.tsv` there is: three columns (BEIR) or four (TREC).

@@ -12,7 +12,7 @@
 //! worth nothing when they cannot be compared. Means come with a bootstrap interval, because two hundred
 //! questions do not distinguish 0.71 from 0.73.
 //!
-//! **Out of scope:** loading the corpus into an index, choosing parameters, plotting.
+//! **Out of scope:** loading the corpus into an index, choosing parameters.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
@@ -21,18 +21,26 @@ mod baseline;
 mod bootstrap;
 mod curve;
 mod dataset;
+mod group;
+mod known_item;
 mod metrics;
+mod plot;
 mod report;
 mod retrieval;
 mod squad;
 mod statement;
+mod trec;
 
 pub use answers::{AnswerReport, Asking, QuestionOutcome, evaluate_answers};
 pub use baseline::{Baseline, Regression};
 pub use bootstrap::{Interval, interval, paired_p_value};
 pub use curve::{CurvePoint, Trial, curve_svg};
 pub use dataset::{CorpusDocument, Dataset, Question};
+pub use group::{GroupReport, QuestionClass};
+pub use known_item::{KnownItems, Source, known_items};
 pub use metrics::{Judgements, average_precision, ndcg, recall, reciprocal_rank, success};
-pub use report::{ablation_markdown, answers_markdown, retrieval_markdown};
+pub use plot::{bars, recall_curve};
+pub use report::{ablation_markdown, answers_markdown, retrieval_html, retrieval_markdown};
 pub use retrieval::{ModeReport, Ranking, RetrievalReport, evaluate_retrieval};
 pub use squad::holds_answer;
+pub use trec::{Run, read_run, write_qrels, write_run};

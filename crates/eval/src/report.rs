@@ -1,8 +1,11 @@
-//! Reports as Markdown tables.
+//! Reports as Markdown, and as one HTML page with plots.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
-use crate::{AnswerReport, Interval, RetrievalReport};
+use crate::{
+    AnswerReport, GroupReport, Interval, RetrievalReport,
+    plot::{bars, escaped, recall_curve},
+};
 
 /// The order in which ranking figures are shown.
 const COLUMNS: [&str; 7] = ["ndcg@10", "recall@10", "recall@100", "mrr@10", "map", "success@1", "success@5"];
@@ -24,9 +27,66 @@ pub fn retrieval_markdown(report: &RetrievalReport) -> String {
         let p_value = report.p_values.get(mode).map_or_else(|| "–".to_owned(), |p| format!("{p:.4}"));
         let _ = writeln!(text, " {:.1} | {:.1} | {p_value} |", figures.p50_ms, figures.p99_ms);
     }
-    text.push_str("\np: paired randomisation test on nDCG@10 against the last mode.\n");
+    text.push_str("\np: paired randomisation test on nDCG@10 against hybrid.\n");
+    for (name, groups) in
+        [("language of the question", &report.per_language), ("class of the question", &report.per_class)]
+    {
+        text.push_str(&groups_markdown(name, groups));
+    }
     text
 }
+
+/// nDCG@10 of groups of questions; nothing when all are in one.
+fn groups_markdown(name: &str, groups: &BTreeMap<String, GroupReport>) -> String {
+    let Some(first) = groups.values().next().filter(|_| groups.len() > 1) else { return String::new() };
+    let modes: Vec<&str> = first.ndcg.keys().map(String::as_str).collect();
+    let mut text =
+        format!("\n| {name} | questions | {} |\n|---|---:|{}\n", modes.join(" | "), "---:|".repeat(modes.len()));
+    for (group, figures) in groups {
+        let values: Vec<String> = figures.ndcg.values().map(|value| format!("{value:.3}")).collect();
+        let _ = writeln!(text, "| {group} | {} | {} |", figures.queries, values.join(" | "));
+    }
+    text
+}
+
+/// Writes a retrieval report as one page: the tables of [`retrieval_markdown`] and two plots. It loads nothing.
+pub fn retrieval_html(report: &RetrievalReport) -> String {
+    let mut body = String::new();
+    let mut table = false;
+    for line in retrieval_markdown(report).lines() {
+        let row = line.strip_prefix('|').and_then(|line| line.strip_suffix('|'));
+        if row.is_some() != table {
+            body.push_str(if table { "</table>\n" } else { "<table>\n" });
+            table = !table;
+        }
+        match row {
+            Some(rule) if rule.starts_with("---") => {}
+            Some(row) => {
+                let cells: String = row.split('|').map(|cell| format!("<td>{}</td>", escaped(cell.trim()))).collect();
+                let _ = writeln!(body, "<tr>{cells}</tr>");
+            }
+            None if line.is_empty() => {}
+            None => {
+                let (tag, text) = line.strip_prefix("## ").map_or(("p", line), |title| ("h1", title));
+                let _ = writeln!(body, "<{tag}>{}</{tag}>", escaped(text));
+            }
+        }
+    }
+    if table {
+        body.push_str("</table>\n");
+    }
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{}</title>\n<style>{STYLE}</style>\n{body}{}{}</html>\n",
+        escaped(&report.dataset),
+        bars(report),
+        recall_curve(report)
+    )
+}
+
+/// The look of the page, on light and dark screens.
+const STYLE: &str = ":root{color-scheme:light dark}body{font:16px sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
+table{border-collapse:collapse;margin:1rem 0}td{border:1px solid #8888;padding:.2rem .5rem;text-align:right}\
+td:first-child{text-align:left}tr:first-child{font-weight:bold}svg{display:block;margin:1rem 0;max-width:100%}";
 
 /// Writes an answer report: one row per figure.
 pub fn answers_markdown(report: &AnswerReport) -> String {
@@ -92,6 +152,15 @@ mod tests {
         assert_eq!(rows.len(), 5, "{text}");
         assert!(rows.iter().all(|row| row.matches('|').count() == COLUMNS.len() + 5), "{text}");
         assert!(text.contains("| hybrid | 1.000 ± 0.000 |"), "{text}");
+    }
+
+    #[test]
+    fn the_page_holds_tables_and_plots() {
+        let page = retrieval_html(&crate::retrieval::tests::report());
+        assert_eq!(page.matches("<table>").count(), page.matches("</table>").count());
+        assert_eq!(page.matches("<svg").count(), 2);
+        assert!(page.contains("<td>hybrid</td><td>1.000 ± 0.000</td>"), "{page}");
+        assert!(!page.contains("src=") && !page.contains("href="), "it loads nothing");
     }
 
     #[test]

@@ -9,11 +9,15 @@ use fontes_core::{Result, SearchMode};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Dataset, Interval, Question,
+    Dataset, GroupReport, Interval, Question, QuestionClass,
     bootstrap::{interval, mean, quantile},
+    group::{grouped, language},
     metrics::{Judgements, average_precision, ndcg, recall, reciprocal_rank, success},
     paired_p_value,
 };
+
+/// Depths at which recall is told.
+const DEPTHS: [usize; 7] = [1, 3, 5, 10, 20, 50, 100];
 
 /// Seed of every resampling, so that a report can be repeated.
 const SEED: u64 = 20_240_229;
@@ -38,6 +42,9 @@ pub struct ModeReport {
     pub p50_ms: f64,
     /// Time within which 99 of 100 searches end.
     pub p99_ms: f64,
+    /// Mean recall at growing depths.
+    #[serde(default)]
+    pub recall: Vec<(usize, f64)>,
 }
 
 /// The figures of a set. Field names are part of the command-line contract.
@@ -56,6 +63,12 @@ pub struct RetrievalReport {
     /// p-value of the difference in nDCG@10 between the last mode and each other, by a paired randomisation
     /// test.
     pub p_values: BTreeMap<String, f64>,
+    /// nDCG@10 by the language of the question.
+    #[serde(default)]
+    pub per_language: BTreeMap<String, GroupReport>,
+    /// nDCG@10 by the class of the question; see [`QuestionClass`].
+    #[serde(default)]
+    pub per_class: BTreeMap<String, GroupReport>,
     /// How long the evaluation took.
     pub seconds: f64,
 }
@@ -75,29 +88,15 @@ pub fn evaluate_retrieval(
     let mut gains: Vec<(String, Vec<f64>)> = Vec::new();
     let mut metrics = BTreeMap::new();
     for &mode in modes {
-        let mut values: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
-        let mut times = Vec::with_capacity(dataset.questions.len());
-        for question in &dataset.questions {
-            let ranking = run(question, mode)?;
-            times.push(ranking.milliseconds);
-            let mut seen = HashSet::new();
-            let ranked: Vec<String> = ranking.ids.into_iter().filter(|id| seen.insert(id.clone())).collect();
-            if let Some(judged) = dataset.judgements.get(&question.id) {
-                measure(&ranked, judged)
-                    .into_iter()
-                    .for_each(|(name, value)| values.entry(name).or_default().push(value));
-            }
-        }
-        let report = ModeReport {
-            metrics: values.iter().map(|(name, values)| ((*name).to_owned(), mean(values))).collect(),
-            intervals: values.iter().map(|(name, values)| ((*name).to_owned(), interval(values, SEED))).collect(),
-            p50_ms: quantile(&times, 0.5),
-            p99_ms: quantile(&times, 0.99),
-        };
+        let (report, gain) = evaluate_mode(dataset, mode, run)?;
         metrics.clone_from(&report.metrics);
         per_mode.insert(mode.to_string(), report);
-        gains.push((mode.to_string(), values.remove("ndcg@10").unwrap_or_default()));
+        gains.push((mode.to_string(), gain));
     }
+    let texts = || dataset.questions.iter().map(|question| question.text.as_str());
+    let languages: Vec<String> = texts().map(language).collect();
+    let classes: Vec<String> = texts().map(|text| QuestionClass::of(text).name().to_owned()).collect();
+    let (per_language, per_class) = (grouped(&languages, &gains), grouped(&classes, &gains));
     let last = gains.pop();
     let p_values = last
         .iter()
@@ -109,8 +108,43 @@ pub fn evaluate_retrieval(
         metrics,
         per_mode,
         p_values: p_values.collect(),
+        per_language,
+        per_class,
         seconds: begin.elapsed().as_secs_f64(),
     })
+}
+
+/// Measures one mode; gives its report and the nDCG@10 of every question.
+fn evaluate_mode(
+    dataset: &Dataset,
+    mode: SearchMode,
+    run: &mut dyn FnMut(&Question, SearchMode) -> Result<Ranking>,
+) -> Result<(ModeReport, Vec<f64>)> {
+    let unjudged = Judgements::new();
+    let mut values: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+    let mut curve = DEPTHS.map(|depth| (depth, Vec::new()));
+    let mut times = Vec::with_capacity(dataset.questions.len());
+    for question in &dataset.questions {
+        let ranking = run(question, mode)?;
+        times.push(ranking.milliseconds);
+        let mut seen = HashSet::new();
+        let ranked: Vec<String> = ranking.ids.into_iter().filter(|id| seen.insert(id.clone())).collect();
+        let judged = dataset.judgements.get(&question.id).unwrap_or(&unjudged);
+        for (name, value) in measure(&ranked, judged) {
+            values.entry(name).or_default().push(value);
+        }
+        for (depth, values) in &mut curve {
+            values.push(recall(&ranked, judged, *depth));
+        }
+    }
+    let report = ModeReport {
+        metrics: values.iter().map(|(name, values)| ((*name).to_owned(), mean(values))).collect(),
+        intervals: values.iter().map(|(name, values)| ((*name).to_owned(), interval(values, SEED))).collect(),
+        p50_ms: quantile(&times, 0.5),
+        p99_ms: quantile(&times, 0.99),
+        recall: curve.into_iter().map(|(depth, values)| (depth, mean(&values))).collect(),
+    };
+    Ok((report, values.remove("ndcg@10").unwrap_or_default()))
 }
 
 fn measure(ranked: &[String], judged: &Judgements) -> [(&'static str, f64); 7] {
@@ -163,6 +197,9 @@ pub(crate) mod tests {
         assert_eq!(report.per_mode["lexical"].metrics["recall@100"], 0.0);
         assert!(report.p_values["dense"] < 0.01);
         assert_eq!(report.per_mode["dense"].p99_ms, 2.0);
+        assert_eq!(report.per_mode["dense"].recall[..2], [(1, 0.0), (3, 1.0)]);
+        assert_eq!(report.per_class["keywords"].queries, 20);
+        assert_eq!(report.per_class["keywords"].ndcg["hybrid"], 1.0);
     }
 
     #[test]

@@ -8,21 +8,20 @@ use std::{
     fs,
     path::Path,
     sync::Arc,
-    time::Instant,
 };
 
 use anyhow::Context as _;
 use fontes_core::{
-    AccessScope, Answer, Cancel, Citation, Document, DocumentId, Error, Language, Ledger as _, Metadata, Page, Query,
-    Result as CoreResult, SearchMode, Span,
+    AccessScope, Answer, Cancel, Citation, Document, DocumentId, Error, Language, Ledger as _, Metadata, Page,
+    Result as CoreResult, Span,
 };
-use fontes_eval::{AnswerReport, Asking, Baseline, CorpusDocument, Dataset, Question, Ranking};
+use fontes_eval::{AnswerReport, Asking, Baseline, CorpusDocument, Dataset, Question};
 use fontes_extract::{ExtractError, Extraction};
 use fontes_generation::AnswerPolicy;
 use fontes_ingestion::{Extractor, Profiles, SqliteLedger};
 use fontes_server::{Ask, Site};
 
-use super::ingest;
+use super::{ingest, measure};
 use crate::{
     args::{AnswersRun, Eval, EvalRun},
     config::Config,
@@ -31,40 +30,17 @@ use crate::{
     wiring::{self, Archive, Intake},
 };
 
-/// Hits per search: metrics look at 100 documents, and several chunks may be of one.
-const DEPTH: usize = 300;
-
 /// Media type of corpus documents: plain text, already extracted.
 const CORPUS_TYPE: &str = "text/plain";
 
 /// Runs an evaluation.
 pub fn run(config: &Config, voice: Voice, command: &Eval) -> anyhow::Result<Outcome> {
     match command {
-        Eval::Retrieval(run) => retrieval(config, voice, run),
+        Eval::Retrieval(run) => measure::retrieval(config, voice, run),
         Eval::Answers(run) => answers(config, voice, run),
+        Eval::Make(arguments) => measure::make(config, voice, arguments),
         Eval::Signals(run) => signals(config, voice, run),
     }
-}
-
-fn retrieval(config: &Config, voice: Voice, run: &EvalRun) -> anyhow::Result<Outcome> {
-    let dataset = dataset(run)?;
-    let corpus = Corpus::index(config, voice, &dataset)?;
-    let searcher = corpus.archive.searcher(config)?;
-    let mut search = |question: &Question, mode: SearchMode| -> CoreResult<Ranking> {
-        let query = Query { text: question.text.clone(), k: DEPTH, mode, filter: Default::default() };
-        let begin = Instant::now();
-        let found = searcher.search(&query, &corpus.scope)?;
-        let milliseconds = begin.elapsed().as_secs_f64() * 1000.0;
-        let ids = found.hits.iter().filter_map(|hit| corpus.ids.get(&hit.document_id).cloned()).collect();
-        Ok(Ranking { ids, milliseconds })
-    };
-    let report = fontes_eval::evaluate_retrieval(&dataset, &SearchMode::ALL, &mut search)?;
-    if voice.json {
-        voice.object(&report)?;
-    } else {
-        voice.text(&fontes_eval::retrieval_markdown(&report))?;
-    }
-    gate(run, &report.metrics)
 }
 
 fn answers(config: &Config, voice: Voice, arguments: &AnswersRun) -> anyhow::Result<Outcome> {
@@ -96,7 +72,7 @@ fn answers(config: &Config, voice: Voice, arguments: &AnswersRun) -> anyhow::Res
     } else {
         voice.text(&text)?;
     }
-    gate(run, &whole.metrics)
+    gate(run.baseline.as_deref(), &whole.metrics)
 }
 
 /// The system with one part off at a time.
@@ -169,8 +145,8 @@ fn dataset(run: &EvalRun) -> anyhow::Result<Dataset> {
 }
 
 /// Fails when a metric fell below the baseline.
-fn gate(run: &EvalRun, measured: &BTreeMap<String, f64>) -> anyhow::Result<Outcome> {
-    let Some(path) = &run.baseline else { return Ok(Outcome::Done) };
+pub(super) fn gate(baseline: Option<&Path>, measured: &BTreeMap<String, f64>) -> anyhow::Result<Outcome> {
+    let Some(path) = baseline else { return Ok(Outcome::Done) };
     let fallen = Baseline::open(path)?.regressions(measured);
     if fallen.is_empty() {
         return Ok(Outcome::Done);
@@ -188,18 +164,18 @@ fn gate(run: &EvalRun, measured: &BTreeMap<String, f64>) -> anyhow::Result<Outco
 }
 
 /// A corpus in an index of its own.
-struct Corpus {
-    archive: Archive,
-    scope: AccessScope,
+pub(super) struct Corpus {
+    pub(super) archive: Archive,
+    pub(super) scope: AccessScope,
     /// Ids of the set by document.
-    ids: BTreeMap<DocumentId, String>,
+    pub(super) ids: BTreeMap<DocumentId, String>,
     /// Documents by id of the set.
     documents: BTreeMap<String, DocumentId>,
 }
 
 impl Corpus {
     /// Brings the corpus of `dataset` into an index, or finds it there.
-    fn index(config: &Config, voice: Voice, dataset: &Dataset) -> anyhow::Result<Self> {
+    pub(super) fn index(config: &Config, voice: Voice, dataset: &Dataset) -> anyhow::Result<Self> {
         let cancel = interrupt::install()?;
         let mut config = config.clone();
         config.data.dir = config.data.dir.join("eval").join(&dataset.name);

@@ -8,6 +8,7 @@ mod doctor;
 mod eval;
 mod ingest;
 mod maintain;
+mod measure;
 mod models;
 mod recommend;
 mod search;

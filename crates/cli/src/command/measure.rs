@@ -1,0 +1,148 @@
+//! `fontes eval retrieval` and `fontes eval make`: how well passages are found, and sets to tell by.
+
+use std::{collections::BTreeMap, fs, io::BufReader, path::Path, time::Instant};
+
+use anyhow::Context as _;
+use fontes_core::{ChunkId, Error, Ledger as _, Query, Result as CoreResult, SearchMode};
+use fontes_eval::{Dataset, Question, Ranking, RetrievalReport, Run, Source};
+
+use super::eval::{Corpus, gate};
+use crate::{
+    args::{EvalMake, EvalRetrieval, HalfChoice},
+    config::Config,
+    output::{Outcome, Voice},
+    wiring,
+};
+
+/// Hits per search: metrics look at 100 documents, and several chunks may be of one.
+const DEPTH: usize = 300;
+
+/// Chunks read from the ledger at once.
+const PAGE: usize = 1_000;
+
+/// Measures retrieval, or counts the run of another system.
+pub fn retrieval(config: &Config, voice: Voice, arguments: &EvalRetrieval) -> anyhow::Result<Outcome> {
+    let dataset = Dataset::open(&arguments.run.dir)?;
+    let dataset = match arguments.half {
+        Some(half) => dataset.half(half == HalfChoice::Odd),
+        None => dataset,
+    };
+    let dataset = match arguments.run.limit {
+        Some(limit) => dataset.sample(limit),
+        None => dataset,
+    };
+    let (report, runs) = match &arguments.given {
+        Some(path) => given(&dataset, path)?,
+        None => measured(config, voice, &dataset)?,
+    };
+    if let Some(folder) = &arguments.runs {
+        write_runs(folder, &dataset, &runs)?;
+    }
+    if let Some(path) = &arguments.report {
+        write_report(path, &report)?;
+    }
+    if voice.json {
+        voice.object(&report)?;
+    } else {
+        voice.text(&fontes_eval::retrieval_markdown(&report))?;
+    }
+    gate(arguments.run.baseline.as_deref(), &report.metrics)
+}
+
+/// Searches in every mode.
+fn measured(
+    config: &Config,
+    voice: Voice,
+    dataset: &Dataset,
+) -> anyhow::Result<(RetrievalReport, BTreeMap<String, Run>)> {
+    let corpus = Corpus::index(config, voice, dataset)?;
+    let searcher = corpus.archive.searcher(config)?;
+    let mut runs: BTreeMap<String, Run> = BTreeMap::new();
+    let mut search = |question: &Question, mode: SearchMode| -> CoreResult<Ranking> {
+        let query = Query { text: question.text.clone(), k: DEPTH, mode, filter: Default::default() };
+        let begin = Instant::now();
+        let found = searcher.search(&query, &corpus.scope)?;
+        let milliseconds = begin.elapsed().as_secs_f64() * 1000.0;
+        let ids: Vec<String> = found.hits.iter().filter_map(|hit| corpus.ids.get(&hit.document_id).cloned()).collect();
+        runs.entry(mode.to_string()).or_default().insert(question.id.clone(), ids.clone());
+        Ok(Ranking { ids, milliseconds })
+    };
+    let report = fontes_eval::evaluate_retrieval(dataset, &SearchMode::ALL, &mut search)?;
+    Ok((report, runs))
+}
+
+/// Counts a run that lies in a file; it stands under the name of the mode that is reported.
+fn given(dataset: &Dataset, path: &Path) -> anyhow::Result<(RetrievalReport, BTreeMap<String, Run>)> {
+    let file = fs::File::open(path)
+        .map_err(|error| Error::invalid(format!("run {} cannot be read", path.display())).because(error))?;
+    let run = fontes_eval::read_run(BufReader::new(file))?;
+    if dataset.questions.iter().all(|question| !run.contains_key(&question.id)) {
+        let what = format!("run {} answers no question of {}", path.display(), dataset.name);
+        return Err(Error::invalid(what).advise("the ids of questions must be those of queries.jsonl").into());
+    }
+    let mut read = |question: &Question, _: SearchMode| -> CoreResult<Ranking> {
+        Ok(Ranking { ids: run.get(&question.id).cloned().unwrap_or_default(), milliseconds: 0.0 })
+    };
+    let report = fontes_eval::evaluate_retrieval(dataset, &[SearchMode::Hybrid], &mut read)?;
+    Ok((report, BTreeMap::new()))
+}
+
+fn write_runs(folder: &Path, dataset: &Dataset, runs: &BTreeMap<String, Run>) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
+    for (mode, run) in runs {
+        let path = folder.join(format!("{mode}.run"));
+        let name = format!("fontes-{mode}");
+        fs::write(&path, fontes_eval::write_run(run, &name)).with_context(|| format!("run {}", path.display()))?;
+    }
+    let path = folder.join("qrels.txt");
+    fs::write(&path, fontes_eval::write_qrels(&dataset.judgements)).with_context(|| format!("{}", path.display()))
+}
+
+/// Writes one page, or Markdown with its plots beside it.
+fn write_report(path: &Path, report: &RetrievalReport) -> anyhow::Result<()> {
+    let put = |path: &Path, text: &str| fs::write(path, text).with_context(|| format!("report {}", path.display()));
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("html" | "htm") => put(path, &fontes_eval::retrieval_html(report)),
+        Some("md") => {
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            let mut text = fontes_eval::retrieval_markdown(report);
+            for (name, plot) in [("ndcg", fontes_eval::bars(report)), ("recall", fontes_eval::recall_curve(report))] {
+                let file = format!("{stem}-{name}.svg");
+                put(&path.with_file_name(&file), &plot)?;
+                text.push_str(&format!("\n![{name}]({file})\n"));
+            }
+            put(path, &text)
+        }
+        _ => Err(Error::invalid(format!("report {} ends with neither .html nor .md", path.display())).into()),
+    }
+}
+
+/// Makes a known-item set of what the principal may see.
+pub fn make(config: &Config, voice: Voice, arguments: &EvalMake) -> anyhow::Result<Outcome> {
+    let scope = config.access.scope(arguments.principal.as_deref())?;
+    let ledger = wiring::ledger(config)?;
+    let ids: Vec<ChunkId> = ledger.active_chunk_ids()?.into_iter().collect();
+    let mut sources = Vec::with_capacity(ids.len());
+    for page in ids.chunks(PAGE) {
+        let records = ledger.chunks(page, &scope)?;
+        sources.extend(records.into_iter().map(|record| Source {
+            id: record.chunk.id.to_string(),
+            title: record.document.title,
+            text: record.chunk.text,
+        }));
+    }
+    let items = fontes_eval::known_items(&sources, arguments.questions, arguments.seed);
+    if items.questions.is_empty() {
+        voice.remark("no passage holds a sentence that a question can be made of");
+        return Ok(Outcome::Nothing);
+    }
+    items.write(&arguments.dir)?;
+    let made = items.questions.len();
+    if voice.json {
+        voice.object(&serde_json::json!({ "path": arguments.dir, "questions": made, "passages": sources.len() }))?;
+    } else {
+        voice.line(&format!("{made} questions over {} passages in {}", sources.len(), arguments.dir.display()))?;
+        voice.remark("mark questions nobody would ask with n in review.tsv, then run `fontes eval retrieval` on it");
+    }
+    Ok(Outcome::Done)
+}
