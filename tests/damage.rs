@@ -84,7 +84,7 @@ fn every_kind_of_bad_file_is_set_aside_with_its_reason() {
     let site = Site::new();
     site.write("good.txt", "Das Archiv ist im Keller.");
     site.write("empty.pdf", "");
-    site.write("encrypted.pdf", &encrypted());
+    site.write("encrypted.pdf", encrypted());
     site.write("no-pages.pdf", NO_PAGES);
     site.write("broken.docx", "PK\x03\x04 nonsense");
     let huge = fs::File::create(site.documents().join("huge.txt")).unwrap();

@@ -1,6 +1,7 @@
 //! The command line as typed. What it means is decided in `config` and `command`; here are only words.
 
 mod bench;
+mod eval;
 
 use std::{
     net::SocketAddr,
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use fontes_core::{DocumentId, SearchMode, Span};
 
 pub use bench::*;
+pub use eval::*;
 
 /// Asks your own document archive and answers with sources, on machines you control.
 #[derive(Debug, Parser)]
@@ -451,54 +453,4 @@ fn span(text: &str) -> Result<Span, String> {
     let number = |text: &str| text.parse::<usize>().map_err(|_| format!("{text:?} is no byte offset"));
     let span = Span::new(number(start)?, number(end)?);
     if span.is_empty() { Err("a span ends behind its start".into()) } else { Ok(span) }
-}
-
-/// What `eval` measures.
-#[derive(Debug, Subcommand)]
-pub enum Eval {
-    /// nDCG, recall, MRR, MAP per search mode on a BEIR-layout folder
-    #[command(
-        after_help = "Examples:\n  fontes eval retrieval ./scifact --json\n  fontes eval retrieval ./scifact --baseline scifact.json"
-    )]
-    Retrieval(EvalRun),
-    /// Citation precision and recall, answer F1, abstention on questions with gold answers
-    #[command(
-        after_help = "Examples:\n  fontes eval answers ./xquad-de --limit 200 --model none --json\n  fontes eval answers ./piaf-fr --limit 50 --report ./report --ablation"
-    )]
-    Answers(AnswersRun),
-    /// Writes what quoting goes by: one JSON line per candidate sentence, to learn its weights from
-    #[command(
-        after_help = "Examples:\n  fontes eval signals ./xquad-de --limit 200 > xquad-de.jsonl\n  fontes eval signals ./piaf-fr > piaf-fr.jsonl"
-    )]
-    Signals(EvalRun),
-}
-
-/// Arguments of `eval answers`.
-#[derive(Args, Debug)]
-pub struct AnswersRun {
-    /// The set and how much of it.
-    #[command(flatten)]
-    pub run: EvalRun,
-    /// Write answers.json, answers.md, risk-coverage.svg and questions.jsonl into this folder
-    #[arg(long, value_name = "DIR")]
-    pub report: Option<PathBuf>,
-    /// Measure again with one part switched off at a time: what each is worth
-    #[arg(long)]
-    pub ablation: bool,
-}
-
-/// Arguments of both evaluations.
-#[derive(Args, Debug)]
-pub struct EvalRun {
-    /// Folder with corpus.jsonl, queries.jsonl and qrels/
-    pub dir: PathBuf,
-    /// Fail when a metric falls below this file's
-    #[arg(long, value_name = "FILE")]
-    pub baseline: Option<PathBuf>,
-    /// Only the first N queries
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
-    /// Model to answer with (answers only); `none` quotes
-    #[arg(long, value_name = "MODEL")]
-    pub model: Option<String>,
 }
