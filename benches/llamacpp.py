@@ -36,7 +36,7 @@ def peer(path, threads, plain):
             parameters.use_extra_bufts = False
             return parameters
 
-        llama_cpp.llama_model_default_params = without_repacking
+        llama_cpp.llama_model_default_params = llama_cpp.llama_cpp.llama_model_default_params = without_repacking
     begin = time.perf_counter()
     model = Llama(path, n_ctx=2048 + 64, n_batch=512, n_threads=threads, n_threads_batch=threads, verbose=False)
     figures = {"load_s": time.perf_counter() - begin}
