@@ -12,8 +12,10 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fontes_core::{DocumentId, SearchMode, Span};
 
-pub use bench::*;
-pub use eval::*;
+pub use self::{
+    bench::Bench,
+    eval::{AnswersRun, Eval, EvalMake, EvalRetrieval, EvalRun, HalfChoice},
+};
 
 /// Asks your own document archive and answers with sources, on machines you control.
 #[derive(Debug, Parser)]
@@ -453,4 +455,49 @@ fn span(text: &str) -> Result<Span, String> {
     let number = |text: &str| text.parse::<usize>().map_err(|_| format!("{text:?} is no byte offset"));
     let span = Span::new(number(start)?, number(end)?);
     if span.is_empty() { Err("a span ends behind its start".into()) } else { Ok(span) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn days_end_where_they_do() {
+        let seconds = |text| {
+            let end = super::end_of_day(text).unwrap();
+            end.duration_since(super::SystemTime::UNIX_EPOCH).unwrap().as_secs()
+        };
+        assert_eq!(seconds("1970-01-01"), 86_399);
+        assert_eq!(seconds("2000-02-29"), 951_868_799);
+        assert_eq!(seconds("2026-11-25"), 1_795_651_199);
+        for text in ["2026", "2026-13-01", "1969-12-31", "25.11.2026", "2026-11-25-1"] {
+            assert!(super::end_of_day(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        fn look(command: &clap::Command, path: &str) {
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let shown = examples.lines().filter(|line| line.trim_start().starts_with("fontes ")).count();
+            assert!(command.is_hide_set() || shown >= 2, "{path} shows {shown} examples");
+            for inside in command.get_subcommands() {
+                look(inside, &format!("{path} {}", inside.get_name()));
+            }
+        }
+        look(&super::Cli::command(), "fontes");
+    }
+
+    #[test]
+    fn spans_are_read_as_json_gives_them() {
+        assert_eq!(super::span("12..40"), Ok(fontes_core::Span::new(12, 40)));
+        for wrong in ["12", "12..", "a..b", "40..12", "-1..3"] {
+            assert!(super::span(wrong).is_err(), "{wrong}");
+        }
+    }
 }

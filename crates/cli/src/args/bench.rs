@@ -1,6 +1,10 @@
 //! The arguments of `fontes bench`.
 
-use super::*;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::RunnerChoice;
 
 /// What `bench` measures.
 #[derive(Debug, Subcommand)]
@@ -65,49 +69,4 @@ pub enum Bench {
         /// The folder
         dir: PathBuf,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        super::Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn days_end_where_they_do() {
-        let seconds = |text| {
-            let end = super::end_of_day(text).unwrap();
-            end.duration_since(super::SystemTime::UNIX_EPOCH).unwrap().as_secs()
-        };
-        assert_eq!(seconds("1970-01-01"), 86_399);
-        assert_eq!(seconds("2000-02-29"), 951_868_799);
-        assert_eq!(seconds("2026-11-25"), 1_795_651_199);
-        for text in ["2026", "2026-13-01", "1969-12-31", "25.11.2026", "2026-11-25-1"] {
-            assert!(super::end_of_day(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_command_shows_examples() {
-        fn look(command: &clap::Command, path: &str) {
-            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let shown = examples.lines().filter(|line| line.trim_start().starts_with("fontes ")).count();
-            assert!(command.is_hide_set() || shown >= 2, "{path} shows {shown} examples");
-            for inside in command.get_subcommands() {
-                look(inside, &format!("{path} {}", inside.get_name()));
-            }
-        }
-        look(&super::Cli::command(), "fontes");
-    }
-
-    #[test]
-    fn spans_are_read_as_json_gives_them() {
-        assert_eq!(super::span("12..40"), Ok(fontes_core::Span::new(12, 40)));
-        for wrong in ["12", "12..", "a..b", "40..12", "-1..3"] {
-            assert!(super::span(wrong).is_err(), "{wrong}");
-        }
-    }
 }
