@@ -73,6 +73,7 @@ const HOMES: &[(&str, &str)] = &[
     ("scraper", "fontes-extract"),
     ("mail-parser", "fontes-extract"),
     ("calamine", "fontes-extract"),
+    ("sevenz-rust2", "fontes-extract"),
     ("rusqlite", "fontes-ingestion"),
     ("text-splitter", "fontes-ingestion"),
     ("clap", "fontes"),

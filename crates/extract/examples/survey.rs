@@ -1,7 +1,8 @@
 //! Runs every file of a folder through a worker pool and prints one line per file: what came of it, with
-//! pages, characters and seconds. `survey FOLDER [--text | --json | --png DIR] [--engine pdf_extract]`; with
-//! `--png`, draws the first page of every file into DIR with its headings marked; with `--json`, one object per file with the text and the placed words of every page. Started by itself with
-//! `extract-worker`, it is the worker.
+//! pages, characters and seconds. `survey FOLDER [--text | --json | --png DIR] [--engine pdf_extract]
+//! [--no-ocr]`; with `--png`, draws the first page of every file into DIR with its headings marked; with `--json`, one
+//! object per file with the text and the placed words of every page. Started by itself with `extract-worker`, it is
+//! the worker.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -14,7 +15,7 @@ use std::{
 use fontes_core::{BlockKind, Cancel, Document};
 use fontes_extract::{
     ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool,
-    worker::{self, Part},
+    worker::{self, Part, Recognition},
 };
 use serde_json::json;
 
@@ -28,8 +29,9 @@ fn main() -> ExitCode {
     let Ok(program) = std::env::current_exe() else { return ExitCode::from(2) };
     let command = WorkerCommand { program, args: vec!["extract-worker".into()] };
     let pdf_engine = if has("pdf_extract") { PdfEngine::PdfExtract } else { PdfEngine::Hayro };
-    let limits =
-        WorkerLimits { parse: ParseLimits { pdf_engine, ..ParseLimits::default() }, ..WorkerLimits::default() };
+    let parse = ParseLimits { pdf_engine, ..ParseLimits::default() };
+    let recognition = Recognition { enabled: !has("--no-ocr"), ..Recognition::default() };
+    let limits = WorkerLimits { parse, recognition, ..WorkerLimits::default() };
     let pool = WorkerPool::new(command, limits, 1);
     if !has("--json") {
         for mechanism in pool.sandbox().unwrap_or_default() {
@@ -115,9 +117,10 @@ fn shown(document: &Document, index: usize) -> serde_json::Value {
         .iter()
         .map(|word| (word.area[0], word.area[1], word.area[2], word.area[3], text(word.span)))
         .collect();
-    // Notes on the page (fields, comments) have no words of the page's content.
+    // Where words have places, notes on the page (fields, comments) are told by having none.
+    let has_words = |span: fontes_core::Span| page.words.iter().any(|word| span.overlaps(&word.span));
     let blocks = document.blocks.iter().filter(|block| page.span.overlaps(&block.span));
-    let content = blocks.filter(|block| page.words.iter().any(|word| block.span.overlaps(&word.span)));
+    let content = blocks.filter(|block| page.words.is_empty() || has_words(block.span));
     let content: Vec<&str> = content.map(|block| text(block.span)).collect();
     json!({ "number": page.number, "method": page.method, "confidence": page.confidence, "text": content.join("\n"), "words": words })
 }

@@ -14,13 +14,12 @@
 //! in a warning, hyphenation at line ends is undone. Every document passes [`Document::validate`]. Limits
 //! ([`ParseLimits`]) are checked before memory is spent.
 //!
-//! **Formats.** PDF, Word (DOCX, DOC), Excel (XLSX, XLSB, XLS), PowerPoint, OpenDocument (text, sheets,
+//! **Formats.** PDF, Word (DOCX, DOC), Excel (XLSX, XLSB, XLS), PowerPoint (PPTX, PPT), OpenDocument (text, sheets,
 //! slides), RTF, HTML, EPUB, Markdown, text, CSV, JSON, XML, mail (EML, MBOX, MSG), pictures of pages (PNG, JPEG,
-//! TIFF), ZIP, TAR, GZIP, and for clinics FHIR, C-CDA and HL7 v2. Pages without usable text are read by text
+//! TIFF), ZIP, 7z, TAR, GZIP, and for clinics FHIR, C-CDA and HL7 v2. Pages without usable text are read by text
 //! recognition where `tesseract` is installed ([`worker::Recognition`]).
 //!
-//! **Out of scope:** chunking, storing, reading files from disk, old PowerPoint, Outlook stores (PST), 7z and
-//! RAR: those are named as unsupported. Without `tesseract` a page without text stays empty, and a document
+//! **Out of scope:** chunking, storing, reading files from disk, Outlook stores (PST) and RAR: those are named as unsupported. Without `tesseract` a page without text stays empty, and a document
 //! without any is [`ExtractError::NoText`].
 //!
 //! ```
@@ -53,6 +52,7 @@ mod package;
 mod pdf;
 mod picture;
 mod plain;
+mod ppt;
 mod recognised;
 mod rtf;
 mod scan;
@@ -139,6 +139,7 @@ pub(crate) fn parse_with(
         MediaType::Docx => ooxml::parse_docx(bytes, limits),
         MediaType::Doc => doc::parse(bytes, limits),
         MediaType::Pptx => ooxml::parse_pptx(bytes, limits),
+        MediaType::Ppt => ppt::parse(bytes, limits),
         MediaType::Xlsx => ooxml::parse_xlsx(bytes, limits),
         MediaType::Xlsb => ooxml::parse_xlsb(bytes, limits),
         MediaType::Xls => ooxml::parse_xls(bytes, limits),
@@ -150,6 +151,7 @@ pub(crate) fn parse_with(
         MediaType::Json | MediaType::Fhir => data::parse_json(bytes, limits),
         MediaType::Xml => data::parse_xml(bytes, limits),
         MediaType::Zip => archive::parse_zip(bytes, limits),
+        MediaType::SevenZip => archive::parse_7z(bytes, limits),
         MediaType::Tar => archive::parse_tar(bytes, limits),
         MediaType::Gzip => archive::parse_gzip(bytes, file_name, limits),
     }?;

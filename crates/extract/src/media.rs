@@ -15,6 +15,7 @@ pub enum MediaType {
     Xlsb,
     Xls,
     Pptx,
+    Ppt,
     Odt,
     Ods,
     Odp,
@@ -36,6 +37,7 @@ pub enum MediaType {
     Jpeg,
     Tiff,
     Zip,
+    SevenZip,
     Tar,
     Gzip,
 }
@@ -51,6 +53,7 @@ impl MediaType {
             Self::Xlsb => "application/vnd.ms-excel.sheet.binary.macroenabled.12",
             Self::Xls => "application/vnd.ms-excel",
             Self::Pptx => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+            Self::Ppt => "application/vnd.ms-powerpoint",
             Self::Odt => "application/vnd.oasis.opendocument.text",
             Self::Ods => "application/vnd.oasis.opendocument.spreadsheet",
             Self::Odp => "application/vnd.oasis.opendocument.presentation",
@@ -72,6 +75,7 @@ impl MediaType {
             Self::Jpeg => "image/jpeg",
             Self::Tiff => "image/tiff",
             Self::Zip => "application/zip",
+            Self::SevenZip => "application/x-7z-compressed",
             Self::Tar => "application/x-tar",
             Self::Gzip => "application/gzip",
         }
@@ -107,6 +111,9 @@ impl MediaType {
         }
         if let Some(name) = unsupported_magic(bytes) {
             return Err(unsupported(name));
+        }
+        if bytes.starts_with(b"7z\xBC\xAF\x27\x1C") {
+            return Ok(Self::SevenZip);
         }
         if bytes.starts_with(b"\x1F\x8B") {
             return Ok(Self::Gzip);
@@ -144,7 +151,6 @@ fn unsupported_magic(bytes: &[u8]) -> Option<&'static str> {
         (b"!BDN", "application/vnd.ms-outlook-pst"),
         (b"GIF8", "image/gif"),
         (b"BM", "image/bmp"),
-        (b"7z\xBC\xAF\x27\x1C", "application/x-7z-compressed"),
         (b"Rar!\x1A\x07", "application/vnd.rar"),
         (b"BZh", "application/x-bzip2"),
         (b"\xFD7zXZ\0", "application/x-xz"),
@@ -220,7 +226,7 @@ fn ole_type(bytes: &[u8]) -> Result<MediaType, ExtractError> {
         }
         () if has("__properties_version1.0") => Ok(MediaType::OutlookMessage),
         () if has("WordDocument") => Ok(MediaType::Doc),
-        () if has("PowerPoint Document") => Err(unsupported("application/vnd.ms-powerpoint")),
+        () if has("PowerPoint Document") => Ok(MediaType::Ppt),
         () if has("Workbook") || has("Book") => Ok(MediaType::Xls),
         () => Err(unsupported("application/x-ole-storage")),
     }

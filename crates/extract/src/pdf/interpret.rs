@@ -16,38 +16,43 @@ use hayro::{
     kurbo::{Affine, BezPath, Point, Rect, Shape as _},
 };
 
-use super::{GLYPH_LIMIT, Glyph, PageText, spelled_out};
+use super::{
+    GLYPH_LIMIT, Glyph, PageText,
+    names::{self, Names},
+    spelled_out,
+};
 
 /// Glyph space: a thousand units are one em.
 const EM: f64 = 1000.0;
 
 /// Reads a page into `out`, glyphs in the order in which they are drawn. What came before a panic is kept.
-pub(super) fn read<'a>(page: &Page<'a>, cache: &InterpreterCache<'a>, out: &mut PageText) {
+pub(super) fn read<'a>(page: &Page<'a>, cache: &InterpreterCache<'a>, names: &mut Names<'_>, out: &mut PageText) {
     let transform = page.initial_transform(true).to_kurbo();
     let (width, height) = page.render_dimensions();
     let frame = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
     // Fields and comments are read from their dictionaries, with their labels.
     let settings = InterpreterSettings { render_content: RenderContent::PAGE, ..InterpreterSettings::default() };
     let mut context = Context::new(transform, frame, cache, page.xref(), settings);
-    let mut collector = Collector { frame, out, filled: (0, 0), unknown: Vec::new() };
+    let mut collector = Collector { frame, out, names, filled: (0, 0), unknown: Vec::new() };
     interpret_page(page, &mut context, &mut collector);
-    collector.name_the_few();
+    collector.name_by_code();
 }
 
 /// A page on which at most one character in this many has no name is otherwise well encoded.
 const FEW: usize = 20;
 
 /// The device that keeps places instead of drawing.
-struct Collector<'o> {
+struct Collector<'o, 'p> {
     frame: Rect,
     out: &'o mut PageText,
+    names: &'o mut Names<'p>,
     /// Range of the glyphs of the last filled run: stroking them once more is no second text.
     filled: (usize, usize),
     /// Glyphs whose font does not name them, and the codes that drew them.
     unknown: Vec<(usize, char)>,
 }
 
-impl<'a> Device<'a> for Collector<'_> {
+impl<'a> Device<'a> for Collector<'_, '_> {
     fn draw_path(&mut self, path: &BezPath, props: DrawProps<'a>, _mode: &DrawMode) {
         // Only curves count: letters drawn as outlines have them, rules and frames do not.
         if path.elements().len() > 8 && self.frame.overlaps(props.transform.transform_rect_bbox(path.bounding_box())) {
@@ -79,11 +84,11 @@ impl<'a> Device<'a> for Collector<'_> {
             };
             let advance = f64::from(advance.unwrap_or(0.0)) / stretch;
             let end = if vertical { Point::new(0.0, -EM) } else { Point::new(advance, 0.0) };
-            let text = match glyph.as_unicode() {
+            let text = match self.name(glyph) {
                 Some(BfString::Char(c)) => spelled_out(c.encode_utf8(&mut [0; 4])),
                 Some(BfString::String(text)) => spelled_out(&text),
                 None => {
-                    let code = char::from_u32(glyph.char_code()).filter(char::is_ascii_graphic);
+                    let code = char::from_u32(glyph.char_code()).filter(|code| *code <= '\u{FF}');
                     self.unknown.extend(code.map(|code| (self.out.glyphs.len(), code)));
                     String::from(char::REPLACEMENT_CHARACTER)
                 }
@@ -106,7 +111,23 @@ impl<'a> Device<'a> for Collector<'_> {
     fn pop_transparency_group(&mut self) {}
 }
 
-impl Collector<'_> {
+impl Collector<'_, '_> {
+    /// What a glyph says: as the file tells, unless that is no character, else as its font knows.
+    fn name(&mut self, glyph: &FontGlyph<'_>) -> Option<BfString> {
+        let told = glyph.as_unicode();
+        let means_nothing = |text: &BfString| {
+            matches!(
+                text,
+                BfString::Char('\u{0}'..='\u{8}' | '\u{E}'..='\u{1F}' | '\u{FFFD}' | '\u{E000}'..='\u{F8FF}')
+            )
+        };
+        match (told, glyph) {
+            (Some(text), _) if !means_nothing(&text) => Some(text),
+            (told, FontGlyph::Outline(outline)) => self.names.find(outline).or(told),
+            (told, FontGlyph::Type3(_)) => told,
+        }
+    }
+
     /// Says whether the last filled run began where this one begins.
     fn repeats(&self, transform: Affine, count: usize) -> bool {
         let (from, to) = self.filled;
@@ -115,15 +136,20 @@ impl Collector<'_> {
     }
 
     /// Takes the code of a nameless character for its name where they are few, as other readers do: letters of
-    /// mathematical fonts with names of their own. Where they are many, codes mean something to the font only.
-    fn name_the_few(&mut self) {
-        if self.unknown.len() * FEW > self.out.glyphs.len() {
+    /// mathematical fonts with names of their own. Where they are many, codes often mean something to the font only;
+    /// those of old TeX bitmap fonts mean letters.
+    fn name_by_code(&mut self) {
+        let few = self.unknown.len() * FEW <= self.out.glyphs.len();
+        if !few && !names::reads(self.unknown.iter().map(|(_, code)| *code)) {
             return;
         }
         for (index, code) in &self.unknown {
             let unnamed = self.out.glyphs.get_mut(*index).filter(|glyph| glyph.text == "\u{FFFD}");
-            if let Some(glyph) = unnamed {
-                glyph.text = code.to_string();
+            let Some(glyph) = unnamed else { continue };
+            match names::by_code(*code) {
+                Some(ligature) if !few => ligature.clone_into(&mut glyph.text),
+                _ if code.is_ascii_graphic() || !few && *code >= '\u{A1}' => glyph.text = code.to_string(),
+                _ => {}
             }
         }
     }

@@ -284,12 +284,12 @@ fn words(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> Vec<PlacedWord
     let rtl = letters().filter(|c| is_rtl(*c)).count() * 2 > letters().count();
     if backward || rtl {
         open.sort_by(|a, b| a.start.total_cmp(&b.start));
-        open.dedup_by(|next, kept| {
-            next.glyph.text == kept.glyph.text
-                && !next.is_blank()
-                && (next.start - kept.start).abs() < COPY_OFFSET * kept.size
-        });
     }
+    open.dedup_by(|next, kept| {
+        next.glyph.text == kept.glyph.text
+            && !next.is_blank()
+            && (next.start - kept.start).abs() < COPY_OFFSET * kept.size
+    });
     let gap = word_gap(open);
     let mut words: Vec<PlacedWord> = Vec::new();
     // Where the word being built begins, and its text.

@@ -8,6 +8,7 @@ mod fields;
 mod interpret;
 mod layout;
 mod lines;
+mod names;
 mod pdf_extract;
 pub(crate) mod render;
 mod rtl;
@@ -37,6 +38,7 @@ use crate::{
 };
 
 pub(crate) use lines::PlacedWord;
+use names::Names;
 
 /// What finds the characters of PDF pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,14 +105,14 @@ pub(crate) fn parse(
         PdfEngine::Hayro => None,
         PdfEngine::PdfExtract => pdf_extract::Reader::open(bytes),
     };
-    let cache = InterpreterCache::new();
+    let (cache, mut names) = (InterpreterCache::new(), Names::new(&pdf));
     let mut pages = Vec::with_capacity(file_pages.len());
     let mut unseen = Unseen::default();
     for (number, page) in (1_u32..).zip(file_pages.iter()) {
         let mut text = PageText::default();
         let read = || match &reader {
             None => {
-                interpret::read(page, &cache, &mut text);
+                interpret::read(page, &cache, &mut names, &mut text);
                 true
             }
             Some(reader) => reader.read(number, page.initial_transform(true).to_kurbo(), &mut text),
@@ -137,7 +139,10 @@ pub(crate) fn parse(
     write(&mut builder, &pages);
     fields::attachments(&mut builder, &pdf, limits);
     if builder.is_empty() && builder.children.is_empty() {
-        return Err(ExtractError::NoText { pages: u32::try_from(pages.len()).unwrap_or(u32::MAX) });
+        // Damaged files are searched for objects, and those of an encrypted one are then read as they stand.
+        let closed = unread.is_empty() && names_encryption(bytes);
+        let pages = u32::try_from(pages.len()).unwrap_or(u32::MAX);
+        return Err(if closed { encrypted() } else { ExtractError::NoText { pages } });
     }
     unseen.warn(&mut builder, &pages);
     builder.finish(MediaType::Pdf)
@@ -185,11 +190,20 @@ fn needs_recognition(text: &PageText) -> bool {
 
 /// Opens the file with the empty password; `hayro` searches files with broken tables for their objects.
 fn open(bytes: &[u8]) -> Result<Pdf, ExtractError> {
-    let encrypted = || ExtractError::Encrypted { what: "the PDF".into() };
     Pdf::new(Arc::new(bytes.to_vec())).map_err(|error| match error {
         LoadPdfError::Decryption(_) => encrypted(),
+        LoadPdfError::Invalid if names_encryption(bytes) => encrypted(),
         LoadPdfError::Invalid => ExtractError::corrupted("PDF structure cannot be read"),
     })
+}
+
+fn encrypted() -> ExtractError {
+    ExtractError::Encrypted { what: "the PDF".into() }
+}
+
+/// Says whether a trailer in the file names an encryption dictionary (ISO 32000-2, 7.5.5).
+fn names_encryption(bytes: &[u8]) -> bool {
+    bytes.windows(8).any(|window| window == b"/Encrypt")
 }
 
 fn rotation(page: &Page<'_>) -> u16 {
