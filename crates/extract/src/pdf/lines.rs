@@ -286,9 +286,9 @@ fn words(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> Vec<PlacedWord
         open.sort_by(|a, b| a.start.total_cmp(&b.start));
     }
     open.dedup_by(|next, kept| {
-        next.glyph.text == kept.glyph.text
-            && !next.is_blank()
-            && (next.start - kept.start).abs() < COPY_OFFSET * kept.size
+        // Letters hardly wider than the offset follow each other in earnest: kashidas, dots.
+        let reach = (COPY_OFFSET * kept.size).min(0.5 * (kept.end - kept.start).abs());
+        next.glyph.text == kept.glyph.text && !next.is_blank() && (next.start - kept.start).abs() < reach
     });
     let gap = word_gap(open);
     let mut words: Vec<PlacedWord> = Vec::new();
@@ -409,6 +409,12 @@ mod tests {
         glyphs.extend(typed("hello", 0.0, 20.0));
         glyphs.extend(typed("hello", 0.4, 20.0));
         assert_eq!(texts(&glyphs), ["hello world"]);
+        // Letter by letter, each drawn twice.
+        let twice = typed("bold", 0.0, 20.0).into_iter().flat_map(|glyph| {
+            let (from, to) = ((glyph.from.0 + 0.6, glyph.from.1), (glyph.to.0 + 0.6, glyph.to.1));
+            [glyph.clone(), Glyph { from, to, ..glyph }]
+        });
+        assert_eq!(texts(&twice.collect::<Vec<_>>()), ["bold"]);
     }
 
     #[test]

@@ -155,3 +155,68 @@ fn collections(pdf: &Pdf) -> HashMap<String, Collection> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::pdf::tests::pdf;
+
+    /// A font program of nothing but a character map (format 12): two runs of characters, from glyph 5 and 9.
+    fn program(runs: [(u32, u32, u32); 2]) -> Vec<u8> {
+        let mut map = Vec::new();
+        map.extend([0_u16, 1, 3, 10].iter().flat_map(|word| word.to_be_bytes()));
+        map.extend(12_u32.to_be_bytes());
+        map.extend([12_u16, 0].iter().flat_map(|word| word.to_be_bytes()));
+        map.extend([16 + 24, 0, 2].iter().flat_map(|word: &u32| word.to_be_bytes()));
+        map.extend(runs.iter().flat_map(|(from, to, glyph)| [*from, *to, *glyph]).flat_map(u32::to_be_bytes));
+        let mut out = vec![0, 1, 0, 0, 0, 1, 0, 16, 0, 0, 0, 0];
+        out.extend(b"cmap\0\0\0\0\0\0\0\x1C");
+        out.extend(u32::try_from(map.len()).unwrap().to_be_bytes());
+        out.extend(map);
+        out
+    }
+
+    #[test]
+    fn a_font_program_is_read_backwards() {
+        let found = characters(&program([(0x61, 0x62, 5), (0xF041, 0xF041, 9)]));
+        assert_eq!(found, HashMap::from([(5, 'a'), (6, 'b'), (9, 'A')]));
+        assert_eq!(characters(&program([(0xE001, 0xE001, 5), (0x1F, 0x1F, 9)])), HashMap::new());
+        assert_eq!(characters(b"no font"), HashMap::new());
+    }
+
+    #[test]
+    fn composite_fonts_are_numbered_by_their_collection() {
+        let name = |encoding: &str, ordering: &str, code: u32| {
+            // Without its table, a file is searched for its objects.
+            let file = String::from_utf8(pdf(&[("", "")], "", "")).unwrap().replace("startxref", "lost");
+            let file = format!(
+                "{file}\n99 0 obj<</Type/Font/Subtype/Type0/BaseFont/ABCDEF+Kana/Encoding/{encoding}/DescendantFonts[\
+                 <</CIDSystemInfo<</Registry(Adobe)/Ordering({ordering})/Supplement 2>>>>]>>endobj\n"
+            );
+            let pdf = Pdf::new(Arc::new(file.into_bytes())).ok().unwrap();
+            let found = collections(&pdf);
+            found.get("Kana").and_then(|collection| collection.name(code))
+        };
+        let is = |found: Option<BfString>, c: char| matches!(found, Some(BfString::Char(it)) if it == c);
+        assert!(is(name("Identity-H", "Japan1", 843), 'あ'));
+        assert!(is(name("90ms-RKSJ-H", "Japan1", 0x82A0), 'あ'));
+        assert!(name("Identity-H", "Identity", 843).is_none());
+    }
+
+    #[test]
+    fn codes_that_read_like_a_language_are_letters() {
+        let text = "Ideology as ritual is what the committee of the party decided in the autumn of that year";
+        assert!(reads(text.chars()));
+        assert!(reads("Die Verwaltung bewahrt die Akten nach Abschluss des Verfahrens zehn Jahre lang auf".chars()));
+        // The same text under a substitution, and a subset numbered from the start.
+        assert!(!reads(text.chars().map(|c| if c.is_ascii_lowercase() {
+            char::from(b'a' + (c as u8 - b'a' + 7) % 26)
+        } else {
+            c
+        })));
+        assert!(!reads((0..200_u8).map(|code| char::from(33 + code % 60))));
+        assert!(!reads("too short".chars()));
+    }
+}
