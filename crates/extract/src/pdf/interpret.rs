@@ -95,6 +95,9 @@ impl<'a> Device<'a> for Collector<'_, '_> {
             };
             self.put(props.transform * glyph.transform(), end, text, style);
         }
+        if matches!(&**first, FontGlyph::Type3(_)) {
+            resize(&mut self.out.glyphs[from..]);
+        }
         self.filled = (from, self.out.glyphs.len());
     }
 
@@ -163,6 +166,18 @@ impl Collector<'_, '_> {
             let Style { hidden, bold } = style;
             self.out.glyphs.push(Glyph { text, from, to, size, hidden, bold });
         }
+    }
+}
+
+/// Sets the size of a run whose font is drawn by the page's own means: its glyph space may have any scale, so that the
+/// nominal size says nothing where it is far from twice the usual advance.
+fn resize(run: &mut [Glyph]) {
+    let advance = |glyph: &Glyph| (glyph.to.0 - glyph.from.0).hypot(glyph.to.1 - glyph.from.1);
+    let advances: Vec<f32> = run.iter().map(advance).filter(|advance| *advance > 0.0).collect();
+    #[expect(clippy::cast_precision_loss, reason = "characters of a run")]
+    let usual = advances.iter().sum::<f32>() / advances.len().max(1) as f32;
+    for glyph in run.iter_mut().filter(|glyph| usual > 0.0 && !(0.8..8.0).contains(&(glyph.size / usual))) {
+        glyph.size = 2.0 * usual;
     }
 }
 

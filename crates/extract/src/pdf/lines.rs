@@ -284,6 +284,7 @@ fn words(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> Vec<PlacedWord
     let rtl = letters().filter(|c| is_rtl(*c)).count() * 2 > letters().count();
     if backward || rtl {
         open.sort_by(|a, b| a.start.total_cmp(&b.start));
+        drop_overlaid_blanks(open);
     }
     open.dedup_by(|next, kept| {
         // Letters hardly wider than the offset follow each other in earnest: kashidas, dots.
@@ -328,6 +329,24 @@ fn words(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> Vec<PlacedWord
         words.push(word(&open[from..], text, rtl));
     }
     if rtl { logical_order(words) } else { words }
+}
+
+/// Drops blanks that were drawn over characters: cells are filled up with blanks, far into their neighbour. Those that
+/// stand between two words have room there.
+fn drop_overlaid_blanks(open: &mut Vec<Placed<'_>>) {
+    let mut next_start = vec![f32::MAX; open.len()];
+    for index in (1..open.len()).rev() {
+        next_start[index - 1] = if open[index].is_blank() { next_start[index] } else { open[index].start };
+    }
+    let (mut last_end, mut next_start) = (f32::MIN, next_start.into_iter());
+    open.retain(|placed| {
+        let room = next_start.next().unwrap_or(f32::MAX) - last_end;
+        if placed.is_blank() {
+            return room >= 0.5 * (placed.end - placed.start);
+        }
+        last_end = placed.end;
+        true
+    });
 }
 
 fn word(placed: &[Placed<'_>], text: String, rtl: bool) -> PlacedWord {
@@ -470,6 +489,14 @@ mod tests {
             bold: false,
         });
         assert_eq!(texts(&glyphs), ["one´ two three"]);
+    }
+
+    #[test]
+    fn cells_filled_up_with_blanks_do_not_part_their_neighbours() {
+        let mut glyphs = typed("11/04/2015            ", 0.0, 20.0);
+        glyphs.extend(typed("7", 140.0, 20.0));
+        glyphs.extend(typed("09/11/2015 x", 70.0, 20.0));
+        assert_eq!(texts(&glyphs), ["11/04/2015 09/11/2015 x 7"]);
     }
 
     #[test]
