@@ -151,7 +151,7 @@ impl Collector<'_, '_> {
             let Some(glyph) = unnamed else { continue };
             match names::by_code(*code) {
                 Some(ligature) if !few => ligature.clone_into(&mut glyph.text),
-                _ if code.is_ascii_graphic() || !few && *code >= '\u{A1}' => glyph.text = code.to_string(),
+                _ if matches!(code, ' '..='~') || !few && *code >= '\u{A1}' => glyph.text = code.to_string(),
                 _ => {}
             }
         }

@@ -7,7 +7,7 @@
 
 use super::{
     Glyph,
-    rtl::{is_rtl, logical_order, turned},
+    rtl::{is_rtl, logical_order, phrases_turned, turned},
     runs,
 };
 use crate::RecognisedWord;
@@ -281,8 +281,9 @@ fn area<'p, 'g: 'p>(open: impl Iterator<Item = &'p Placed<'g>>) -> (f32, f32, f3
 fn words(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> Vec<PlacedWord> {
     let backward = open.windows(2).any(|pair| pair[1].start < pair[0].start - 0.1);
     let letters = || open.iter().flat_map(|placed| placed.glyph.text.chars()).filter(|c| c.is_alphabetic());
-    let rtl = letters().filter(|c| is_rtl(*c)).count() * 2 > letters().count();
-    if backward || rtl {
+    let turned_letters = letters().filter(|c| is_rtl(*c)).count();
+    let rtl = turned_letters * 2 > letters().count();
+    if backward || turned_letters > 0 {
         open.sort_by(|a, b| a.start.total_cmp(&b.start));
         drop_overlaid_blanks(open);
     }
@@ -328,7 +329,11 @@ fn words(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> Vec<PlacedWord
     if !text.is_empty() {
         words.push(word(&open[from..], text, rtl));
     }
-    if rtl { logical_order(words) } else { words }
+    match () {
+        () if rtl => logical_order(words),
+        () if turned_letters > 0 => phrases_turned(words),
+        () => words,
+    }
 }
 
 /// Drops blanks that were drawn over characters: cells are filled up with blanks, far into their neighbour. Those that

@@ -117,16 +117,24 @@ pub(super) fn by_code(code: char) -> Option<&'static str> {
 /// Fewest letters that show whether codes are letters.
 const LETTERS: usize = 40;
 
+/// Fewest characters that show whether codes are figures.
+const FIGURES: usize = 8;
+
 /// Says whether codes read as letters look like words of a language in Latin letters: two letters in five are vowels, in
 /// random codes one in five. Letters of a subset numbered in the order of their use pass seldom.
 pub(super) fn reads(codes: impl Iterator<Item = char>) -> bool {
-    let (mut all, mut letters, mut vowels, mut common) = (0_usize, 0_usize, 0_usize, 0_usize);
+    let (mut all, mut figures, mut letters, mut vowels, mut common) = (0_usize, 0_usize, 0_usize, 0_usize, 0_usize);
     for c in codes {
         all += 1;
         let lower = c.to_lowercase().next().unwrap_or(c);
+        figures += usize::from(matches!(c, ' ' | '0'..='9' | '.' | ',' | '-' | '+' | '%' | '/'));
         letters += usize::from(lower.is_alphabetic());
         vowels += usize::from("aeiouyäöüàâéèêëîïôùûòì".contains(lower));
         common += usize::from("enirtas".contains(lower));
+    }
+    // Figures are figures: nobody numbers letters by them.
+    if all >= FIGURES && letters == 0 && figures == all {
+        return true;
     }
     letters >= LETTERS
         && letters * 2 >= all
@@ -218,5 +226,6 @@ mod tests {
         })));
         assert!(!reads((0..200_u8).map(|code| char::from(33 + code % 60))));
         assert!(!reads("too short".chars()));
+        assert!(reads("14,918,000 -2,345".chars()));
     }
 }

@@ -21,6 +21,18 @@ pub(super) fn logical_order(mut words: Vec<PlacedWord>) -> Vec<PlacedWord> {
     words
 }
 
+/// Puts the right-to-left phrases of a left-to-right line from visual into logical order.
+pub(super) fn phrases_turned(mut words: Vec<PlacedWord>) -> Vec<PlacedWord> {
+    let rtl = |word: &PlacedWord| word.text.chars().any(is_rtl);
+    for phrase in words.chunk_by_mut(|a, b| rtl(a) && rtl(b)) {
+        for word in phrase.iter_mut().filter(|word| rtl(word)) {
+            word.text = turned(&word.text);
+        }
+        phrase.reverse();
+    }
+    words
+}
+
 /// Turns a word of a right-to-left line from visual to logical order; runs of digits and Latin letters in it
 /// keep theirs.
 pub(super) fn turned(visual: &str) -> String {
@@ -60,6 +72,14 @@ pub(super) fn is_rtl(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn phrases_turn_inside_a_line_of_the_other_direction() {
+        let word = |text: &str| PlacedWord { text: text.into(), area: (0.0, 0.0, 1.0, 1.0), confidence: None };
+        let visual = ["say", turned("עולם").as_str(), turned("שלום").as_str(), "to", "7", "friends"].map(word).to_vec();
+        let logical: Vec<String> = phrases_turned(visual).into_iter().map(|word| word.text).collect();
+        assert_eq!(logical, ["say", "שלום", "עולם", "to", "7", "friends"]);
+    }
 
     #[test]
     fn words_turn_and_phrases_in_latin_letters_do_not() {
