@@ -214,11 +214,16 @@ fn zip_member_type(bytes: &[u8]) -> Result<MediaType, ExtractError> {
     Ok(MediaType::Zip)
 }
 
-/// Tells OLE2 compound files apart by the names of their streams, which the directory holds in UTF-16.
+/// Tells OLE2 compound files apart by the streams at their root: what is embedded has streams of its own further down.
+/// Of a damaged file the names count wherever they stand; the directory holds them in UTF-16.
 fn ole_type(bytes: &[u8]) -> Result<MediaType, ExtractError> {
-    let has = |name: &str| {
-        let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        contains(bytes, &wide)
+    let file = cfb::CompoundFile::open(Cursor::new(bytes)).ok();
+    let has = |name: &str| match &file {
+        Some(file) => file.exists(format!("/{name}")),
+        None => {
+            let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            contains(bytes, &wide)
+        }
     };
     match () {
         () if has("EncryptedPackage") || has("EncryptionInfo") => {
