@@ -1,5 +1,9 @@
 //! Bad input: a clear error of the right kind, exit code 2, the store intact.
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+use serde_json::Value;
+
 use crate::site::Site;
 
 fn stderr(output: &std::process::Output) -> String {
@@ -57,6 +61,51 @@ fn symlink_loops_end() {
     std::os::unix::fs::symlink(site.documents(), site.documents().join("loop")).unwrap();
     let summary = site.ingest(0);
     assert_eq!(summary["documents_new"], 1);
+}
+
+#[test]
+fn odd_names_endless_paths_and_lying_files_are_each_dealt_with() {
+    let site = Site::new();
+    site.write("a\nb \"quoted\" $(x).txt", "Namen sind nur Namen.");
+    let latin = OsStr::from_bytes(b"gr\xFC\xDFe.txt");
+    std::fs::write(site.documents().join(latin), "Ein Name in alter Kodierung.").unwrap();
+    // A path longer than the system takes (4,096 bytes), built from the inside out.
+    let (inner, outer) = (site.documents().join("inner"), site.documents().join("outer"));
+    site.write("inner/deep.txt", "tief");
+    for _ in 0..25 {
+        std::fs::create_dir(&outer).unwrap();
+        std::fs::rename(&inner, outer.join("x".repeat(200))).unwrap();
+        std::fs::rename(&outer, &inner).unwrap();
+    }
+    let mail = |inside: &str, depth: usize| {
+        format!(
+            "From: a@b.ch\r\nSubject: {depth}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b{depth}\r\n\r\n\
+             --b{depth}\r\nContent-Type: text/plain\r\n\r\nhallo {depth}\r\n--b{depth}\r\n\
+             Content-Type: message/rfc822\r\n\r\n{inside}\r\n--b{depth}--\r\n"
+        )
+    };
+    site.write("self.eml", (0..8).fold(String::new(), |inside, depth| mail(&inside, depth)));
+    site.write(
+        "lies.pdf",
+        "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 100000/Kids[3 0 R 77 0 R]>>endobj\n\
+         3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R\
+         /Resources<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>endobj\n\
+         4 0 obj<</Length 45>>stream\nBT /F 12 Tf 72 700 Td (eine einzige Seite) Tj ET\nendstream endobj\n\
+         trailer<</Root 1 0 R>>\n%%EOF",
+    );
+    let report = site.dir().join("report.jsonl");
+    let documents = site.documents();
+    let arguments = ["ingest", documents.to_str().unwrap(), "--dry-run", "--report", report.to_str().unwrap()];
+    let summary = site.json(&arguments, 3);
+    let report = std::fs::read_to_string(report).unwrap();
+    let records: Vec<Value> = report.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |end: &'static str| records.iter().filter(move |record| record["path"].as_str().unwrap().ends_with(end));
+    assert_eq!(of("lies.pdf").map(|record| record["pages"].as_u64()).collect::<Vec<_>>(), [Some(1)]);
+    assert_eq!(of("$(x).txt").chain(of("e.txt")).filter(|record| record["status"] == "new").count(), 2);
+    let codes: Vec<&str> = records.iter().filter_map(|record| record["error"]["code"].as_str()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == "limit").count(), 1, "the mail ends: {codes:?}");
+    assert_eq!(codes.iter().filter(|code| **code == "unreadable").count(), 1, "the path is told: {codes:?}");
+    assert_eq!(summary["quarantined"], 2);
 }
 
 #[test]
