@@ -53,7 +53,7 @@ pub enum ExtractError {
         what: String,
     },
     /// Well-formed, but without any text: a scan without a text layer, a drawing.
-    #[error("no text on {pages} pages: needs text recognition (OCR)")]
+    #[error("no readable text on {pages} pages")]
     NoText {
         /// Pages seen.
         pages: u32,
@@ -141,7 +141,8 @@ impl ExtractError {
             Self::TooLarge { .. } | Self::Limit { .. } => "split the file, or raise the limit if you trust its source",
             Self::Unsafe { .. } => "save a copy without it if you trust its source",
             Self::NoText { .. } => {
-                "install tesseract with its language data (see `fontes doctor`), then ingest it again"
+                "if it shows text, see in `fontes doctor` whether tesseract and its languages are there, then ingest it \
+                 again with --retry"
             }
             Self::TimedOut { .. } => "retry on a quieter machine, raise the time limit, or split the file",
             Self::Crashed { .. } => "save it again with another program; the file is set aside, the job goes on",

@@ -200,9 +200,9 @@ fn decimal(number: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// A date, with the time of day when there is one; durations as hours and minutes.
+/// A date, with the time of day when there is one; durations, and times without a date, as hours and minutes.
 fn date(moment: &ExcelDateTime) -> String {
-    if moment.is_duration() {
+    if moment.is_duration() || (0.0..1.0).contains(&moment.as_f64()) {
         #[expect(clippy::cast_possible_truncation, reason = "seconds of any sheet fit; casts saturate")]
         let seconds = (moment.as_f64() * 86_400.0).round() as i64;
         return format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -259,6 +259,13 @@ mod tests {
         assert_eq!(document.pages.len(), 1);
         let limits = ParseLimits { cells: 3, ..ParseLimits::default() };
         assert_eq!(parse_xlsx(&bytes, &limits).unwrap_err().code(), "limit");
+    }
+
+    #[test]
+    fn times_without_a_date_have_none() {
+        let moment = |days: f64| ExcelDateTime::new(days, calamine::ExcelDateTimeType::DateTime, false);
+        assert_eq!(date(&moment(0.75)), "18:00:00");
+        assert_eq!(date(&moment(45293.75)), "2024-01-02 18:00");
     }
 
     #[test]
