@@ -10,5 +10,6 @@ mod bad_input;
 mod damage;
 mod ingest;
 mod layout;
+mod models;
 mod recovery;
 mod site;

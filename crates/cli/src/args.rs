@@ -11,9 +11,10 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fontes_core::{DocumentId, SearchMode, Span};
+use fontes_model::decoder::{DeviceChoice, Dtype};
 
 pub use self::{
-    bench::Bench,
+    bench::{Bench, BenchGenerate},
     eval::{AnswersRun, Eval, EvalMake, EvalRetrieval, EvalRun, HalfChoice},
 };
 
@@ -271,12 +272,15 @@ pub struct Probe {
     /// Continue greedily for this many tokens
     #[arg(long, default_value_t = 0)]
     pub greedy: usize,
-    /// f32, bf16 or f16; quantised files keep their own types
-    #[arg(long, default_value = "f32")]
-    pub dtype: String,
+    /// f32, bf16, f16 or q8_0; quantised files keep their own types
+    #[arg(long, default_value_t)]
+    pub dtype: Dtype,
     /// Which runner computes; `auto` is the exact one for floats, the fast one for quantised files
     #[arg(long, value_enum, default_value_t = RunnerChoice::Auto)]
     pub runner: RunnerChoice,
+    /// cpu, cuda (the first GPU) or cuda:1 and so on
+    #[arg(long, default_value_t)]
+    pub device: DeviceChoice,
 }
 
 /// Which implementation runs a decoder.

@@ -23,7 +23,7 @@ use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
 use fontes_index::{Index, Recipe};
 use fontes_ingestion::{Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Profiles, SqliteLedger};
 use fontes_model::{
-    decoder::{DeviceChoice, OpenOptions},
+    decoder::{DeviceChoice, Dtype, OpenOptions},
     encoder, generate,
     prefix::PrefixLimits,
     remote::{RemoteGenerator, RemoteOptions},
@@ -145,26 +145,36 @@ pub fn prefix_folder(config: &Config) -> PathBuf {
     config.data.dir.join("prefix")
 }
 
-/// Bytes that a local model may take.
-pub fn memory_limit(config: &Config) -> Option<u64> {
+/// Bytes that a local model may take on this machine. A GPU refuses by itself what does not fit there.
+pub fn memory_limit(config: &Config, device: DeviceChoice) -> Option<u64> {
     match config.generation.memory_mib {
+        _ if device != DeviceChoice::Cpu => None,
         0 => machine::available_memory(),
         mib => Some(mib * MIB),
     }
 }
 
+/// What float weights of a local model become in memory.
+pub fn float_dtype(config: &Config, device: DeviceChoice) -> anyhow::Result<Dtype> {
+    Ok(match config.generation.dtype.as_str() {
+        "auto" if device == DeviceChoice::Cpu => Dtype::Q8_0,
+        "auto" => Dtype::Bf16,
+        name => name.parse()?,
+    })
+}
+
 /// How a local model is opened.
 fn generator_options(config: &Config, identity: Option<ModelIdentity>) -> anyhow::Result<generate::Options> {
     let device: DeviceChoice = config.generation.device.parse()?;
-    // The limit is about the machine's memory; a GPU refuses by itself what does not fit there.
-    let max_memory = if device == DeviceChoice::Cpu { memory_limit(config) } else { None };
+    let dtype = float_dtype(config, device)?;
+    let max_memory = memory_limit(config, device);
     let prefix = PrefixLimits {
         memory_bytes: config.generation.prefix_memory_mib * MIB,
         disk_bytes: config.generation.prefix_disk_mib * MIB,
         folder: prefix_folder(config),
     };
     Ok(generate::Options {
-        decoder: OpenOptions { device, max_memory, ..OpenOptions::default() },
+        decoder: OpenOptions { device, dtype, max_memory, ..OpenOptions::default() },
         identity,
         now: Some(SystemClock.now()),
         drafts: config.generation.drafts,

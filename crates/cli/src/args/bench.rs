@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use fontes_model::decoder::{DeviceChoice, Dtype};
 
 use super::RunnerChoice;
 
@@ -32,20 +33,7 @@ pub enum Bench {
     #[command(
         after_help = "Examples:\n  fontes bench generate\n  fontes bench generate --model qwen2.5-coder-0.5b-instruct --prompt 2048 --json"
     )]
-    Generate {
-        /// An installed name or a path; the configured generator by default
-        #[arg(long)]
-        model: Option<String>,
-        /// Prompt length in tokens
-        #[arg(long, default_value_t = 512)]
-        prompt: usize,
-        /// Tokens to generate
-        #[arg(long, default_value_t = 64)]
-        generate: usize,
-        /// Which runner computes
-        #[arg(long, value_enum, default_value_t = RunnerChoice::Auto)]
-        runner: RunnerChoice,
-    },
+    Generate(BenchGenerate),
     /// Time to the first token and to the end of answers: plain, with drafts, with kept beginnings, with both
     #[command(
         after_help = "Examples:\n  fontes bench rag questions.txt\n  fontes bench rag ingest/questions.jsonl --limit 5 --json"
@@ -69,4 +57,27 @@ pub enum Bench {
         /// The folder
         dir: PathBuf,
     },
+}
+
+/// Arguments of `bench generate`.
+#[derive(Args, Debug)]
+pub struct BenchGenerate {
+    /// An installed name or a path; the configured generator by default
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Prompt length in tokens
+    #[arg(long, default_value_t = 512)]
+    pub prompt: usize,
+    /// Tokens to generate
+    #[arg(long, default_value_t = 64)]
+    pub generate: usize,
+    /// Which runner computes
+    #[arg(long, value_enum, default_value_t = RunnerChoice::Auto)]
+    pub runner: RunnerChoice,
+    /// f32, bf16, f16 or q8_0 for float weights; the configured one by default
+    #[arg(long)]
+    pub dtype: Option<Dtype>,
+    /// cpu, cuda (the first GPU) or cuda:1 and so on; the configured one by default
+    #[arg(long)]
+    pub device: Option<DeviceChoice>,
 }

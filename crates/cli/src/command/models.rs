@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fontes_core::{Cancel, Error};
 use fontes_model::{
-    decoder::{self, Dtype, OpenOptions},
+    decoder::{self, OpenOptions},
     quantize,
     store::{ModelStatus, ModelStore},
 };
@@ -130,22 +130,13 @@ fn quantized(voice: Voice, dir: &Path, kind: &str, output: &Path) -> anyhow::Res
     Ok(Outcome::Done)
 }
 
-/// Float weights in memory, by name.
-fn dtype(name: &str) -> anyhow::Result<Dtype> {
-    match name {
-        "f32" => Ok(Dtype::F32),
-        "bf16" => Ok(Dtype::Bf16),
-        "f16" => Ok(Dtype::F16),
-        _ => Err(Error::invalid(format!("dtype {name:?} is not known")).advise("use f32, bf16 or f16").into()),
-    }
-}
-
 /// Raw logits. Exact arithmetic (an f32 cache) unless a runner is chosen: a probe is for comparing.
 fn probe(config: &Config, voice: Voice, arguments: &Probe) -> anyhow::Result<Outcome> {
     let options = OpenOptions {
-        dtype: dtype(&arguments.dtype)?,
+        dtype: arguments.dtype,
         runner: arguments.runner.into(),
-        max_memory: wiring::memory_limit(config),
+        device: arguments.device,
+        max_memory: wiring::memory_limit(config, arguments.device),
         ..OpenOptions::exact()
     };
     let network = decoder::open(&arguments.path, &options)?;

@@ -156,6 +156,8 @@ pub struct Answer {
 pub struct Generation {
     /// Where a local model computes: `cpu`, `cuda` or `cuda:N`.
     pub device: String,
+    /// What float weights become in memory: `auto`, `f32`, `bf16`, `f16` or `q8_0`.
+    pub dtype: String,
     /// Memory for weights and session, in MiB; 0 asks the system.
     pub memory_mib: u64,
     /// Whether tokens are drafted and verified together.

@@ -80,9 +80,7 @@ fn is_matrix(role: Role) -> bool {
 /// Bytes of a matrix in candle: quantised ones are copied, and x86 keeps a second, repacked form of some types
 /// whose rows fill super-blocks (6 bits per weight for Q4_K; about the stored size for Q6_K and Q8_0).
 fn candle_bytes(stored: WeightType, elements: usize, columns: usize, dtype: Dtype) -> u64 {
-    if !stored.is_quantised() {
-        return (elements * dtype.bytes()) as u64;
-    }
+    let stored = if stored.is_quantised() { stored } else { dtype.stored(columns) };
     let copy = stored.byte_len(elements).unwrap_or(usize::MAX) as u64;
     let repacked = match stored {
         _ if !columns.is_multiple_of(256) => 0,

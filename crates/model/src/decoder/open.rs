@@ -8,7 +8,7 @@ use super::{
     DecoderWeights, Network,
     candle::CandleNetwork,
     cpu::{CpuNetwork, CpuOptions},
-    options::{DeviceChoice, KvDtype, OpenOptions, Runner},
+    options::{DeviceChoice, Dtype, KvDtype, OpenOptions, Runner},
 };
 use crate::{
     kernels::{Isa, ThreadPool},
@@ -33,9 +33,12 @@ pub fn load(source: Arc<TensorSource>, options: &OpenOptions) -> Result<Box<dyn 
     let fast = match options.runner {
         Runner::Cpu => true,
         Runner::Candle => false,
-        // What is not quantised stays exact, and so does what was asked for.
+        // What is not quantised stays exact unless asked.
         Runner::Auto => {
-            options.device == DeviceChoice::Cpu && options.kv_dtype == KvDtype::F16 && CpuNetwork::suits(&weights)?
+            options.device == DeviceChoice::Cpu
+                && options.kv_dtype == KvDtype::F16
+                && CpuNetwork::supports(weights.config())
+                && (options.dtype == Dtype::Q8_0 || CpuNetwork::suits(&weights)?)
         }
     };
     if fast {

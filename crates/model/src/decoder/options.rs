@@ -1,7 +1,11 @@
 //! How a decoder is to be opened.
 
+use std::{fmt, str::FromStr};
+
 use candle_core::DType;
 use fontes_core::Error;
+
+use crate::weights::WeightType;
 
 /// Which implementation runs a decoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,23 +29,42 @@ pub enum Dtype {
     F16,
     /// Half the memory; products round activations to 8 bits.
     Bf16,
+    /// A little over a quarter of the memory: quantised while loading, in blocks of 32 with a scale each. What lets float
+    /// weights into the fast CPU runner.
+    Q8_0,
 }
 
 impl Dtype {
-    /// Bytes per weight.
-    pub const fn bytes(self) -> usize {
+    const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Bf16, Self::Q8_0];
+
+    /// The type of `columns` weights in a row: blocks need whole ones, and what has none stays exact.
+    pub(super) fn stored(self, columns: usize) -> WeightType {
         match self {
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
+            Self::F16 => WeightType::F16,
+            Self::Bf16 => WeightType::BF16,
+            Self::Q8_0 if columns.is_multiple_of(WeightType::Q8_0.block_len()) => WeightType::Q8_0,
+            Self::F32 | Self::Q8_0 => WeightType::F32,
         }
     }
+}
 
-    pub(super) const fn candle(self) -> DType {
-        match self {
-            Self::F32 => DType::F32,
-            Self::F16 => DType::F16,
-            Self::Bf16 => DType::BF16,
-        }
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::Q8_0 => "q8_0",
+        })
+    }
+}
+
+impl FromStr for Dtype {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let known = Self::ALL.into_iter().find(|dtype| dtype.to_string() == name);
+        known.ok_or_else(|| Error::invalid(format!("dtype {name:?} is not known")).advise("use f32, bf16, f16 or q8_0"))
     }
 }
 
@@ -82,7 +105,17 @@ pub enum DeviceChoice {
     Cuda(usize),
 }
 
-impl std::str::FromStr for DeviceChoice {
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(0) => f.write_str("cuda"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+impl FromStr for DeviceChoice {
     type Err = Error;
 
     /// Reads `cpu`, `cuda` (the first) or `cuda:N`.
@@ -131,6 +164,7 @@ mod tests {
         let parse = |name: &str| name.parse::<DeviceChoice>().ok();
         assert_eq!((parse("cpu"), parse("cuda")), (Some(DeviceChoice::Cpu), Some(DeviceChoice::Cuda(0))));
         assert_eq!(parse("cuda:3"), Some(DeviceChoice::Cuda(3)));
+        assert_eq!(parse("cuda:3").map(|device| device.to_string()).as_deref(), Some("cuda:3"));
         assert!(["", "gpu", "cuda3", "cuda:", "cuda:-1", "cpu:0"].into_iter().all(|name| parse(name).is_none()));
     }
 }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{bench_rag, ingest};
 use crate::{
-    args::{Bench, RunnerChoice},
+    args::{Bench, BenchGenerate},
     config::Config,
     interrupt,
     output::{Outcome, Voice},
@@ -40,9 +40,7 @@ pub fn run(config: &Config, voice: Voice, command: &Bench) -> anyhow::Result<Out
         Bench::Embed { texts } => embed(config, *texts)?,
         Bench::Search { chunks: Some(chunks), .. } => synthetic::search(config, *chunks)?,
         Bench::Search { queries, .. } => search(config, queries.as_deref().unwrap_or(Path::new("/dev/stdin")))?,
-        Bench::Generate { model, prompt, generate, runner } => {
-            generation(config, model.as_deref(), *prompt, *generate, *runner)?
-        }
+        Bench::Generate(arguments) => generation(config, arguments)?,
         Bench::Rag { questions, model, max_tokens, limit } => {
             bench_rag::run(config, voice, model.as_deref(), &bench_rag::read(questions, *limit)?, *max_tokens)?
         }
@@ -155,14 +153,9 @@ pub fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-fn generation(
-    config: &Config,
-    model: Option<&str>,
-    prompt: usize,
-    generate: usize,
-    runner: RunnerChoice,
-) -> anyhow::Result<Value> {
-    let path: PathBuf = match wiring::generator_choice(config, model)? {
+fn generation(config: &Config, arguments: &BenchGenerate) -> anyhow::Result<Value> {
+    let generate = arguments.generate;
+    let path: PathBuf = match wiring::generator_choice(config, arguments.model.as_deref())? {
         wiring::GeneratorChoice::Installed(model) => model.weights(),
         wiring::GeneratorChoice::Path(path) => path,
         choice => {
@@ -172,16 +165,22 @@ fn generation(
         }
     };
     let begin = Instant::now();
+    let device = arguments.device.map_or_else(|| config.generation.device.parse(), Ok)?;
     let options = decoder::OpenOptions {
-        runner: runner.into(),
-        max_memory: wiring::memory_limit(config),
+        runner: arguments.runner.into(),
+        dtype: arguments.dtype.map_or_else(|| wiring::float_dtype(config, device), Ok)?,
+        device,
+        max_memory: wiring::memory_limit(config, device),
         ..decoder::OpenOptions::default()
     };
     let network = decoder::open(&path, &options)?;
     let load = begin.elapsed().as_secs_f64();
-    let ids: Vec<u32> = (0..prompt.max(1)).map(|at| 1_000 + (at * 7_919 % 20_000) as u32).collect();
+    let ids: Vec<u32> = (0..arguments.prompt.max(1)).map(|at| 1_000 + (at * 7_919 % 20_000) as u32).collect();
     let ids: Vec<u32> = ids.iter().map(|id| id % network.output_size() as u32).collect();
     let mut session = network.session(ids.len() + generate)?;
+    // The first pass of a process also loads kernels and touches buffers.
+    session.forward(&ids[..ids.len().min(16)], Logits::Last)?;
+    session.truncate(0);
     let begin = Instant::now();
     let mut logits = session.forward(&ids, Logits::Last)?;
     let prefill = begin.elapsed().as_secs_f64();

@@ -36,17 +36,23 @@ impl Linear {
         let shape = (view.shape[0], view.shape[1]);
         let matrix = if view.dtype.is_quantised() {
             blocks(Cow::Borrowed(view.bytes), ggml(view.dtype), shape, device)?
-        } else if dtype == Dtype::F32 {
-            Matrix::Dense(Tensor::from_vec(floats(view)?, shape, device)?)
-        } else if device.is_cpu() {
-            blocks(
-                narrow(view, dtype)?,
-                if dtype == Dtype::F16 { GgmlDType::F16 } else { GgmlDType::BF16 },
-                shape,
-                device,
-            )?
         } else {
-            Matrix::Dense(Tensor::from_vec(floats(view)?, shape, device)?.to_dtype(dtype.candle())?)
+            match dtype.stored(shape.1) {
+                WeightType::Q8_0 => {
+                    let weights = Tensor::from_vec(floats(view)?, shape, &Device::Cpu)?;
+                    Matrix::of(QTensor::quantize_onto(&weights, GgmlDType::Q8_0, device)?)
+                }
+                stored @ (WeightType::F16 | WeightType::BF16) => {
+                    let bytes = narrow(view, stored)?;
+                    if device.is_cpu() {
+                        blocks(bytes, ggml(stored), shape, device)?
+                    } else {
+                        let dtype = if stored == WeightType::F16 { DType::F16 } else { DType::BF16 };
+                        Matrix::Dense(Tensor::from_raw_buffer(&bytes, dtype, &[shape.0, shape.1], device)?)
+                    }
+                }
+                _ => Matrix::Dense(Tensor::from_vec(floats(view)?, shape, device)?),
+            }
         };
         let bias = bias.map(|bias| Tensor::from_vec(bias, shape.0, device)).transpose()?;
         Ok(Self { matrix, bias })
@@ -65,6 +71,13 @@ impl Linear {
     }
 }
 
+impl Matrix {
+    /// The variant is named here because candle's constructor would expand 16-bit floats to 32.
+    fn of(tensor: QTensor) -> Self {
+        Self::Blocks(QMatMul::QTensor(Arc::new(tensor)))
+    }
+}
+
 fn blocks(
     bytes: Cow<'_, [u8]>,
     dtype: GgmlDType,
@@ -73,18 +86,17 @@ fn blocks(
 ) -> Result<Matrix, DecoderError> {
     // Blocks hold 16- and 32-bit numbers. Heap memory is aligned for them, a safetensors map need not be.
     let bytes = if bytes.as_ptr().align_offset(4) == 0 { bytes } else { Cow::Owned(bytes.into_owned()) };
-    let tensor = QTensor::new(QStorage::from_data(bytes, device, dtype)?, shape)?;
-    // The variant is named here because candle's constructor would expand 16-bit floats to 32.
-    Ok(Matrix::Blocks(QMatMul::QTensor(Arc::new(tensor))))
+    Ok(Matrix::of(QTensor::new(QStorage::from_data(bytes, device, dtype)?, shape)?))
 }
 
-/// The bytes of a float tensor in a 16-bit type.
-fn narrow<'a>(view: &TensorView<'a>, dtype: Dtype) -> Result<Cow<'a, [u8]>, DecoderError> {
-    match (view.dtype, dtype) {
-        (WeightType::F16, Dtype::F16) | (WeightType::BF16, Dtype::Bf16) => Ok(Cow::Borrowed(view.bytes)),
-        (_, Dtype::F16) => {
-            Ok(Cow::Owned(floats(view)?.into_iter().flat_map(|x| half::f16::from_f32(x).to_le_bytes()).collect()))
-        }
-        _ => Ok(Cow::Owned(floats(view)?.into_iter().flat_map(|x| half::bf16::from_f32(x).to_le_bytes()).collect())),
+/// The bytes of a float tensor in a 16-bit type; borrowed where it has that type.
+fn narrow<'a>(view: &TensorView<'a>, to: WeightType) -> Result<Cow<'a, [u8]>, DecoderError> {
+    if view.dtype == to {
+        return Ok(Cow::Borrowed(view.bytes));
     }
+    let values = floats(view)?.into_iter();
+    Ok(Cow::Owned(match to {
+        WeightType::F16 => values.flat_map(|x| half::f16::from_f32(x).to_le_bytes()).collect(),
+        _ => values.flat_map(|x| half::bf16::from_f32(x).to_le_bytes()).collect(),
+    }))
 }

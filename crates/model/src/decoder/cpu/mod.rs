@@ -59,13 +59,12 @@ impl CpuNetwork {
         config.head_dim <= MAX_HEAD_DIM
     }
 
-    /// Says whether the file's weights are quantised, so that this runner loses nothing against the file.
+    /// Says whether the file's weights are quantised, so that nothing is lost against the file.
     ///
     /// # Errors
     /// As [`DecoderWeights::tensor`].
     pub fn suits(weights: &DecoderWeights) -> Result<bool, DecoderError> {
-        Ok(Self::supports(weights.config())
-            && weights.tensor(Role::Layer(0, super::LayerRole::Down))?.dtype.is_quantised())
+        Ok(weights.tensor(Role::Layer(0, super::LayerRole::Down))?.dtype.is_quantised())
     }
 
     /// Packs all weights but the embedding.
