@@ -126,13 +126,13 @@ fn weights_that_are_no_numbers_are_no_answer() {
         let end = bytes.len();
         bytes[end - 64..].copy_from_slice(&[0xc0, 0x7f].repeat(32));
     });
-    says(&refused(dir.path(), "1,17,300", &[]), &["no number"]);
+    says(&refused(dir.path(), "1,17,300", &[]), &["model.norm.weight", "not finite"]);
 }
 
 #[test]
 fn too_little_memory_is_said_before_loading_with_what_would_fit() {
     let message = refused(&fixture("gguf/q8_0.gguf"), "1,2", &[("FONTES_GENERATION__MEMORY_MIB", "1")]);
-    says(&message, &["MiB", "would fit"]);
+    says(&message, &["GiB", "would fit"]);
 }
 
 #[test]

@@ -101,15 +101,8 @@ impl Isa {
     /// Largest number of activation rows that one pass over a weight tile serves, and so the group size of
     /// packed activations.
     pub(crate) fn group_rows(self) -> usize {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni | Self::Amx => Avx512::GROUP,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => Avx2::GROUP,
-            #[cfg(target_arch = "x86_64")]
-            Self::AvxVnni => AvxVnni::GROUP,
-            _ => Portable::GROUP,
-        }
+        // Asked of the lanes that will do the work: they are the portable ones where the processor lacks the set.
+        self.run(GroupRows)
     }
 
     /// Runs `kernel` on this instruction set, or on the portable one when the processor lacks it.
@@ -132,6 +125,17 @@ impl Isa {
             #[cfg(not(target_arch = "x86_64"))]
             _ => kernel.run(Portable),
         }
+    }
+}
+
+struct GroupRows;
+
+impl Kernel for GroupRows {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, _lanes: L) -> usize {
+        L::GROUP
     }
 }
 
