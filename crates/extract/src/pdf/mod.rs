@@ -13,6 +13,7 @@ mod pdf_extract;
 pub(crate) mod render;
 mod rtl;
 mod runs;
+mod words;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
