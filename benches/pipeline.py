@@ -22,6 +22,9 @@ import sys
 import tempfile
 import time
 
+# A file beside this one is called as a package is.
+sys.path = [path for path in sys.path if pathlib.Path(path or ".").resolve() != pathlib.Path(__file__).resolve().parent]
+
 KINDS = {".pdf", ".docx", ".html", ".md", ".txt", ".eml"}
 MAX_TOKENS, OVERLAP = 256, 32
 SENTENCE = re.compile(r"(?<=[.!?…])\s+|\n+")

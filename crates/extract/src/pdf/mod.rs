@@ -9,6 +9,7 @@ mod interpret;
 mod layout;
 mod lines;
 mod names;
+mod order;
 mod pdf_extract;
 pub(crate) mod render;
 mod rtl;
@@ -93,7 +94,7 @@ pub(crate) fn parse(
     unread: &mut Vec<u32>,
 ) -> Result<Extraction, ExtractError> {
     let pdf = open(bytes)?;
-    let file_pages = pdf.pages();
+    let file_pages = order::pages(&pdf, limits.pages);
     if file_pages.len() as u64 > limits.pages {
         return Err(ExtractError::limit("number of pages", limits.pages));
     }
@@ -109,7 +110,7 @@ pub(crate) fn parse(
     let (cache, mut names) = (InterpreterCache::new(), Names::new(&pdf));
     let mut pages = Vec::with_capacity(file_pages.len());
     let mut unseen = Unseen::default();
-    for (number, page) in (1_u32..).zip(file_pages.iter()) {
+    for (number, page) in (1_u32..).zip(file_pages.iter().copied()) {
         let mut text = PageText::default();
         let read = || match &reader {
             None => {

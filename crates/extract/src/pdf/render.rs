@@ -16,13 +16,14 @@ const PIXEL_LIMIT: f32 = 16e6;
 /// As [`super::parse`]; [`ExtractError::Corrupted`] for a page that the file does not have.
 pub(crate) fn draw(bytes: &[u8], pages: &[u32], dpi: u32, limits: &ParseLimits) -> Result<Vec<Picture>, ExtractError> {
     let pdf = super::open(bytes)?;
-    if pdf.pages().len() as u64 > limits.pages {
+    let file_pages = super::order::pages(&pdf, limits.pages);
+    if file_pages.len() as u64 > limits.pages {
         return Err(ExtractError::limit("number of pages", limits.pages));
     }
     let cache = RenderCache::new();
     let mut pictures = Vec::with_capacity(pages.len());
     for number in pages {
-        let page = usize::try_from(*number).ok().and_then(|number| pdf.pages().get(number.checked_sub(1)?));
+        let page = usize::try_from(*number).ok().and_then(|number| file_pages.get(number.checked_sub(1)?));
         let page = page.ok_or_else(|| ExtractError::corrupted(format!("the PDF has no page {number}")))?;
         let (width, height) = page.render_dimensions();
         let scale = scale(width, height, dpi);
