@@ -28,6 +28,12 @@ pub(crate) fn decode(bytes: &[u8], declared: Option<&str>) -> String {
     encoding.decode_without_bom_handling(bytes).0.into_owned()
 }
 
+/// Text of two bytes a character as UTF-8; `None` for anything else. For formats of bytes that somebody saved as text.
+pub(crate) fn narrowed(bytes: &[u8]) -> Option<String> {
+    let marked = Encoding::for_bom(bytes).is_some_and(|(encoding, _)| encoding != UTF_8);
+    (marked || utf16_without_bom(bytes).is_some()).then(|| decode(bytes, None))
+}
+
 /// Guesses a legacy encoding from statistics.
 fn guess(bytes: &[u8]) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);

@@ -3,11 +3,15 @@
 use mail_parser::{Address, MessageParser, MessagePart, MimeHeaders as _, PartType};
 
 use super::Message;
-use crate::{ExtractError, Extraction, MediaType, ParseLimits};
+use crate::{ExtractError, Extraction, MediaType, ParseLimits, encoding};
 
 /// Parses one message.
 pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, ExtractError> {
-    message(bytes)?.write(MediaType::Email, limits)
+    match encoding::narrowed(bytes) {
+        Some(text) => message(text.as_bytes())?,
+        None => message(bytes)?,
+    }
+    .write(MediaType::Email, limits)
 }
 
 /// Reads one message.
@@ -114,6 +118,14 @@ mod tests {
         assert_eq!(children.len(), 2, "the logo is decoration");
         let inner = parse(children[1].1, &ParseLimits::default()).unwrap();
         assert!(inner.document.text.ends_with("\n\ninner\n"), "{:?}", inner.document.text);
+    }
+
+    #[test]
+    fn a_mail_saved_as_wide_text_is_read() {
+        let wide: Vec<u8> = MAIL.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let document = parse(&[&b"\xFF\xFE"[..], &wide].concat(), &ParseLimits::default()).unwrap().document;
+        assert!(document.text.ends_with("Subject: Vertrag\n\nGrüße,\nJörg\n"), "{:?}", document.text);
+        assert_eq!(parse(&wide, &ParseLimits::default()).unwrap().document.text, document.text);
     }
 
     #[test]

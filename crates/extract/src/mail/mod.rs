@@ -3,10 +3,11 @@
 mod eml;
 mod mbox;
 mod msg;
+mod quote;
 
 use fontes_core::BlockKind;
 
-use crate::{ExtractError, Extraction, MediaType, ParseLimits, archive::push_child, builder::Builder, html, plain};
+use crate::{ExtractError, Extraction, MediaType, ParseLimits, archive::push_child, builder::Builder, html};
 
 pub(crate) use eml::parse as parse_eml;
 pub(crate) use mbox::parse as parse_mbox;
@@ -51,10 +52,10 @@ impl Message {
         let markup = self.html.filter(|markup| !markup.trim().is_empty());
         match (text, markup) {
             (Some(text), Some(markup)) if text.len() * 20 >= markup.len() || text.len() > 2000 => {
-                plain::blocks(&mut builder, &text);
+                quote::body(&mut builder, &text);
             }
             (_, Some(markup)) => html::page(&mut builder, &markup)?,
-            (Some(text), None) => plain::blocks(&mut builder, &text),
+            (Some(text), None) => quote::body(&mut builder, &text),
             (None, None) => {}
         }
         builder.metadata.title = self.subject;
