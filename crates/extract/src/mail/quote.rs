@@ -55,7 +55,7 @@ impl Quote {
         let tail = lines.iter().rposition(|line| !blank(line) && !marked(line)).map_or(0, |last| last + 1);
         (0..lines.len()).find_map(|at| {
             let line = lines[at].trim();
-            if line.ends_with(':') && at + 1 == tail && lines[tail..].iter().any(|line| marked(line)) {
+            if line.ends_with(':') && at + 1 == tail && lines[tail..].iter().any(marked) {
                 // The line is often broken: "On …, Eva <" and "eva@example.org> wrote:".
                 let broken = at > 0 && !blank(&lines[at - 1]) && (at == 1 || blank(&lines[at - 2]));
                 let begins = at - usize::from(broken);
