@@ -4,7 +4,10 @@
 //! [`AccessPolicy::scope`], so code that searches cannot forget to ask who is asking. Both indexes compile
 //! the scope into their own filter; the ledger checks [`AccessScope::allows`] once more on every hit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +41,27 @@ impl Classification {
     /// Position on the ladder, 0 for public; what the indexes store.
     pub fn rank(self) -> u8 {
         self as u8
+    }
+
+    /// The name that configuration, filters and reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+            Self::Confidential => "confidential",
+            Self::Secret => "secret",
+        }
+    }
+}
+
+impl FromStr for Classification {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|level| level.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            Error::invalid(format!("classification {name:?} is not known")).advise(format!("use one of: {known}"))
+        })
     }
 }
 

@@ -20,6 +20,7 @@ mod answer;
 mod chunk;
 mod document;
 mod error;
+mod filter;
 mod generation;
 mod id;
 mod language;
@@ -34,13 +35,14 @@ pub use answer::{
 pub use chunk::{Chunk, ChunkRecord, DocumentSummary, PageRange};
 pub use document::{BBox, Block, BlockKind, Document, ExtractionMethod, Metadata, Page, Span};
 pub use error::{Error, ErrorKind, Result};
+pub use filter::{Facet, Filter, FilterField, day_of};
 pub use generation::{
     DecodeStep, FinishReason, Generation, GenerationRequest, LogitMask, Message, PassageNumber, PromptOrigin, Role,
     Sampling, Segment, TokenAttention, TokenId, Vocabulary,
 };
 pub use id::{ChunkId, Digest, DocumentId, IndexSnapshot, LedgerPosition, ModelIdentity};
 pub use language::Language;
-pub use query::{Filter, FilterField, Hit, Passage, Query, Scores, SearchMode};
+pub use query::{Hit, Passage, Query, Scores, SearchMode, TermMatch};
 pub use seam::{
     Cancel, Candidate, Clock, Embedder, Generator, IndexEntry, Ledger, LexicalIndex, Reranker, VectorIndex,
 };

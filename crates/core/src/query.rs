@@ -1,10 +1,10 @@
-//! Asking for passages: query, filter, hit, passage.
+//! Asking for passages: query, hit, passage.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChunkId, DocumentId, Error, Language, PageRange, Span};
+use crate::{ChunkId, DocumentId, Filter, Language, PageRange, Span};
 
 /// Which legs of the search run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,71 +34,6 @@ impl fmt::Display for SearchMode {
     }
 }
 
-/// A field that a filter can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FilterField {
-    /// Language code of the chunk.
-    Language,
-    /// Name of the source.
-    Source,
-    /// Media type of the document.
-    MediaType,
-    /// One document.
-    DocumentId,
-}
-
-/// Conditions that narrow a search, all of which must hold. Values are typed and checked when parsed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Filter {
-    /// Field and wanted value; several values for one field mean any of them.
-    pub conditions: Vec<(FilterField, String)>,
-}
-
-impl Filter {
-    /// Adds a condition given as `field=value`.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::Invalid`] for an unknown field or a malformed value, naming the known fields.
-    pub fn add(&mut self, condition: &str) -> crate::Result<()> {
-        let (field, value) = condition
-            .split_once('=')
-            .ok_or_else(|| Error::invalid(format!("filter {condition:?} is not of the form field=value")))?;
-        let field = field.trim().parse::<FilterField>()?;
-        let value = value.trim();
-        match field {
-            FilterField::Language => drop(value.parse::<Language>()?),
-            FilterField::DocumentId => drop(value.parse::<DocumentId>()?),
-            FilterField::Source | FilterField::MediaType if value.is_empty() => {
-                return Err(Error::invalid(format!("filter {condition:?} has no value")));
-            }
-            FilterField::Source | FilterField::MediaType => {}
-        }
-        self.conditions.push((field, value.to_owned()));
-        Ok(())
-    }
-
-    /// The values wanted for `field`; empty means no condition on it.
-    pub fn values(&self, field: FilterField) -> impl Iterator<Item = &str> {
-        self.conditions.iter().filter(move |(named, _)| *named == field).map(|(_, value)| value.as_str())
-    }
-}
-
-impl FromStr for FilterField {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        match name {
-            "language" | "lang" => Ok(Self::Language),
-            "source" => Ok(Self::Source),
-            "media_type" | "type" => Ok(Self::MediaType),
-            "document_id" | "document" => Ok(Self::DocumentId),
-            _ => Err(Error::invalid(format!("filter field {name:?} is not known"))
-                .advise("use language, source, media_type or document_id")),
-        }
-    }
-}
-
 /// A question put to the indexes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
@@ -123,6 +58,19 @@ pub struct Scores {
     pub fused: Option<f32>,
     /// Score of the reranker.
     pub rerank: Option<f32>,
+}
+
+/// Why a word or phrase of the query speaks for a chunk. Field names are part of the command-line contract.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TermMatch {
+    /// The word, or the words of a phrase, as searched for.
+    pub term: String,
+    /// Where and in which forms it was found: `text: exact`, `text: stem kündig`, `title`, `phrase`, …
+    pub found: Vec<String>,
+    /// Inverse document frequency: how rare it is in the index.
+    pub rarity: f32,
+    /// What it adds to the lexical score.
+    pub weight: f32,
 }
 
 /// One result of a search. Field names are part of the command-line contract.
@@ -171,22 +119,4 @@ pub struct Passage {
     /// What was found.
     #[serde(flatten)]
     pub hit: Hit,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filters_are_typed() {
-        let mut filter = Filter::default();
-        filter.add("language=de").unwrap();
-        filter.add("language=fr").unwrap();
-        filter.add("source = mails").unwrap();
-        assert_eq!(filter.values(FilterField::Language).collect::<Vec<_>>(), ["de", "fr"]);
-        assert_eq!(filter.values(FilterField::Source).collect::<Vec<_>>(), ["mails"]);
-        for bad in ["language", "language=klingon", "colour=red", "document_id=7", "source="] {
-            assert_eq!(filter.add(bad).unwrap_err().kind(), crate::ErrorKind::Invalid, "{bad}");
-        }
-    }
 }

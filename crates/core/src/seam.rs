@@ -14,8 +14,8 @@ use std::{
 };
 
 use crate::{
-    AccessScope, Chunk, ChunkId, ChunkRecord, Document, DocumentId, DocumentSummary, Error, ErrorKind, Filter,
-    Generation, GenerationRequest, IndexSnapshot, Labels, LedgerPosition, ModelIdentity, Result,
+    AccessScope, Chunk, ChunkId, ChunkRecord, Document, DocumentId, DocumentSummary, Error, ErrorKind, Facet, Filter,
+    Generation, GenerationRequest, IndexSnapshot, Labels, LedgerPosition, ModelIdentity, Result, TermMatch,
 };
 
 /// A flag that asks long work to stop at the next safe point. Clones share the flag.
@@ -175,8 +175,31 @@ pub trait LexicalIndex: Send + Sync {
     /// The position of the last commit; zero for a new index.
     fn committed(&self) -> Result<LedgerPosition>;
 
-    /// The `k` best allowed chunks by BM25, best first. `text` is plain words, never query syntax.
+    /// The `k` best allowed chunks by their words, best first. `text` is plain words, never query syntax. Scores of
+    /// one query compare with those of another: a chunk that holds each word once has about 1.
     fn search(&self, text: &str, scope: &AccessScope, filter: &Filter, k: usize) -> Result<Vec<Candidate>>;
+
+    /// `text` with the words that no allowed chunk holds replaced by the most similar ones that some do; `None`
+    /// when there is nothing to replace, or nothing similar. An index that keeps no dictionary gives nothing.
+    fn suggest(&self, text: &str, scope: &AccessScope) -> Result<Option<String>> {
+        let _ = (text, scope);
+        Ok(None)
+    }
+
+    /// Which words of `text` speak for `chunk`, the weightiest first; nothing for a chunk that is not allowed. An
+    /// index that cannot tell gives nothing.
+    fn explain(&self, text: &str, scope: &AccessScope, chunk: ChunkId) -> Result<Vec<TermMatch>> {
+        let _ = (text, scope, chunk);
+        Ok(Vec::new())
+    }
+
+    /// How many allowed documents have each value of language (that of their beginning), source and media type; the
+    /// most frequent first within a field. A value that no allowed document has is not named. An index that does not
+    /// count gives nothing.
+    fn facets(&self, scope: &AccessScope, filter: &Filter) -> Result<Vec<Facet>> {
+        let _ = (scope, filter);
+        Ok(Vec::new())
+    }
 
     /// Every chunk id committed.
     fn ids(&self) -> Result<BTreeSet<ChunkId>>;

@@ -208,7 +208,8 @@ fn lexical_request(schema: &tantivy::schema::Schema, stemmers: &mut [TextAnalyze
         words.push(Box::new(BoostQuery::new(term(name, word, IndexRecordOption::WithFreqs), weight)));
     };
     for word in text.split(' ') {
-        add("exact", word, weights.exact);
+        add("exact", word, 1.0);
+        add("folded", word, weights.folded);
         let (mut forms, mut stems) = (vec![word.to_owned()], Vec::new());
         for stemmer in stemmers.iter_mut() {
             let mut stream = stemmer.token_stream(word);

@@ -58,26 +58,36 @@ pub enum Quantization {
 pub struct LexicalRecipe {
     /// Memory that staged chunks may take before they are written out, in MiB; at least 16.
     pub writer_memory_mib: usize,
-    /// What a match is worth, by field.
+    /// How fast repetitions of a word stop counting: `k1` of BM25.
+    pub k1: f32,
+    /// How much longer chunks are discounted: `b` of BM25, 0 to 1.
+    pub b: f32,
+    /// The same for titles and headings.
+    pub b_short: f32,
+    /// What a match is worth, by form and field.
     pub weights: FieldWeights,
 }
 
-/// What a match is worth: factors of the BM25 score of each field.
+/// What a match is worth, relative to the word in the text as it was typed, but for case. The forms and fields of one
+/// word are added up as frequencies before they saturate.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FieldWeights {
-    /// The word as written, or but for case and accents.
-    pub exact: f32,
+    /// The word with other accents, or a citation in another language.
+    pub folded: f32,
     /// The stem of the word in the chunk's language.
     pub stem: f32,
-    /// Either, in the document's title.
+    /// In the document's title, in any form.
     pub title: f32,
-    /// Either, in the headings above the chunk.
+    /// In the headings above the chunk, in any form.
     pub headings: f32,
-    /// Words of the query that stand side by side in quotes, or as an identifier.
-    pub phrase: f32,
-    /// German compounds: the parts of a word, as a share of their own weight, and the compounds a word is in.
+    /// A compound for a part of it, or its parts for a compound.
     pub compound: f32,
+    /// Added once when the spelling as typed occurs, so that it stands before others of like frequency; a share of
+    /// the word's rarity.
+    pub spelling: f32,
+    /// Words that stand side by side as in a reference; a share of their rarity.
+    pub phrase: f32,
 }
 
 /// How the ranked lists of the two legs become one; used by `retrieval`.
@@ -136,13 +146,16 @@ impl Recipe {
             ((1..=4096).contains(&vectors.ef_search), "vectors.ef_search is not within 1 and 4096"),
             (vectors.full_scan_kib >= 1, "vectors.full_scan_kib is 0"),
             ((16..=4096).contains(&lexical.writer_memory_mib), "lexical.writer_memory_mib is not within 16 and 4096"),
+            (lexical.k1.is_finite() && lexical.k1 > 0.0, "lexical.k1 is not above 0"),
+            ((0.0..=1.0).contains(&lexical.b), "lexical.b is not within 0 and 1"),
+            ((0.0..=1.0).contains(&lexical.b_short), "lexical.b_short is not within 0 and 1"),
             (
-                [weights.exact, weights.stem, weights.title, weights.headings, weights.phrase, weights.compound]
+                [weights.folded, weights.stem, weights.title, weights.headings]
                     .into_iter()
+                    .chain([weights.compound, weights.spelling, weights.phrase])
                     .all(usable),
                 "lexical.weights holds a negative or infinite weight",
             ),
-            (weights.exact > 0.0, "lexical.weights.exact is 0: nothing would be found across languages"),
             (usable(fusion.k) && usable(fusion.dense) && usable(fusion.lexical), "fusion holds a negative number"),
             (fusion.candidates >= 1, "fusion.candidates is 0"),
         ];
@@ -174,7 +187,7 @@ mod tests {
             ("\nm = 16", "\nm = 1000", "vectors.m"),
             ("\nm = 16", "\nm = 16\nmm = 1", "mm"),
             ("quantization = \"none\"", "quantization = \"binary\"", "binary"),
-            ("exact = ", "exact = -", "negative"),
+            ("stem = ", "stem = -", "negative"),
             ("[fusion]", "[fusion", "TOML"),
         ];
         for (from, to, named) in cases {

@@ -131,6 +131,14 @@ impl Specimen {
         self
     }
 
+    /// Sets who wrote it, and when (RFC 3339).
+    #[must_use]
+    pub fn written(mut self, author: &str, created: &str) -> Self {
+        self.document.author = Some(author.to_owned());
+        self.document.created = Some(created.to_owned());
+        self
+    }
+
     /// Sets the title of the document.
     #[must_use]
     pub fn title(mut self, title: &str) -> Self {

@@ -7,7 +7,7 @@ use std::{
 
 use fontes_core::{
     AccessScope, Candidate, ChunkId, DocumentId, Error, Filter, FilterField, IndexEntry, Labels, Language, Result,
-    VectorIndex, seam::require_labels,
+    VectorIndex, day_of, seam::require_labels,
 };
 
 /// What both fakes keep of an entry to decide who finds it.
@@ -17,6 +17,8 @@ pub(crate) struct Visibility {
     labels: Labels,
     language: Language,
     media_type: String,
+    author: Option<String>,
+    day: Option<u32>,
 }
 
 impl Visibility {
@@ -34,6 +36,8 @@ impl Visibility {
             labels: entry.document.labels.clone(),
             language: entry.chunk.language,
             media_type: entry.document.media_type.clone(),
+            author: entry.document.author.as_ref().map(|author| author.to_lowercase()),
+            day: day_of(entry.document),
         })
     }
 
@@ -49,6 +53,24 @@ impl Visibility {
             && wanted(FilterField::Source, &self.labels.source)
             && wanted(FilterField::MediaType, &self.media_type)
             && wanted(FilterField::DocumentId, &document)
+            && wanted(FilterField::Author, self.author.as_deref().unwrap_or_default())
+            && wanted(FilterField::Classification, self.labels.classification.name())
+            && self.of_group(scope, filter)
+            && self.of_day(filter)
+    }
+}
+
+impl Visibility {
+    /// Says whether a group that is asked for lets the asker see it.
+    fn of_group(&self, scope: &AccessScope, filter: &Filter) -> bool {
+        let mut groups = filter.values(FilterField::Group).peekable();
+        let own = |group: &str| scope.groups().any(|own| own.0 == group && self.labels.groups.contains(own));
+        groups.peek().is_none() || groups.any(own)
+    }
+
+    fn of_day(&self, filter: &Filter) -> bool {
+        let mut ranges = filter.dates().peekable();
+        ranges.peek().is_none() || ranges.any(|(first, last)| self.day.is_some_and(|day| first <= day && day <= last))
     }
 }
 

@@ -1,6 +1,6 @@
 //! From scope and filter to Qdrant: payload fields, and the one function that compiles who may see what.
 
-use fontes_core::{AccessScope, Filter, FilterField, IndexEntry};
+use fontes_core::{AccessScope, Classification, Filter, FilterField, IndexEntry, day_of};
 use qdrant_edge::{
     AnyVariants, Condition, FieldCondition, Filter as QdrantFilter, JsonPath, Match, PayloadSchemaType, Range,
     external::ordered_float::OrderedFloat,
@@ -20,14 +20,21 @@ const MEDIA_TYPE: &str = "media_type";
 /// Payload field: id of the document.
 const DOCUMENT: &str = "document";
 
+/// Payload field: author, in lower case.
+const AUTHOR: &str = "author";
+/// Payload field: day of the document, as a number of eight digits.
+const DAY: &str = "day";
+
 /// Every payload field, each of which is indexed: a filter on a field without an index reads every payload.
-pub(super) const FIELDS: [(&str, PayloadSchemaType); 6] = [
+pub(super) const FIELDS: [(&str, PayloadSchemaType); 8] = [
     (GROUPS, PayloadSchemaType::Keyword),
     (RANK, PayloadSchemaType::Integer),
     (LANGUAGE, PayloadSchemaType::Keyword),
     (SOURCE, PayloadSchemaType::Keyword),
     (MEDIA_TYPE, PayloadSchemaType::Keyword),
     (DOCUMENT, PayloadSchemaType::Keyword),
+    (AUTHOR, PayloadSchemaType::Keyword),
+    (DAY, PayloadSchemaType::Integer),
 ];
 
 /// What is stored with a vector: enough to filter by, and no content.
@@ -40,6 +47,8 @@ pub(super) fn payload(entry: &IndexEntry<'_>) -> Value {
         SOURCE: labels.source,
         MEDIA_TYPE: entry.document.media_type,
         DOCUMENT: entry.document.id,
+        AUTHOR: entry.document.author.as_ref().map(|author| author.to_lowercase()),
+        DAY: day_of(entry.document),
     })
 }
 
@@ -51,28 +60,48 @@ pub(super) fn scope_filter(scope: &AccessScope, filter: &Filter) -> Option<Qdran
     }
     let mut must = vec![
         any_of(GROUPS, scope.groups().map(|group| group.0.clone())),
-        Condition::Field(FieldCondition::new_range(
-            json_path(RANK),
-            Range { lt: None, gt: None, gte: None, lte: Some(OrderedFloat(f64::from(scope.clearance().rank()))) },
-        )),
+        within(RANK, None, Some(scope.clearance().rank().into())),
     ];
-    for field in [FilterField::Language, FilterField::Source, FilterField::MediaType, FilterField::DocumentId] {
-        let mut values = filter.values(field).map(str::to_owned).peekable();
-        if values.peek().is_some() {
-            must.push(any_of(payload_field(field), values));
+    for field in FilterField::ALL {
+        let values: Vec<String> = filter.values(field).map(str::to_owned).collect();
+        if values.is_empty() {
+            continue;
         }
+        must.push(match field {
+            FilterField::Language => any_of(LANGUAGE, values.into_iter()),
+            FilterField::Source => any_of(SOURCE, values.into_iter()),
+            FilterField::MediaType => any_of(MEDIA_TYPE, values.into_iter()),
+            FilterField::DocumentId => any_of(DOCUMENT, values.into_iter()),
+            FilterField::Author => any_of(AUTHOR, values.into_iter()),
+            // Who else may see a document is nobody's business: only groups of one's own can be asked for.
+            FilterField::Group => {
+                any_of(GROUPS, values.into_iter().filter(|group| scope.groups().any(|own| own.0 == *group)))
+            }
+            FilterField::Classification => {
+                let ranks = values
+                    .iter()
+                    .filter_map(|name| name.parse::<Classification>().ok())
+                    .map(|level| f64::from(level.rank()));
+                either(ranks.map(|rank| within(RANK, Some(rank), Some(rank))).collect())
+            }
+            FilterField::Date => {
+                let range = |(first, last)| within(DAY, Some(f64::from(first)), Some(f64::from(last)));
+                either(filter.dates().map(range).collect())
+            }
+        });
     }
     Some(QdrantFilter { should: None, min_should: None, must: Some(must), must_not: None })
 }
 
-/// The payload field that a filter field looks at.
-fn payload_field(field: FilterField) -> &'static str {
-    match field {
-        FilterField::Language => LANGUAGE,
-        FilterField::Source => SOURCE,
-        FilterField::MediaType => MEDIA_TYPE,
-        FilterField::DocumentId => DOCUMENT,
-    }
+/// A number between two others, ends included.
+fn within(field: &str, first: Option<f64>, last: Option<f64>) -> Condition {
+    let range = Range { lt: None, gt: None, gte: first.map(OrderedFloat), lte: last.map(OrderedFloat) };
+    Condition::Field(FieldCondition::new_range(json_path(field), range))
+}
+
+/// One of several conditions.
+fn either(conditions: Vec<Condition>) -> Condition {
+    Condition::Filter(QdrantFilter { should: Some(conditions), min_should: None, must: None, must_not: None })
 }
 
 /// The path of a payload field.

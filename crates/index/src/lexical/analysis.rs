@@ -4,7 +4,8 @@
 //! and digits. Then, in this order: compatibility characters are unified (NFKC, so that a PDF's "ﬁ" is "fi"),
 //! case is dropped, elided articles go (`l'État`, `dell'articolo`), numbers stay whole whatever their
 //! punctuation ("123.45", "10'000", "2024-123"), a unit written onto its number is cut off ("500mg"), and
-//! accents are folded (ß is ss; ä is both ae and a, as both are typed).
+//! accents are folded (ß is ss; ä is both ae and a, as both are typed). The parts of a law citation are one word
+//! in every language and at every length: "Artikel 5 Absatz 2", "art. 5 al. 2", "Art. 5 cpv. 2".
 
 use std::borrow::Cow;
 
@@ -24,23 +25,39 @@ pub(crate) struct Word {
     pub number: bool,
     /// Whether it is only a part of the number before it.
     pub part: bool,
+    /// Whether a `*` follows: in a query, what the words wanted begin with.
+    pub prefix: bool,
+    /// What it is called as part of a citation, whatever its language.
+    pub citation: Option<&'static str>,
 }
 
 impl Word {
-    /// Every spelling under which the word is indexed, the plainest first.
-    pub(crate) fn spellings(&self) -> Vec<String> {
-        let mut spellings = vec![fold(&self.text, Umlauts::Spread).into_owned()];
-        for other in [fold(&self.text, Umlauts::Bare).into_owned(), self.text.clone()] {
-            if !spellings.contains(&other) {
-                spellings.push(other);
-            }
-        }
-        spellings
+    fn new(position: usize, text: &str, number: bool) -> Self {
+        Self { position, text: text.to_owned(), number, part: false, prefix: false, citation: None }
     }
 
-    /// The plain spelling: lower case, no accents, umlauts as two letters.
+    /// A word that was not cut from a text: part of a compound, or a correction.
+    pub(crate) fn of(text: &str) -> Self {
+        Self::new(0, text, text.contains(char::is_numeric))
+    }
+
+    /// Every folded spelling under which the word is indexed, [`Word::plain`] first.
+    pub(crate) fn folded(&self) -> Vec<String> {
+        let mut folded = vec![self.plain().into_owned()];
+        for other in [fold(&self.text, Umlauts::Spread), fold(&self.text, Umlauts::Bare)] {
+            if folded.iter().all(|known| *known != other) {
+                folded.push(other.into_owned());
+            }
+        }
+        folded
+    }
+
+    /// The plain spelling: lower case, no accents, umlauts as two letters; in a citation, its one name.
     pub(crate) fn plain(&self) -> Cow<'_, str> {
-        fold(&self.text, Umlauts::Spread)
+        match self.citation {
+            Some(name) => Cow::Borrowed(name),
+            None => fold(&self.text, Umlauts::Spread),
+        }
     }
 }
 
@@ -63,8 +80,59 @@ pub(crate) fn words(text: &str) -> Vec<Word> {
         let end = word_end(rest);
         cutter.take(&rest[..end]);
         rest = &rest[end..];
+        if rest.starts_with('*')
+            && let Some(last) = cutter.words.last_mut()
+        {
+            last.prefix = true;
+        }
     }
+    name_citations(&mut cutter.words);
     cutter.words
+}
+
+/// Parts of a law citation: German, French, Italian and English names of what Swiss law cites in three languages
+/// and others in theirs. Those marked are other words too, unless they stand between numbers.
+const CITATIONS: &[(&str, &str, bool)] = &[
+    ("art", "art", false),
+    ("artikel", "art", false),
+    ("article", "art", false),
+    ("articles", "art", false),
+    ("articolo", "art", false),
+    ("articoli", "art", false),
+    ("abs", "abs", false),
+    ("absatz", "abs", false),
+    ("alinéa", "abs", false),
+    ("cpv", "abs", false),
+    ("capoverso", "abs", false),
+    ("al", "abs", true),
+    ("para", "abs", true),
+    ("paragraph", "abs", true),
+    ("lit", "lit", false),
+    ("buchstabe", "lit", false),
+    ("lettera", "lit", true),
+    ("lettre", "lit", true),
+    ("lett", "lit", true),
+    ("let", "lit", true),
+    ("bst", "lit", true),
+    ("ziff", "ziff", false),
+    ("ziffer", "ziff", false),
+    ("chiffre", "ziff", true),
+    ("ch", "ziff", true),
+    ("n", "ziff", true),
+];
+
+/// Gives the parts of citations their name: words of the list that a number or a single letter follows.
+fn name_citations(words: &mut [Word]) {
+    let label = |word: &Word| word.number || word.text.chars().count() == 1;
+    let mut counted = false;
+    for at in 0..words.len() {
+        let followed = words[at + 1..].iter().find(|word| !word.part).is_some_and(label);
+        if followed && !words[at].number {
+            let known = CITATIONS.iter().find(|(text, _, between)| words[at].text == *text && (counted || !between));
+            words[at].citation = known.map(|(_, name, _)| *name);
+        }
+        counted = label(&words[at]);
+    }
 }
 
 /// Collects the words of a text.
@@ -112,15 +180,13 @@ impl Cutter {
         self.push(&whole, true);
         let parts: Vec<&str> = whole.split(joins_number).filter(|part| !part.is_empty()).collect();
         if parts.len() > 1 {
-            for part in parts {
-                self.words.push(Word { position, text: part.to_owned(), number: true, part: true });
-            }
+            self.words.extend(parts.into_iter().map(|part| Word { part: true, ..Word::new(position, part, true) }));
         }
     }
 
     fn push(&mut self, word: &str, number: bool) {
         if !word.is_empty() {
-            self.words.push(Word { position: self.next, text: word.to_owned(), number, part: false });
+            self.words.push(Word::new(self.next, word, number));
             self.next += 1;
         }
     }
@@ -257,13 +323,32 @@ mod tests {
 
     #[test]
     fn spellings_meet() {
-        let spellings = |text: &str| words(text)[0].spellings();
-        assert_eq!(spellings("Häuser"), ["haeuser", "hauser", "häuser"]);
-        assert_eq!(spellings("Haeuser"), ["haeuser"]);
-        assert_eq!(spellings("Straße"), ["strasse", "straße"]);
-        assert_eq!(spellings("côté"), ["cote", "côté"]);
-        assert_eq!(spellings("Œuvre"), ["oeuvre", "œuvre"]);
-        assert_eq!(spellings("ДОМ"), ["дом"]);
+        let folded = |text: &str| words(text)[0].folded();
+        assert_eq!(folded("Häuser"), ["haeuser", "hauser"]);
+        assert_eq!(folded("Haeuser"), ["haeuser"]);
+        assert_eq!(folded("Straße"), ["strasse"]);
+        assert_eq!(folded("côté"), ["cote"]);
+        assert_eq!(folded("Œuvre"), ["oeuvre"]);
+        assert_eq!(folded("ДОМ"), ["дом"]);
+    }
+
+    #[test]
+    fn citations_are_one_in_every_language() {
+        let plain = |text: &str| words(text).iter().map(|word| word.plain().into_owned()).collect::<Vec<_>>().join(" ");
+        for text in
+            ["Artikel 5 Absatz 2 Buchstabe a", "art. 5 al. 2 let. a", "Art. 5 cpv. 2 lett. a", "Art.5 Abs.2 lit.a"]
+        {
+            assert_eq!(plain(text), "art 5 abs 2 lit a", "{text}");
+        }
+        assert_eq!(plain("eine Art von Artikel"), "eine art von artikel", "no number follows");
+        assert_eq!(plain("pane al 5 per cento"), "pane al 5 per cento", "no number stands before it");
+        assert_eq!(words("Artikel 5")[0].folded(), ["art", "artikel"]);
+    }
+
+    #[test]
+    fn a_star_asks_for_beginnings() {
+        let prefixes: Vec<bool> = words("Bundes* Gericht * x").iter().map(|word| word.prefix).collect();
+        assert_eq!(prefixes, [true, false, false]);
     }
 
     #[test]

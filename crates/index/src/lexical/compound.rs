@@ -7,16 +7,16 @@
 
 use std::collections::HashMap;
 
-use tantivy::{
-    Searcher, Term,
-    query::{BooleanQuery, ConstScoreQuery, Query, TermQuery},
-    schema::{Field, IndexRecordOption},
-};
+use fontes_core::Language;
+use tantivy::{Searcher, Term, schema::Field};
 
-use super::schema::Fields;
+use super::{analysis::Word, schema::Fields, stem::Stems, stop::is_stop_word};
 
-/// Letters that a part has at least: shorter ones are found in every word.
-const MIN_PART: usize = 4;
+/// Letters that a part has at least: "Amt", "Ehe", "Rat". Shorter ones are found in every word.
+const MIN_PART: usize = 3;
+
+/// Letters of a stem that stands for a part: shorter ones are stems of too many words.
+const MIN_STEM: usize = 4;
 
 /// Letters of the shortest compound that is looked at: two parts and one more.
 pub(super) const MIN_COMPOUND: usize = 2 * MIN_PART + 1;
@@ -33,9 +33,18 @@ const MAX_SCANNED: usize = 512;
 /// Compounds searched for, the most frequent.
 const MAX_COMPOUNDS: usize = 64;
 
+/// Letters that a word must have for its continuations to be looked for: shorter beginnings say nothing.
+const MIN_PREFIX: usize = 2;
+
 /// Says whether a plain spelling may be a compound or part of one.
 pub(super) fn is_candidate(word: &str) -> bool {
     word.len() >= MIN_PART && word.len() <= MAX_COMPOUND && word.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+/// The same of a spelling with its umlauts, on which the stems of its parts depend.
+fn is_splittable(word: &str) -> bool {
+    let letter = |c: char| c.is_ascii_lowercase() || matches!(c, 'ä' | 'ö' | 'ü' | 'ß');
+    word.len() >= MIN_COMPOUND && word.len() <= MAX_COMPOUND && word.chars().all(letter)
 }
 
 /// A plain spelling backwards: how the ends of words can be looked up.
@@ -46,7 +55,7 @@ pub(super) fn reversed(word: &str) -> String {
 /// Cuts `word` into as few known words as possible, the most frequent when there is a choice (after Koehn and
 /// Knight, 2003). `frequency` gives 0 for unknown words. Empty when there is no cut.
 pub(super) fn split(word: &str, mut frequency: impl FnMut(&str) -> u64) -> Vec<String> {
-    if !is_candidate(word) || word.len() < MIN_COMPOUND {
+    if !is_splittable(word) {
         return Vec::new();
     }
     // best[end]: fewest parts up to `end`, then the sum of the logarithms of their frequencies; and the last part.
@@ -55,7 +64,7 @@ pub(super) fn split(word: &str, mut frequency: impl FnMut(&str) -> u64) -> Vec<S
     for start in 0..word.len() {
         let Some((parts, sum, ..)) = best[start] else { continue };
         for end in start + MIN_PART..=word.len() {
-            if start == 0 && end == word.len() {
+            if (start == 0 && end == word.len()) || !word.is_char_boundary(end) {
                 continue;
             }
             let count = frequency(&word[start..end]);
@@ -92,23 +101,30 @@ pub(super) fn split(word: &str, mut frequency: impl FnMut(&str) -> u64) -> Vec<S
 pub(super) struct Lexicon<'s> {
     searcher: &'s Searcher,
     fields: &'s Fields,
+    stems: Stems,
     known: HashMap<String, u64>,
 }
 
 impl<'s> Lexicon<'s> {
     /// Looks at what `searcher` sees.
     pub(super) fn new(searcher: &'s Searcher, fields: &'s Fields) -> Self {
-        Self { searcher, fields, known: HashMap::new() }
+        Self { searcher, fields, stems: Stems::of(Language::German), known: HashMap::new() }
     }
 
-    /// Document frequency of a plain spelling.
+    /// Document frequency of a word in any of its inflections.
     fn frequency(&mut self, word: &str) -> u64 {
         if let Some(&known) = self.known.get(word) {
             return known;
         }
-        let term = Term::from_field_text(self.fields.exact, word);
+        if is_stop_word(word) {
+            return 0;
+        }
+        let part = Word::of(word);
+        let mut forms = vec![Term::from_field_text(self.fields.folded, &part.plain())];
+        let stems = self.stems.stem(&part).into_iter().filter(|stem| stem.len() >= MIN_STEM);
+        forms.extend(stems.map(|stem| Term::from_field_text(self.fields.stem, &stem)));
         // A dictionary that cannot be read costs the compounds; the search itself will tell.
-        let frequency = self.searcher.doc_freq(&term).unwrap_or(0);
+        let frequency = forms.iter().map(|term| self.searcher.doc_freq(term).unwrap_or(0)).max().unwrap_or(0);
         self.known.insert(word.to_owned(), frequency);
         frequency
     }
@@ -118,44 +134,32 @@ impl<'s> Lexicon<'s> {
         split(word, |part| self.frequency(part))
     }
 
-    /// A query for the compounds that `word` begins or ends, worth `weight` times the inverse document frequency
-    /// of all of them together: each alone is rare, but together they say no more than `word` does.
-    pub(super) fn compounds(&mut self, word: &str, weight: f32) -> tantivy::Result<Option<Box<dyn Query>>> {
+    /// The compounds that `word` begins or ends, the most frequent first, with document frequencies.
+    pub(super) fn compounds(&mut self, word: &str) -> tantivy::Result<Vec<(String, u64)>> {
         if !is_candidate(word) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let mut found = HashMap::new();
-        for (term, frequency) in self.starting_with(self.fields.tail, &reversed(word))? {
+        let mut found: Vec<(String, u64)> = Vec::new();
+        for (term, frequency) in self.starting_with(self.fields.tail, &reversed(word), MIN_PART)? {
             let compound = reversed(&term);
-            let rest = &compound[..compound.len() - word.len()];
-            if self.is_first_part(rest) {
-                found.insert(term, frequency);
+            if self.is_first_part(&compound[..compound.len() - word.len()]) {
+                found.push((compound, frequency));
             }
         }
-        for (compound, _) in self.starting_with(self.fields.exact, word)? {
+        for (compound, frequency) in self.starting_with(self.fields.folded, word, MIN_PART)? {
             if is_candidate(&compound) && self.is_last_part(&compound[word.len()..]) {
-                let term = reversed(&compound);
-                let frequency = self.searcher.doc_freq(&Term::from_field_text(self.fields.tail, &term))?;
-                if frequency > 0 {
-                    found.insert(term, frequency);
-                }
+                found.push((compound, frequency));
             }
         }
-        let mut found: Vec<(String, u64)> = found.into_iter().collect();
-        found.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-        found.truncate(MAX_COMPOUNDS);
-        let total: u64 = found.iter().map(|(_, frequency)| frequency).sum();
-        if total == 0 {
-            return Ok(None);
+        Ok(most_frequent(found))
+    }
+
+    /// The words that begin with `word`, the most frequent first, with document frequencies.
+    pub(super) fn continuations(&self, word: &str) -> tantivy::Result<Vec<(String, u64)>> {
+        if word.chars().count() < MIN_PREFIX {
+            return Ok(Vec::new());
         }
-        let documents = self.searcher.num_docs().max(total) as f32;
-        let idf = (1.0 + (documents - total as f32 + 0.5) / (total as f32 + 0.5)).ln();
-        let terms = found.into_iter().map(|(term, _)| {
-            let term = Term::from_field_text(self.fields.tail, &term);
-            Box::new(TermQuery::new(term, IndexRecordOption::Basic)) as Box<dyn Query>
-        });
-        let any = BooleanQuery::union(terms.collect());
-        Ok(Some(Box::new(ConstScoreQuery::new(Box::new(any), weight * idf))))
+        Ok(most_frequent(self.starting_with(self.fields.folded, word, 1)?))
     }
 
     /// Says whether `rest`, without what links it on, is a known word.
@@ -174,8 +178,8 @@ impl<'s> Lexicon<'s> {
             .any(|part| part.len() >= MIN_PART && self.frequency(part) > 0)
     }
 
-    /// The words of `field` that begin with `prefix` and are compounds by their length, with frequencies.
-    fn starting_with(&self, field: Field, prefix: &str) -> tantivy::Result<Vec<(String, u64)>> {
+    /// The words of `field` that begin with `prefix` and go on for `more` bytes at least, with frequencies.
+    fn starting_with(&self, field: Field, prefix: &str, more: usize) -> tantivy::Result<Vec<(String, u64)>> {
         let mut found: HashMap<String, u64> = HashMap::new();
         for segment in self.searcher.segment_readers() {
             let index = segment.inverted_index(field)?;
@@ -184,7 +188,7 @@ impl<'s> Lexicon<'s> {
             while scanned < MAX_SCANNED && stream.advance() && stream.key().starts_with(prefix.as_bytes()) {
                 scanned += 1;
                 if let Ok(word) = std::str::from_utf8(stream.key())
-                    && word.len() >= prefix.len() + MIN_PART
+                    && word.len() >= prefix.len() + more
                     && word.len() <= MAX_COMPOUND
                 {
                     *found.entry(word.to_owned()).or_default() += u64::from(stream.value().doc_freq);
@@ -193,6 +197,14 @@ impl<'s> Lexicon<'s> {
         }
         Ok(found.into_iter().collect())
     }
+}
+
+/// As many words as are searched for, the most frequent, each once.
+fn most_frequent(mut found: Vec<(String, u64)>) -> Vec<(String, u64)> {
+    found.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    found.dedup_by(|a, b| a.0 == b.0);
+    found.truncate(MAX_COMPOUNDS);
+    found
 }
 
 #[cfg(test)]

@@ -5,10 +5,15 @@
 
 mod analysis;
 mod compound;
-mod query;
+mod correct;
+mod explain;
+mod facets;
+mod plan;
 mod schema;
+mod score;
 mod stem;
 mod stop;
+mod top;
 
 use std::{
     collections::BTreeSet,
@@ -19,14 +24,16 @@ use std::{
 };
 
 use fontes_core::{
-    AccessScope, Candidate, ChunkId, Filter, IndexEntry, LedgerPosition, LexicalIndex, Result, seam::require_labels,
+    AccessScope, Candidate, ChunkId, Facet, Filter, IndexEntry, LedgerPosition, LexicalIndex, Result, TermMatch,
+    seam::require_labels,
 };
 use tantivy::{
     DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyError,
-    collector::TopDocs,
+    collector::DocSetCollector,
     columnar::Column,
     indexer::LogMergePolicy,
-    query::{BooleanQuery, Occur, Query},
+    query::{BooleanQuery, TermQuery},
+    schema::IndexRecordOption,
 };
 
 use self::schema::{Fields, chunk_of};
@@ -39,7 +46,7 @@ use crate::{
 
 /// Version of everything that decides which words are stored: analysis, stemmers, schema. Raised with any change,
 /// whereupon older indexes ask to be rebuilt.
-pub const ANALYZERS: u32 = 2;
+pub const ANALYZERS: u32 = 3;
 
 /// Segments are merged when so many are of about one size: commits of a few documents stay cheap, and a query
 /// visits tens of segments at most.
@@ -124,6 +131,42 @@ impl TantivyIndex {
 
     fn writer(&self) -> MutexGuard<'_, IndexWriter> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The best allowed chunks for `text`, scores as shares of what it asks for.
+    fn found(
+        &self,
+        text: &str,
+        searcher: &Searcher,
+        allowed: &BooleanQuery,
+        limit: usize,
+    ) -> Result<Vec<Candidate>, IndexError> {
+        let failed = || IndexError::tantivy("search");
+        let plan = plan::plan(text, &self.fields, &self.recipe.weights, searcher).map_err(failed())?;
+        let found = score::best(searcher, &self.fields, &self.recipe, &plan, allowed, limit).map_err(failed())?;
+        let mut candidates = self.candidates(searcher, &found)?;
+        for candidate in &mut candidates {
+            candidate.score /= plan.mass;
+        }
+        candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
+        Ok(candidates)
+    }
+
+    /// `text` as it was probably meant.
+    fn corrected(&self, text: &str, searcher: &Searcher, allowed: &BooleanQuery) -> Result<Option<String>, IndexError> {
+        correct::corrected(text, searcher, &self.fields, &self.recipe, allowed).map_err(IndexError::tantivy("correct"))
+    }
+
+    /// Where `chunk` is, if it may be seen.
+    fn allowed_address(
+        &self,
+        searcher: &Searcher,
+        allowed: &BooleanQuery,
+        chunk: ChunkId,
+    ) -> tantivy::Result<Option<DocAddress>> {
+        let this = TermQuery::new(self.fields.chunk_term(chunk), IndexRecordOption::Basic);
+        let both = BooleanQuery::intersection(vec![Box::new(this), Box::new(allowed.clone())]);
+        Ok(searcher.search(&both, &DocSetCollector)?.into_iter().next())
     }
 
     /// The ids of the documents found, read from the columns of their segments.
@@ -216,19 +259,48 @@ impl LexicalIndex for TantivyIndex {
     fn search(&self, text: &str, scope: &AccessScope, filter: &Filter, k: usize) -> Result<Vec<Candidate>> {
         let searcher = self.reader.searcher();
         let limit = k.min(MAX_RESULTS).min(usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX));
-        let Some(mut clauses) = self.fields.scope_filter(scope, filter) else { return Ok(Vec::new()) };
+        let Some(allowed) = self.fields.scope_filter(scope, filter) else { return Ok(Vec::new()) };
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let failed = || IndexError::tantivy("search");
-        let words = query::words_query(text, &self.fields, &self.recipe.weights, &searcher).map_err(failed())?;
-        let Some(words) = words else { return Ok(Vec::new()) };
-        clauses.push(words);
-        let query = BooleanQuery::new(clauses.into_iter().map(|clause| (Occur::Must, clause)).collect());
-        let found = searcher.search(&query as &dyn Query, &TopDocs::with_limit(limit).order_by_score());
-        let mut candidates = self.candidates(&searcher, &found.map_err(failed())?)?;
-        candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
+        let mut candidates = self.found(text, &searcher, &allowed, limit)?;
+        if candidates.is_empty()
+            && let Some(meant) = self.corrected(text, &searcher, &allowed)?
+        {
+            candidates = self.found(&meant, &searcher, &allowed, limit)?;
+        }
         Ok(candidates)
+    }
+
+    fn suggest(&self, text: &str, scope: &AccessScope) -> Result<Option<String>> {
+        let Some(allowed) = self.fields.scope_filter(scope, &Filter::default()) else { return Ok(None) };
+        Ok(self.corrected(text, &self.reader.searcher(), &allowed)?)
+    }
+
+    fn explain(&self, text: &str, scope: &AccessScope, chunk: ChunkId) -> Result<Vec<TermMatch>> {
+        let searcher = self.reader.searcher();
+        let Some(allowed) = self.fields.scope_filter(scope, &Filter::default()) else { return Ok(Vec::new()) };
+        let failed = || IndexError::tantivy("explain");
+        let Some(address) = self.allowed_address(&searcher, &allowed, chunk).map_err(failed())? else {
+            return Ok(Vec::new());
+        };
+        let explain = |text: &str| {
+            let plan = plan::plan(text, &self.fields, &self.recipe.weights, &searcher)?;
+            explain::term_matches(&searcher, &self.fields, &self.recipe, &plan, address)
+        };
+        let mut matches = explain(text).map_err(failed())?;
+        if matches.is_empty()
+            && let Some(meant) = self.corrected(text, &searcher, &allowed)?
+        {
+            matches = explain(&meant).map_err(failed())?;
+        }
+        Ok(matches)
+    }
+
+    fn facets(&self, scope: &AccessScope, filter: &Filter) -> Result<Vec<Facet>> {
+        let Some(allowed) = self.fields.scope_filter(scope, filter) else { return Ok(Vec::new()) };
+        let searcher = self.reader.searcher();
+        Ok(facets::facets(&searcher, &self.fields, &allowed).map_err(IndexError::tantivy("count documents"))?)
     }
 
     fn ids(&self) -> Result<BTreeSet<ChunkId>> {
@@ -244,5 +316,7 @@ impl LexicalIndex for TantivyIndex {
     }
 }
 
+#[cfg(test)]
+mod quality_tests;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,11 @@
 //! The fields of the lexical index, and a chunk as a Tantivy document.
 
-use fontes_core::{AccessScope, ChunkId, Filter, FilterField, IndexEntry, Language};
+use std::ops::Bound;
+
+use fontes_core::{AccessScope, ChunkId, Classification, Filter, FilterField, IndexEntry, Language, day_of};
 use tantivy::{
     Term,
-    query::{BooleanQuery, ConstScoreQuery, Query, TermQuery},
+    query::{BooleanQuery, Query, RangeQuery, TermQuery},
     schema::{FAST, Field, INDEXED, IndexRecordOption, Schema, TantivyDocument, TextFieldIndexing, TextOptions},
     tokenizer::{PreTokenizedString, Token},
 };
@@ -36,15 +38,24 @@ pub(super) struct Fields {
     pub media_type: Field,
     /// Document id.
     pub document: Field,
-    /// Every spelling of every word, with places.
+    /// Author, in lower case.
+    pub author: Field,
+    /// Day of the document, as a number of eight digits.
+    pub day: Field,
+    /// Whether it is the first chunk of its document: those are counted as documents.
+    pub first: Field,
+    /// Every word as it is spelled, but for case.
     pub exact: Field,
-    /// Stems.
+    /// Every folded spelling of every word, with places.
+    pub folded: Field,
+    /// One form per word: its stem; of numbers, and in languages without stemmer, the plain spelling. Its length is
+    /// the length of the text.
     pub stem: Field,
     /// Long German words, backwards.
     pub tail: Field,
-    /// Spellings and stems of the document's title.
+    /// Folded spellings and stems of the document's title, with places.
     pub title: Field,
-    /// Spellings and stems of the headings above the chunk.
+    /// The same of the headings above the chunk.
     pub headings: Field,
 }
 
@@ -53,6 +64,7 @@ impl Fields {
     pub(super) fn schema() -> (Schema, Self) {
         let mut builder = Schema::builder();
         let label = || indexed_text(IndexRecordOption::Basic, false);
+        let placed = |lengths| indexed_text(IndexRecordOption::WithFreqsAndPositions, lengths);
         let fields = Self {
             chunk: builder.add_bytes_field("chunk", INDEXED),
             chunk_high: builder.add_u64_field("chunk_high", FAST),
@@ -62,11 +74,15 @@ impl Fields {
             source: builder.add_text_field("source", label()),
             media_type: builder.add_text_field("media_type", label()),
             document: builder.add_text_field("document", label()),
-            exact: builder.add_text_field("exact", indexed_text(IndexRecordOption::WithFreqsAndPositions, true)),
+            author: builder.add_text_field("author", label()),
+            day: builder.add_u64_field("day", FAST | INDEXED),
+            first: builder.add_bool_field("first", INDEXED),
+            exact: builder.add_text_field("exact", indexed_text(IndexRecordOption::WithFreqs, false)),
+            folded: builder.add_text_field("folded", placed(false)),
             stem: builder.add_text_field("stem", indexed_text(IndexRecordOption::WithFreqs, true)),
             tail: builder.add_text_field("tail", label()),
-            title: builder.add_text_field("title", indexed_text(IndexRecordOption::WithFreqs, true)),
-            headings: builder.add_text_field("headings", indexed_text(IndexRecordOption::WithFreqs, true)),
+            title: builder.add_text_field("title", placed(true)),
+            headings: builder.add_text_field("headings", placed(true)),
         };
         (builder.build(), fields)
     }
@@ -87,12 +103,22 @@ impl Fields {
         document.add_text(self.source, &labels.source);
         document.add_text(self.media_type, &entry.document.media_type);
         document.add_text(self.document, entry.document.id.to_string());
+        if let Some(author) = &entry.document.author {
+            document.add_text(self.author, author.to_lowercase());
+        }
+        if let Some(day) = day_of(entry.document) {
+            document.add_u64(self.day, day.into());
+        }
+
+        document.add_bool(self.first, entry.chunk.ordinal == 0);
 
         let mut stems = Stems::of(entry.chunk.language);
         let words = words(&entry.chunk.text);
-        let spelled = words.iter().flat_map(|word| word.spellings().into_iter().map(|text| (word.position, text)));
+        let spelled = words.iter().map(|word| (word.position, word.text.clone()));
         document.add_pre_tokenized_text(self.exact, tokens(spelled));
-        let stemmed = words.iter().flat_map(|word| stems.stem(word).into_iter().map(|text| (word.position, text)));
+        let folded = words.iter().flat_map(|word| word.folded().into_iter().map(|text| (word.position, text)));
+        document.add_pre_tokenized_text(self.folded, tokens(folded));
+        let stemmed = words.iter().flat_map(|word| stems.forms(word).into_iter().map(|text| (word.position, text)));
         document.add_pre_tokenized_text(self.stem, tokens(stemmed));
         if entry.chunk.language == Language::German {
             for word in words.iter().filter(|word| !word.number) {
@@ -104,36 +130,56 @@ impl Fields {
         }
 
         let mut titles = Stems::of(entry.document.language);
-        document.add_pre_tokenized_text(self.title, spellings_and_stems(&entry.document.title, &mut titles));
+        document.add_pre_tokenized_text(self.title, folded_and_stems(&entry.document.title, &mut titles));
         let headings = entry.chunk.headings.join("\n");
-        document.add_pre_tokenized_text(self.headings, spellings_and_stems(&headings, &mut stems));
+        document.add_pre_tokenized_text(self.headings, folded_and_stems(&headings, &mut stems));
         document
     }
 
-    /// Compiles who is asking and what was asked for into clauses that must all hold and do not score. `None`
-    /// when nothing can match.
-    pub(super) fn scope_filter(&self, scope: &AccessScope, filter: &Filter) -> Option<Vec<Box<dyn Query>>> {
+    /// Compiles who is asking and what was asked for into one query, which does not score. `None` when nothing can
+    /// match.
+    pub(super) fn scope_filter(&self, scope: &AccessScope, filter: &Filter) -> Option<BooleanQuery> {
         if scope.groups().len() == 0 {
             return None;
         }
-        let ranks = 0..=scope.clearance().rank();
-        let access = ranks.flat_map(|rank| scope.groups().map(move |group| access_word(rank, &group.0)));
+        // A condition on group or classification narrows who is asking, and can do nothing else: who else may see a
+        // document is nobody's business.
+        let wanted = |field| filter.values(field).collect::<Vec<&str>>();
+        let (groups, levels) = (wanted(FilterField::Group), wanted(FilterField::Classification));
+        let groups = scope.groups().filter(|group| groups.is_empty() || groups.contains(&group.0.as_str()));
+        let groups: Vec<&str> = groups.map(|group| group.0.as_str()).collect();
+        let levels = Classification::ALL
+            .into_iter()
+            .filter(|level| *level <= scope.clearance() && (levels.is_empty() || levels.contains(&level.name())));
+        let access = levels.flat_map(|level| groups.iter().map(move |group| access_word(level.rank(), group)));
         let mut clauses = vec![any_of(self.access, access)];
-        for named in [FilterField::Language, FilterField::Source, FilterField::MediaType, FilterField::DocumentId] {
+        for named in FilterField::ALL {
             let mut values = filter.values(named).map(str::to_owned).peekable();
-            if values.peek().is_some() {
-                clauses.push(any_of(self.filter_field(named), values));
+            if let Some(field) = self.filter_field(named)
+                && values.peek().is_some()
+            {
+                clauses.push(any_of(field, values));
             }
         }
-        Some(clauses)
+        if filter.values(FilterField::Date).next().is_some() {
+            let day = |day: u32| Term::from_field_u64(self.day, day.into());
+            let range = |(first, last)| -> Box<dyn Query> {
+                Box::new(RangeQuery::new(Bound::Included(day(first)), Bound::Included(day(last))))
+            };
+            clauses.push(Box::new(BooleanQuery::union(filter.dates().map(range).collect())));
+        }
+        Some(BooleanQuery::intersection(clauses))
     }
 
-    fn filter_field(&self, field: FilterField) -> Field {
+    /// Where the values of a filter field are indexed as they are.
+    pub(super) fn filter_field(&self, field: FilterField) -> Option<Field> {
         match field {
-            FilterField::Language => self.language,
-            FilterField::Source => self.source,
-            FilterField::MediaType => self.media_type,
-            FilterField::DocumentId => self.document,
+            FilterField::Language => Some(self.language),
+            FilterField::Source => Some(self.source),
+            FilterField::MediaType => Some(self.media_type),
+            FilterField::DocumentId => Some(self.document),
+            FilterField::Author => Some(self.author),
+            FilterField::Group | FilterField::Classification | FilterField::Date => None,
         }
     }
 
@@ -166,7 +212,7 @@ fn any_of(field: Field, values: impl Iterator<Item = String>) -> Box<dyn Query> 
         let term = Term::from_field_text(field, &value);
         Box::new(TermQuery::new(term, IndexRecordOption::Basic)) as Box<dyn Query>
     });
-    Box::new(ConstScoreQuery::new(Box::new(BooleanQuery::union(terms.collect())), 0.0))
+    Box::new(BooleanQuery::union(terms.collect()))
 }
 
 fn indexed_text(record: IndexRecordOption, fieldnorms: bool) -> TextOptions {
@@ -175,11 +221,11 @@ fn indexed_text(record: IndexRecordOption, fieldnorms: bool) -> TextOptions {
     TextOptions::default().set_indexing_options(indexing)
 }
 
-fn spellings_and_stems(text: &str, stems: &mut Stems) -> PreTokenizedString {
+fn folded_and_stems(text: &str, stems: &mut Stems) -> PreTokenizedString {
     let mut all = Vec::new();
     for word in words(text) {
-        let mut forms = word.spellings();
-        forms.extend(stems.stem(&word));
+        let mut forms = word.folded();
+        forms.extend(stems.forms(&word));
         forms.sort();
         forms.dedup();
         all.extend(forms.into_iter().map(|form| (word.position, form)));

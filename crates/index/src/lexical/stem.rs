@@ -14,13 +14,15 @@ impl Stems {
         Self(snowball(language).into_iter().map(analyzer).collect())
     }
 
-    /// For a query: the stemmer of its language, or of every working language when that is not known, as it often
-    /// is not for two or three words.
-    pub(super) fn for_query(language: Language) -> Self {
-        match snowball(language) {
-            Some(snowball) => Self(vec![analyzer(snowball)]),
-            None => Self(Language::WORKING.into_iter().filter_map(snowball).map(analyzer).collect()),
-        }
+    /// The stemmers of several languages.
+    pub(super) fn of_all(languages: &[Language]) -> Self {
+        Self(languages.iter().filter_map(|&language| snowball(language)).map(analyzer).collect())
+    }
+
+    /// What stands for a word in the field of stems: its stems, or the word itself when it has none.
+    pub(super) fn forms(&mut self, word: &Word) -> Vec<String> {
+        let stems = self.stem(word);
+        if stems.is_empty() { vec![word.plain().into_owned()] } else { stems }
     }
 
     /// The stems of a word, each once. Numbers have none.
@@ -103,13 +105,15 @@ mod tests {
     }
 
     #[test]
-    fn a_query_of_unknown_language_has_the_stems_of_all() {
-        let stems = Stems::for_query(Language::Undetermined).stem(&words("Kündigungen")[0]);
+    fn several_languages_stem_at_once() {
+        let stems = Stems::of_all(&Language::WORKING).stem(&words("Kündigungen")[0]);
         assert!(stems.contains(&stem(Language::German, "Kündigung")), "{stems:?}");
     }
 
     #[test]
     fn numbers_are_not_stemmed() {
         assert!(Stems::of(Language::German).stem(&words("5a")[0]).is_empty());
+        assert_eq!(Stems::of(Language::German).forms(&words("5a")[0]), ["5a"]);
+        assert_eq!(Stems::of(Language::Undetermined).forms(&words("Müller")[0]), ["mueller"]);
     }
 }

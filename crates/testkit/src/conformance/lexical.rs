@@ -149,6 +149,7 @@ fn scope_is_kept<I: LexicalIndex>(index: &I) {
 fn filter_is_kept<I: LexicalIndex>(index: &I) {
     let mail = |n| specimen(n, "Kontakt").source("mails").media_type("message/rfc822");
     let other = Specimen::new("other", 0, "Kontakt").language(Language::French);
+    let other = other.written("Anna Muster", "2024-05-17T08:30:00Z").groups(&["board", "staff"]);
     let specimens = [
         specimen(0, "Kontakt"),
         specimen(1, "Kontakt").language(Language::French),
@@ -160,7 +161,7 @@ fn filter_is_kept<I: LexicalIndex>(index: &I) {
     stage(index, &specimens);
     index.commit(LedgerPosition(1)).expect("commit");
     let document = format!("document_id={}", other.document.id);
-    let cases: [(&[&str], &[usize]); 9] = [
+    let cases: [(&[&str], &[usize]); 19] = [
         (&[], &[0, 1, 2, 3, 5]),
         (&["language=fr"], &[1, 3, 5]),
         (&["language=fr", "language=de"], &[0, 1, 2, 3, 5]),
@@ -170,6 +171,17 @@ fn filter_is_kept<I: LexicalIndex>(index: &I) {
         (&["media_type=message/rfc822"], &[2, 3]),
         (&[&document], &[5]),
         (&["source=mail"], &[]),
+        (&["author=anna muster"], &[5]),
+        (&["author=Anna"], &[]),
+        (&["date=2024-05"], &[5]),
+        (&["date=2023", "date=2024-05-17..2024-05-18"], &[5]),
+        (&["date=..2024-05-16"], &[]),
+        (&["group=staff"], &[0, 1, 2, 3, 5]),
+        // The asker is not of the board, and is not told who is.
+        (&["group=board"], &[]),
+        (&["classification=internal", "language=fr"], &[1, 3, 5]),
+        (&["classification=public"], &[]),
+        (&["classification=secret"], &[]),
     ];
     for (conditions, expected) in cases {
         let mut filter = Filter::default();

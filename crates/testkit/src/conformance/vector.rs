@@ -156,6 +156,7 @@ fn scope_is_kept<I: VectorIndex>(index: &I) {
 fn filter_is_kept<I: VectorIndex>(index: &I) {
     let mail = |n| specimen(n).source("mails").media_type("message/rfc822");
     let other = Specimen::new("other", 0, "text").vector(unit_vector(50, DIMENSIONS)).language(Language::French);
+    let other = other.written("Anna Muster", "2024-05-17T08:30:00Z").groups(&["board", "staff"]);
     let specimens = [
         specimen(0),
         specimen(1).language(Language::French),
@@ -166,7 +167,7 @@ fn filter_is_kept<I: VectorIndex>(index: &I) {
     ];
     upsert(index, &specimens);
     let document = format!("document_id={}", other.document.id);
-    let cases: [(&[&str], &[usize]); 9] = [
+    let cases: [(&[&str], &[usize]); 19] = [
         (&[], &[0, 1, 2, 3, 5]),
         (&["language=fr"], &[1, 3, 5]),
         (&["language=fr", "language=de"], &[0, 1, 2, 3, 5]),
@@ -176,6 +177,17 @@ fn filter_is_kept<I: VectorIndex>(index: &I) {
         (&["media_type=message/rfc822"], &[2, 3]),
         (&[&document], &[5]),
         (&["source=mail"], &[]),
+        (&["author=anna muster"], &[5]),
+        (&["author=Anna"], &[]),
+        (&["date=2024-05"], &[5]),
+        (&["date=2023", "date=2024-05-17..2024-05-18"], &[5]),
+        (&["date=..2024-05-16"], &[]),
+        (&["group=staff"], &[0, 1, 2, 3, 5]),
+        // The asker is not of the board, and is not told who is.
+        (&["group=board"], &[]),
+        (&["classification=internal", "language=fr"], &[1, 3, 5]),
+        (&["classification=public"], &[]),
+        (&["classification=secret"], &[]),
     ];
     for (conditions, expected) in cases {
         let found = everything(index, &staff(), &filter(conditions));
