@@ -49,9 +49,11 @@ const SCROLL_PAGE: usize = 10_000;
 /// never read back, only its numbering counts.
 const LOG_FILE_BYTES: usize = 8 << 20;
 
-/// Segments to aim for. A search visits them one after the other, so few; one more than one lets a small new
-/// segment stand beside the large old one instead of rebuilding its graph.
-const SEGMENTS: usize = 2;
+/// Segments to aim for: a search visits them one after the other, so few. But every merge builds the graph of the
+/// merged anew, and beyond this number the three smallest are merged. With two, the large graph was rebuilt whenever
+/// 40 MiB of new vectors had come together; with five, new vectors grow through ever larger segments beside it, and
+/// each is built into a graph a handful of times instead of with every such batch.
+const SEGMENTS: usize = 5;
 
 /// A [`VectorIndex`] on Qdrant's in-process shard. Cosine similarity, one vector per chunk, ids are chunk ids.
 #[derive(Debug)]

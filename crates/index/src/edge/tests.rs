@@ -202,3 +202,43 @@ fn quantised_vectors_find_the_same() {
         assert!((found[0].score - 1.0).abs() < 1e-3, "scores are those of the full vectors");
     }
 }
+
+/// The folders of the segments, by name.
+fn segments(dir: &TempDir) -> BTreeSet<String> {
+    let entries = fs::read_dir(dir.path().join("vectors/segments")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn small_ingests_leave_the_large_graph_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut index = create(&dir, DIMENSIONS, &graph_recipe());
+    let mut written: u32 = 0;
+    let mut write = |index: &EdgeIndex, count: u32| {
+        let specimens: Vec<Specimen> = (written..written + count)
+            .map(|n| Specimen::new("doc", n, "").vector(unit_vector(n.into(), DIMENSIONS)))
+            .collect();
+        index.upsert(&specimens.iter().map(Specimen::entry).collect::<Vec<_>>()).unwrap();
+        index.flush().unwrap();
+        index.optimize().unwrap();
+        written += count;
+        written
+    };
+    write(&index, 3_000);
+    let large = segments(&dir);
+    // Four of these outgrow an exact scan and get a graph of their own; in all there are six such graphs.
+    for round in 0..24 {
+        if round % 5 == 4 {
+            drop(index);
+            index = reopen(&dir, DIMENSIONS).unwrap();
+        }
+        let written = write(&index, 40);
+        assert!(large.intersection(&segments(&dir)).next().is_some(), "rebuilt after {written} points");
+        assert!(segments(&dir).len() <= SEGMENTS, "{} segments", segments(&dir).len());
+    }
+    let staff = scope(&["staff"], Classification::Internal);
+    for n in [7, 3_010, 3_959] {
+        let found = index.search(&unit_vector(n, DIMENSIONS), &staff, &Filter::default(), 1).unwrap();
+        assert_eq!(found[0].chunk, Specimen::new("doc", u32::try_from(n).unwrap(), "").id());
+    }
+}
