@@ -12,4 +12,5 @@ mod ingest;
 mod layout;
 mod models;
 mod recovery;
+mod search;
 mod site;

@@ -342,15 +342,18 @@ pub struct Search {
     /// Which legs run
     #[arg(long, value_enum, default_value_t = ModeChoice::Hybrid)]
     pub mode: ModeChoice,
-    /// Narrow: language=de, source=…, media_type=…, document_id=…
+    /// Narrow: language=de, date=2024-01..2024-06, source, media_type, document_id, author, group, classification
     #[arg(long = "filter", value_name = "K=V")]
     pub filters: Vec<String>,
     /// Who is asking
     #[arg(long = "as", value_name = "PRINCIPAL")]
     pub principal: Option<String>,
-    /// Say why each passage is there
+    /// Say why each passage is there: terms and their weights, similarity, fusion, boosts, filters
     #[arg(long)]
     pub explain: bool,
+    /// Count the documents one may see, within the filters, by language, source and media type
+    #[arg(long)]
+    pub facets: bool,
 }
 
 /// Which legs of the search run.

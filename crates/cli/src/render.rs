@@ -1,6 +1,7 @@
 //! Hits and answers as a person reads them on a terminal.
 
 use fontes_core::{Answer, Citation, Hit, Language, Remark, Sentence, Support};
+use fontes_retrieval::{Explanation, LegShares};
 
 use crate::{
     output::Voice,
@@ -18,8 +19,8 @@ const WIDTH: usize = 96;
 /// Lines of a passage shown in a list of hits.
 const PASSAGE_LINES: usize = 4;
 
-/// One hit of a search; with `explain`, why it is there.
-pub fn hit(voice: Voice, hit: &Hit, explain: bool) -> String {
+/// One hit of a search, and why it is there when that was asked for.
+pub fn hit(voice: Voice, hit: &Hit, explanation: Option<&Explanation>) -> String {
     let title = voice.style(BOLD, &format!("{:>2}  {}", hit.rank, hit.title));
     let mut text = format!(
         "{title}\n    {}\n",
@@ -32,20 +33,36 @@ pub fn hit(voice: Voice, hit: &Hit, explain: bool) -> String {
     if lines.len() > PASSAGE_LINES {
         text.push_str("    …\n");
     }
-    if explain {
-        let score = |name: &str, score: Option<f32>| score.map(|score| format!("{name} {score:.4}"));
-        let scores = &hit.scores;
-        let parts = [
-            score("dense", scores.dense),
-            score("lexical", scores.lexical),
-            score("fused", scores.fused),
-            score("rerank", scores.rerank),
-        ];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        let span = format!("span {}..{}, chunk {}", hit.span.start, hit.span.end, hit.chunk_id);
-        text.push_str(&format!("    {}\n", voice.style(DIM, &format!("{} · {span}", parts.join(" · ")))));
+    for line in explanation.iter().flat_map(|explanation| reasons(hit, explanation)) {
+        text.push_str(&format!("    {}\n", voice.style(DIM, &line)));
     }
     text
+}
+
+/// The lines that say why a hit is there.
+fn reasons(hit: &Hit, explanation: &Explanation) -> Vec<String> {
+    let score = |name: &str, score: Option<f32>| score.map(|score| format!("{name} {score:.4}"));
+    let scores = [
+        score("similarity", explanation.similarity),
+        score("words", hit.scores.lexical),
+        score("fused", hit.scores.fused),
+        score("rerank", hit.scores.rerank),
+    ];
+    let scores: Vec<String> = scores.into_iter().flatten().collect();
+    let span = format!("span {}..{}, chunk {}", hit.span.start, hit.span.end, hit.chunk_id);
+    let mut lines = vec![format!("{} · {span}", scores.join(" · "))];
+    if hit.scores.fused.is_some() {
+        let LegShares { dense, lexical } = explanation.fusion;
+        lines.push(format!("fused of {dense:.4} by similarity and {lexical:.4} by words"));
+    }
+    lines.extend(explanation.terms.iter().map(|term| {
+        format!("{:.4}  {} (rarity {:.2}): {}", term.weight, term.term, term.rarity, term.found.join("; "))
+    }));
+    lines.extend(explanation.boosts.iter().cloned());
+    if !explanation.filters.is_empty() {
+        lines.push(format!("within {}", explanation.filters.join(", ")));
+    }
+    lines
 }
 
 /// A whole answer: sentences with markers, then the cited places, then the record.

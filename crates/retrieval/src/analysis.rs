@@ -18,6 +18,8 @@ pub struct QueryAnalysis {
     pub lexical: String,
     /// True when the query names something exactly: a quoted phrase, a file number, a law article, a dose.
     pub exact: bool,
+    /// What to tell whoever typed operators: they are taken for plain words.
+    pub remark: Option<String>,
 }
 
 impl QueryAnalysis {
@@ -38,13 +40,49 @@ impl QueryAnalysis {
         } else {
             text.split_whitespace().filter(repeated_or_over).collect::<Vec<_>>().join(" ")
         };
-        Some(Self { dense: text.to_owned(), lexical, exact: has_quoted_phrase(text) || has_identifier(text) })
+        let exact = has_quoted_phrase(text) || has_identifier(text);
+        Some(Self { dense: text.to_owned(), lexical, exact, remark: remark(text) })
     }
 }
 
 /// The longest prefix of at most `limit` bytes that cuts no character.
 fn bounded(text: &str, limit: usize) -> &str {
     &text[..text.floor_char_boundary(limit)]
+}
+
+/// What to say about a query that is written for another search engine. It is searched as plain words all the same.
+fn remark(text: &str) -> Option<String> {
+    let lone_quote = text.chars().filter(|c| *c == '"').count() % 2 == 1;
+    let mut found: Vec<&str> = if lone_quote { vec!["a quotation mark that is not closed"] } else { Vec::new() };
+    let operator = |word: &str| matches!(word, "AND" | "OR" | "NOT" | "NEAR" | "&&" | "||");
+    // Between two words that are not all capitals: "AND" in a headline is no operator.
+    let lower = text.chars().any(char::is_lowercase);
+    if lower && text.split_whitespace().any(operator) {
+        found.push("AND, OR or NOT");
+    }
+    let named = |word: &str| {
+        word.split_once(':').is_some_and(|(field, value)| {
+            let name = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            name(field) && value.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '"' | '[' | '('))
+        })
+    };
+    if text.split_whitespace().any(named) {
+        found.push("field:value");
+    }
+    let weighted = |word: &str| {
+        word.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').ends_with(['^', '~']) && word.len() > 2
+    };
+    let regular = |word: &str| word.len() > 2 && (word.starts_with('/') && word.ends_with('/') || word.contains(".*"));
+    if text.split_whitespace().any(|word| weighted(word) || regular(word)) {
+        found.push("weights, fuzzy marks or regular expressions");
+    }
+    (!found.is_empty()).then(|| {
+        let found = found.join(", ");
+        format!(
+            "searched as plain words ({found}); quote words for a phrase, end one with * for its continuations, narrow \
+             with a filter"
+        )
+    })
 }
 
 /// Says whether a phrase of at least one word stands between quotation marks of one of the usual pairs.
@@ -107,6 +145,27 @@ mod tests {
     fn plain_questions_are_not_exact() {
         for text in ["Wie lange dauert das Verfahren?", "Who won in 1999?", "in the 19th century", "10.5 Prozent"] {
             assert!(!QueryAnalysis::of(text).unwrap().exact, "{text}");
+        }
+    }
+
+    #[test]
+    fn operators_of_others_are_told_to_be_words() {
+        let remark = |text: &str| QueryAnalysis::of(text).unwrap().remark;
+        for (text, named) in [
+            ("Frist AND Kündigung", "AND, OR or NOT"),
+            ("title:Frist", "field:value"),
+            ("\"Treu und Glauben", "not closed"),
+            ("Frist^2", "weights"),
+            ("Frist~", "weights"),
+            ("/Fri.*/", "regular expressions"),
+        ] {
+            let remark = remark(text).unwrap();
+            assert!(remark.contains(named) && remark.contains("plain words"), "{text}: {remark}");
+        }
+        for text in
+            ["Frist", "\"Treu und Glauben\"", "NOT FOR SALE", "Sitzung um 10:30", "Art. 5:", "siehe: Frist", "a.b.c"]
+        {
+            assert_eq!(remark(text), None, "{text}");
         }
     }
 

@@ -55,6 +55,23 @@ pub struct Fused {
     pub scores: Scores,
     /// What the order goes by.
     pub score: f32,
+    /// What each leg contributed to it.
+    pub shares: LegShares,
+}
+
+/// What each leg contributed to a score; the two add up to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LegShares {
+    /// The dense leg.
+    pub dense: f32,
+    /// The lexical leg.
+    pub lexical: f32,
+}
+
+impl LegShares {
+    fn sum(self) -> f32 {
+        self.dense + self.lexical
+    }
 }
 
 impl Fusion {
@@ -92,24 +109,29 @@ impl Fusion {
                     chunk: candidate.chunk,
                     scores: Scores::default(),
                     score: 0.0,
+                    shares: LegShares::default(),
                 });
-                let own = if is_dense { &mut entry.scores.dense } else { &mut entry.scores.lexical };
+                let Fused { scores, shares, .. } = entry;
+                let (own, its) = if is_dense {
+                    (&mut scores.dense, &mut shares.dense)
+                } else {
+                    (&mut scores.lexical, &mut shares.lexical)
+                };
                 if own.is_none() {
                     *own = Some(candidate.score);
-                    entry.score += if both { weight * share } else { finite(candidate.score) };
+                    *its = if both { weight * share } else { finite(candidate.score) };
                 }
             }
         }
         let mut fused: Vec<Fused> = fused.into_values().collect();
-        if both {
-            let total = match self.method {
-                FusionMethod::ReciprocalRank => 1.0,
-                FusionMethod::WeightedSum => self.dense_weight + lexical_weight,
-            };
-            for one in &mut fused {
-                one.score /= total;
-                one.scores.fused = Some(one.score);
-            }
+        let total = match self.method {
+            FusionMethod::WeightedSum if both => self.dense_weight + lexical_weight,
+            FusionMethod::WeightedSum | FusionMethod::ReciprocalRank => 1.0,
+        };
+        for one in &mut fused {
+            one.shares = LegShares { dense: one.shares.dense / total, lexical: one.shares.lexical / total };
+            one.score = one.shares.sum();
+            one.scores.fused = both.then_some(one.score);
         }
         fused.sort_by(Fused::better_first);
         fused

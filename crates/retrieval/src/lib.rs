@@ -18,11 +18,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod analysis;
+mod explanation;
 mod fusion;
 mod passage;
 mod search;
 
 pub use analysis::QueryAnalysis;
-pub use fusion::{Fused, Fusion, FusionMethod};
+pub use explanation::Explanation;
+pub use fusion::{Fused, Fusion, FusionMethod, LegShares};
 pub use passage::{PassageOptions, passages};
 pub use search::{MAX_HITS, SearchResult, SearchTimings, Searcher};

@@ -6,12 +6,12 @@ use std::{
 };
 
 use fontes_core::{
-    AccessScope, Candidate, ChunkRecord, Embedder, Error, Hit, IndexSnapshot, Ledger, LexicalIndex, Query, Reranker,
-    Result, SearchMode, VectorIndex, seam::EmbedAs,
+    AccessScope, Candidate, ChunkRecord, Embedder, Error, Facet, Filter, Hit, IndexSnapshot, Ledger, LexicalIndex,
+    Query, Reranker, Result, SearchMode, VectorIndex, seam::EmbedAs,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Fused, Fusion, QueryAnalysis};
+use crate::{Fused, Fusion, LegShares, QueryAnalysis};
 
 /// Most hits one search returns; a larger `k` is cut to it. Nobody reads more, and a page of a million hits
 /// would hold the archive in memory.
@@ -46,7 +46,7 @@ pub struct SearchTimings {
 }
 
 /// Hits and how they came about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SearchResult {
     /// Best first, ranked from 1.
     pub hits: Vec<Hit>,
@@ -54,16 +54,26 @@ pub struct SearchResult {
     pub timings: SearchTimings,
     /// The state of the index at the beginning of the search.
     pub snapshot: IndexSnapshot,
+    /// The question as it was probably meant, when much of it was not found as typed.
+    pub suggestion: Option<String>,
+    /// What to tell whoever asked about how the question was read.
+    pub remark: Option<String>,
+    /// What each leg contributed to the score of each hit, before reranking.
+    #[serde(skip)]
+    pub shares: Vec<LegShares>,
 }
+
+/// When the best hit holds less of what was asked for, by rarity, the question may be misspelt.
+const WELL_FOUND: f32 = 0.5;
 
 /// Searches both indexes and shows only what the ledger confirms. Shared by any number of threads.
 pub struct Searcher {
     embedder: Arc<dyn Embedder>,
     vectors: Arc<dyn VectorIndex>,
-    lexical: Arc<dyn LexicalIndex>,
+    pub(crate) lexical: Arc<dyn LexicalIndex>,
     ledger: Arc<dyn Ledger>,
     reranker: Option<Arc<dyn Reranker>>,
-    fusion: Fusion,
+    pub(crate) fusion: Fusion,
 }
 
 impl Searcher {
@@ -97,12 +107,41 @@ impl Searcher {
         let snapshot = self.ledger.snapshot()?;
         let mut timings = SearchTimings::default();
         let k = query.k.min(MAX_HITS);
-        let hits = match QueryAnalysis::of(&query.text) {
-            Some(analysis) if k > 0 => self.hits(query, &analysis, scope, k, &mut timings)?,
-            _ => Vec::new(),
-        };
+        let mut result = SearchResult { snapshot, ..SearchResult::default() };
+        if let Some(analysis) = QueryAnalysis::of(&query.text)
+            && k > 0
+        {
+            let found = self.hits(query, &analysis, scope, k, &mut timings)?;
+            (result.hits, result.shares) = found.into_iter().unzip();
+            result.suggestion = self.suggestion(query, &analysis, scope, &result.hits)?;
+            result.remark = analysis.remark;
+        }
         timings.total = milliseconds(begin.elapsed());
-        Ok(SearchResult { hits, timings, snapshot })
+        result.timings = timings;
+        Ok(result)
+    }
+
+    /// Asks for the words that were probably meant, when the lexical leg ran and found little.
+    fn suggestion(
+        &self,
+        query: &Query,
+        analysis: &QueryAnalysis,
+        scope: &AccessScope,
+        hits: &[Hit],
+    ) -> Result<Option<String>> {
+        let best = hits.iter().filter_map(|hit| hit.scores.lexical).fold(0.0, f32::max);
+        if query.mode == SearchMode::Dense || best >= WELL_FOUND {
+            return Ok(None);
+        }
+        self.lexical.suggest(&analysis.lexical, scope)
+    }
+
+    /// Counts the documents that `scope` and `filter` let through, by the values of their fields.
+    ///
+    /// # Errors
+    /// Whatever the lexical index gives.
+    pub fn facets(&self, scope: &AccessScope, filter: &Filter) -> Result<Vec<Facet>> {
+        self.lexical.facets(scope, filter)
     }
 
     /// Fetches ever deeper until `k` candidates pass the gate or the indexes have no more.
@@ -113,7 +152,7 @@ impl Searcher {
         scope: &AccessScope,
         k: usize,
         timings: &mut SearchTimings,
-    ) -> Result<Vec<Hit>> {
+    ) -> Result<Vec<(Hit, LegShares)>> {
         let wanted = if self.reranker.is_some() { k.max(RERANK_DEPTH) } else { k };
         let vector = match query.mode {
             SearchMode::Lexical => None,
@@ -206,7 +245,7 @@ impl Searcher {
         mut confirmed: Vec<(Fused, ChunkRecord)>,
         k: usize,
         timings: &mut SearchTimings,
-    ) -> Result<Vec<Hit>> {
+    ) -> Result<Vec<(Hit, LegShares)>> {
         if let Some(reranker) = &self.reranker {
             let begin = Instant::now();
             let head = confirmed.len().min(RERANK_DEPTH);
@@ -226,7 +265,8 @@ impl Searcher {
             timings.rerank = milliseconds(begin.elapsed());
         }
         confirmed.truncate(k);
-        Ok(confirmed.into_iter().zip(1..).map(|((fused, record), rank)| hit(rank, fused, record)).collect())
+        let hits = confirmed.into_iter().zip(1..);
+        Ok(hits.map(|((fused, record), rank)| (hit(rank, fused, record), fused.shares)).collect())
     }
 }
 

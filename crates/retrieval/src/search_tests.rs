@@ -136,6 +136,32 @@ fn odd_queries_are_answered_sensibly() {
 }
 
 #[test]
+fn hits_are_explained_in_their_order() {
+    let archive = laws();
+    let searcher = archive.searcher(None);
+    let mut asked = query("Art. 5: Welche Frist gilt nach der Eröffnung?", 5);
+    asked.filter.add("source=files").unwrap();
+    let result = searcher.search(&asked, &staff()).unwrap();
+    let explained = searcher.explain(&asked, &staff(), &result).unwrap();
+    assert_eq!(explained.len(), result.hits.len());
+    for (hit, why) in result.hits.iter().zip(&explained) {
+        assert_eq!(why.similarity, hit.scores.dense);
+        assert!((why.fusion.dense + why.fusion.lexical - hit.score).abs() < 1e-6);
+        assert_eq!(why.filters, ["source=files"]);
+        assert!(why.boosts[0].contains("exactly"));
+    }
+}
+
+#[test]
+fn operators_are_searched_as_words_with_a_remark() {
+    let searcher = laws().searcher(None);
+    let result = searcher.search(&query("Frist AND Eröffnung", 5), &staff()).unwrap();
+    assert_eq!(paths(&result)[0], "a");
+    assert!(result.remark.unwrap().contains("plain words"));
+    assert_eq!(searcher.search(&query("Frist", 5), &staff()).unwrap().remark, None);
+}
+
+#[test]
 fn the_order_is_always_the_same() {
     let specimens = (0..50).map(|n| Specimen::new(&format!("p{n}"), 0, "gleicher Text"));
     let archive = Archive::of(specimens.collect());

@@ -21,12 +21,37 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Search) -> anyhow::R
         mode: arguments.mode.into(),
         filter: filter_of(&arguments.filters)?,
     };
-    let found = Archive::open(config)?.searcher(config)?.search(&query, &scope)?;
+    let searcher = Archive::open(config)?.searcher(config)?;
+    let found = searcher.search(&query, &scope)?;
+    let explanations = if arguments.explain { searcher.explain(&query, &scope, &found)? } else { Vec::new() };
+    let facets = if arguments.facets { Some(searcher.facets(&scope, &query.filter)?) } else { None };
     if voice.json {
-        voice.object(&json!({ "hits": found.hits, "timings_ms": found.timings, "index_snapshot": found.snapshot }))?;
+        let mut hits = serde_json::to_value(&found.hits)?;
+        for (hit, explanation) in hits.as_array_mut().into_iter().flatten().zip(&explanations) {
+            hit["explanation"] = serde_json::to_value(explanation)?;
+        }
+        let mut reply = json!({ "hits": hits, "timings_ms": found.timings, "index_snapshot": found.snapshot });
+        for (name, text) in [("suggestion", &found.suggestion), ("remark", &found.remark)] {
+            if let Some(text) = text {
+                reply[name] = text.as_str().into();
+            }
+        }
+        if let Some(facets) = &facets {
+            reply["facets"] = serde_json::to_value(facets)?;
+        }
+        voice.object(&reply)?;
     } else {
-        for hit in &found.hits {
-            voice.line(&render::hit(voice, hit, arguments.explain))?;
+        for (at, hit) in found.hits.iter().enumerate() {
+            voice.line(&render::hit(voice, hit, explanations.get(at)))?;
+        }
+        for facet in facets.iter().flatten() {
+            voice.line(&format!("{:>8}  {}={}", facet.documents, facet.field, facet.value))?;
+        }
+        if let Some(remark) = &found.remark {
+            voice.remark(remark);
+        }
+        if let Some(suggestion) = &found.suggestion {
+            voice.remark(&format!("did you mean: {suggestion}"));
         }
         voice.remark(&format!("{} passages in {:.0} ms", found.hits.len(), found.timings.total));
     }

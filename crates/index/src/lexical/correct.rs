@@ -73,7 +73,7 @@ fn occurs(
     allowed: &dyn Query,
 ) -> tantivy::Result<bool> {
     let alone = Plan { words: vec![word], phrases: Vec::new(), unknown: Vec::new(), mass: 1.0 };
-    Ok(!score::best(searcher, fields, recipe, &alone, allowed, 1)?.is_empty())
+    score::any(searcher, fields, recipe, &alone, allowed)
 }
 
 /// Words of the index within one or two slips (Damerau–Levenshtein), the nearest first, then the most frequent.

@@ -55,6 +55,10 @@ const MERGE_AT: usize = 8;
 /// A segment is rewritten when this share of it is removed.
 const MERGE_AT_DELETED: f32 = 0.3;
 
+/// What a word is worth that was not typed but probably meant: less than half, so that whoever fuses or reports can
+/// tell.
+const CORRECTED: f32 = 0.4;
+
 /// A [`LexicalIndex`] on Tantivy.
 pub(crate) struct TantivyIndex {
     index: Index,
@@ -268,6 +272,7 @@ impl LexicalIndex for TantivyIndex {
             && let Some(meant) = self.corrected(text, &searcher, &allowed)?
         {
             candidates = self.found(&meant, &searcher, &allowed, limit)?;
+            candidates.iter_mut().for_each(|candidate| candidate.score = CORRECTED * candidate.score.min(1.0));
         }
         Ok(candidates)
     }
@@ -293,6 +298,8 @@ impl LexicalIndex for TantivyIndex {
             && let Some(meant) = self.corrected(text, &searcher, &allowed)?
         {
             matches = explain(&meant).map_err(failed())?;
+            let sum: f32 = matches.iter().map(|one| one.weight).sum();
+            matches.iter_mut().for_each(|one| one.weight *= CORRECTED / sum.max(1.0));
         }
         Ok(matches)
     }

@@ -42,14 +42,37 @@ pub(super) fn best(
     let mut top = Top::new(limit);
     for (ordinal, segment) in (0..).zip(searcher.segment_readers()) {
         let mut walk = Walk::open(searcher, segment, fields, plan, &formula)?;
-        if !walk.words.is_empty() {
-            let threshold = top.threshold();
-            walk.run(&formula, segment, &mut *filter.scorer(segment, 1.0)?, threshold, &mut |doc, score| {
-                top.offer(score, DocAddress::new(ordinal, doc))
-            });
-        }
+        let threshold = top.threshold();
+        walk.run(&formula, segment, &mut *filter.scorer(segment, 1.0)?, threshold, &mut |doc, score| {
+            top.offer(score, DocAddress::new(ordinal, doc))
+        });
     }
     Ok(top.into_sorted())
+}
+
+/// Says whether `filter` lets any chunk through that holds a word of `plan`.
+pub(super) fn any(
+    searcher: &Searcher,
+    fields: &Fields,
+    recipe: &LexicalRecipe,
+    plan: &Plan,
+    filter: &dyn Query,
+) -> tantivy::Result<bool> {
+    let formula = Formula::new(searcher, fields, recipe)?;
+    let filter = filter.weight(EnableScoring::disabled_from_searcher(searcher))?;
+    let mut found = false;
+    for segment in searcher.segment_readers() {
+        let mut walk = Walk::open(searcher, segment, fields, plan, &formula)?;
+        // After the first one, no other can be better.
+        walk.run(&formula, segment, &mut *filter.scorer(segment, 1.0)?, f32::NEG_INFINITY, &mut |_, _| {
+            found = true;
+            f32::INFINITY
+        });
+        if found {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// What the words and phrases of a plan, by their numbers, add to the score of a chunk.

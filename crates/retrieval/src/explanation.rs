@@ -1,0 +1,53 @@
+//! Why a hit stands where it stands.
+
+use fontes_core::{AccessScope, Query, Result, TermMatch};
+use serde::{Deserialize, Serialize};
+
+use crate::{LegShares, QueryAnalysis, SearchResult, Searcher};
+
+/// Why a hit stands where it stands. Field names are part of the command-line contract.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Words and phrases of the query that speak for it, the weightiest first.
+    pub terms: Vec<TermMatch>,
+    /// Cosine of the angle between question and passage; none when the dense leg did not find it.
+    pub similarity: Option<f32>,
+    /// What each leg contributed to the score before reranking.
+    pub fusion: LegShares,
+    /// What made one leg count more than usual.
+    pub boosts: Vec<String>,
+    /// Conditions that it meets, besides that the asker may see it.
+    pub filters: Vec<String>,
+}
+
+impl Searcher {
+    /// Explains every hit of `result`, in their order. `query` and `scope` are those of the search; if the indexes have
+    /// changed since, a hit that is gone has no terms.
+    ///
+    /// # Errors
+    /// Whatever the lexical index gives.
+    pub fn explain(&self, query: &Query, scope: &AccessScope, result: &SearchResult) -> Result<Vec<Explanation>> {
+        let analysis = QueryAnalysis::of(&query.text);
+        let boosts = analysis.iter().flat_map(|analysis| self.boosts(analysis)).collect::<Vec<String>>();
+        let filters: Vec<String> =
+            query.filter.conditions.iter().map(|(field, value)| format!("{field}={value}")).collect();
+        let explain = |(hit, shares): (&fontes_core::Hit, &LegShares)| {
+            let terms = match &analysis {
+                Some(analysis) if hit.scores.lexical.is_some() => {
+                    self.lexical.explain(&analysis.lexical, scope, hit.chunk_id)?
+                }
+                _ => Vec::new(),
+            };
+            let (boosts, filters) = (boosts.clone(), filters.clone());
+            Ok(Explanation { terms, similarity: hit.scores.dense, fusion: *shares, boosts, filters })
+        };
+        result.hits.iter().zip(&result.shares).map(explain).collect()
+    }
+
+    fn boosts(&self, analysis: &QueryAnalysis) -> Vec<String> {
+        let exact = analysis.exact.then(|| {
+            format!("the question names something exactly: words weigh {} times as much", self.fusion.exact_boost)
+        });
+        exact.into_iter().collect()
+    }
+}

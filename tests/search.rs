@@ -1,0 +1,63 @@
+//! Searching: why a hit is there, what may be counted, what was probably meant.
+
+use crate::site::Site;
+
+/// A site of three documents in two languages.
+fn site() -> Site {
+    let site = Site::new();
+    site.write(
+        "frist.txt",
+        "Die Kündigungsfrist beträgt nach Art. 335c Abs. 1 OR einen Monat; die Frist beginnt mit dem Empfang.",
+    );
+    site.write("rat.txt", "Der Bundesrat besteht aus sieben Mitgliedern und wird von der Bundesversammlung gewählt.");
+    site.write("delai.txt", "Le délai de recours est de trente jours à compter de la notification de la décision.");
+    site.ingest(0);
+    site
+}
+
+#[test]
+fn every_hit_says_why_it_is_there() {
+    let site = site();
+    let filtered = ["search", "Frist der Kündigung, Art. 335c", "--explain", "--filter", "language=de"];
+    let found = site.json(&filtered, 0);
+    let hit = &found["hits"][0];
+    let why = &hit["explanation"];
+    assert!(hit["text"].as_str().unwrap().contains("Kündigungsfrist"));
+    let term = |wanted: &str| {
+        let terms = why["terms"].as_array().unwrap();
+        terms.iter().find(|term| term["term"] == wanted).unwrap_or_else(|| panic!("{wanted} in {terms:?}"))
+    };
+    assert!(term("kündigung")["found"][0].as_str().unwrap().contains("kuendigungsfrist"));
+    assert!(term("art 335c")["weight"].as_f64().unwrap() > 0.0);
+    assert_eq!(why["similarity"], hit["scores"]["dense"]);
+    let shares = why["fusion"]["dense"].as_f64().unwrap() + why["fusion"]["lexical"].as_f64().unwrap();
+    assert!((shares - hit["scores"]["fused"].as_f64().unwrap()).abs() < 1e-5);
+    assert!(why["boosts"][0].as_str().unwrap().contains("exactly"));
+    assert_eq!(why["filters"][0], "language=de");
+    let shown = site.run(&["search", "Bundesrat", "--explain"], 0);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("text: as typed") && shown.contains("similarity"), "{shown}");
+}
+
+#[test]
+fn documents_are_counted() {
+    let found = site().json(&["search", "Bundesrat", "--facets"], 0);
+    let facets = found["facets"].as_array().unwrap();
+    let count = |field: &str, value: &str| {
+        facets.iter().find(|facet| facet["field"] == field && facet["value"] == value).map(|facet| &facet["documents"])
+    };
+    assert_eq!(count("language", "de").unwrap(), 2);
+    assert_eq!(count("language", "fr").unwrap(), 1);
+    assert_eq!(count("media_type", "text/plain").unwrap(), 3);
+}
+
+#[test]
+fn slips_and_operators_are_told() {
+    let site = site();
+    let found = site.json(&["search", "Bundesversamlung"], 0);
+    assert_eq!(found["suggestion"], "bundesversammlung");
+    assert!(found["hits"][0]["text"].as_str().unwrap().contains("Bundesversammlung"));
+    let found = site.json(&["search", "Bundesrat AND Mitglieder"], 0);
+    assert!(found["remark"].as_str().unwrap().contains("plain words"));
+    assert!(found["hits"][0]["text"].as_str().unwrap().contains("sieben Mitgliedern"));
+}
