@@ -7,10 +7,11 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-use fontes_core::{ChunkId, Classification, Digest, ErrorKind, Filter, LedgerPosition};
+use fontes_core::{ChunkId, Classification, Digest, ErrorKind, Filter, IndexEntry, LedgerPosition};
 use fontes_testkit::{Specimen, scope, unit_vector};
 
 use super::*;
@@ -186,4 +187,61 @@ fn kills_lose_nothing_acknowledged() {
             assert_eq!(found[0].chunk, *id, "round {round}: a vector that is listed is found");
         }
     }
+}
+
+#[test]
+fn thirty_two_readers_see_every_commit_while_a_writer_ingests() {
+    const READERS: usize = 32;
+    const BATCHES: u32 = 12;
+    const BATCH: u32 = 25;
+    let dir = tempfile::tempdir().unwrap();
+    let mut recipe = Recipe::builtin();
+    // Few vectors already get a graph, so that readers search while graphs are built and segments merged.
+    recipe.vectors.full_scan_kib = 4;
+    let index = Index::open(dir.path(), &recipe, &identity("e5"), DIMENSIONS).unwrap();
+    let specimen = |n: u32| {
+        let groups: &[&str] = if n % 5 == 0 { &["board"] } else { &["staff"] };
+        let text = format!("Frist Nummer {n}");
+        Specimen::new("doc", n, &text).groups(groups).vector(unit_vector(n.into(), DIMENSIONS))
+    };
+    let allowed = |n: u32| n % 5 != 0;
+    let committed = AtomicU32::new(0);
+    let staff = scope(&["staff"], Classification::Internal);
+    let forbidden: BTreeSet<ChunkId> =
+        (0..BATCHES * BATCH).filter(|&n| !allowed(n)).map(|n| specimen(n).id()).collect();
+    std::thread::scope(|threads| {
+        for reader in 0..READERS {
+            let (index, committed, staff, forbidden) = (&index, &committed, &staff, &forbidden);
+            threads.spawn(move || {
+                let mut rounds = 0;
+                while committed.load(Ordering::Acquire) < BATCHES * BATCH || rounds == 0 {
+                    let there = committed.load(Ordering::Acquire);
+                    let query = unit_vector(reader as u64, DIMENSIONS);
+                    let words = index.lexical.search("Frist", staff, &Filter::default(), 1_000).unwrap();
+                    let near = index.vectors.search(&query, staff, &Filter::default(), 1_000).unwrap();
+                    for found in [&words, &near] {
+                        assert!(found.iter().all(|hit| !forbidden.contains(&hit.chunk)), "the scope holds meanwhile");
+                    }
+                    let expected = (0..there).filter(|&n| allowed(n)).count();
+                    assert!(words.len() >= expected, "{} of {expected} committed chunks", words.len());
+                    rounds += 1;
+                }
+            });
+        }
+        for batch in 0..BATCHES {
+            let specimens: Vec<Specimen> = (batch * BATCH..(batch + 1) * BATCH).map(specimen).collect();
+            let entries: Vec<IndexEntry<'_>> = specimens.iter().map(Specimen::entry).collect();
+            index.vectors.upsert(&entries).unwrap();
+            index.vectors.flush().unwrap();
+            index.lexical.upsert(&entries).unwrap();
+            index.lexical.commit(LedgerPosition(u64::from(batch) + 1)).unwrap();
+            committed.store((batch + 1) * BATCH, Ordering::Release);
+            if batch % 4 == 3 {
+                index.vectors.optimize().unwrap();
+            }
+        }
+    });
+    let all: BTreeSet<ChunkId> = (0..BATCHES * BATCH).map(|n| specimen(n).id()).collect();
+    assert_eq!(index.vectors.ids().unwrap(), all);
+    assert_eq!(index.lexical.ids().unwrap(), all);
 }
