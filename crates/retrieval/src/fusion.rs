@@ -12,8 +12,10 @@ pub enum FusionMethod {
     /// Reciprocal rank: `Σ weight / (rank_constant + rank)` (Cormack, Clarke and Büttcher, SIGIR 2009). Needs no
     /// scale, forgives outliers, forgets how much better the first one was.
     ReciprocalRank,
-    /// Weighted sum of scores scaled to 0..=1 per list (min–max); keeps distances (Bruch et al.,
-    /// arXiv 2210.11934).
+    /// Weighted sum of scores; keeps distances (Bruch et al., arXiv 2210.11934). Similarities lie in a narrow band
+    /// that differs from model to model, so the dense list is scaled to 0..=1 by its own extremes. Lexical scores
+    /// already are shares of what the question asks for, and are taken as they are: when the best chunk holds little
+    /// of the question, as with a question in another language, words weigh little, without anyone deciding so.
     #[default]
     WeightedSum,
 }
@@ -99,7 +101,7 @@ impl Fusion {
         let mut fused: HashMap<ChunkId, Fused> = HashMap::with_capacity(dense.len() + lexical.len());
         let legs = [(dense, self.dense_weight, true), (lexical, lexical_weight, false)];
         for (list, weight, is_dense) in legs {
-            let scale = Scale::of(list);
+            let scale = if is_dense { Scale::extremes(list) } else { Scale::above_the_rest(list) };
             for (rank, candidate) in list.iter().enumerate() {
                 let share = match self.method {
                     FusionMethod::ReciprocalRank => 1.0 / (self.rank_constant + 1.0 + rank as f32),
@@ -156,9 +158,9 @@ fn finite(score: f32) -> f32 {
     if score.is_nan() { f32::MIN } else { score.clamp(f32::MIN, f32::MAX) }
 }
 
-/// Min–max scaling of the head of a list. Always the same depth, so that asking for more hits does not change
-/// the order of the first. The worst candidate keeps a little, because being found at all is worth more than
-/// not being found; what lies deeper keeps just that.
+/// How the scores of a list become comparable with those of the other. Always by its head of the same depth, so that
+/// asking for more hits does not change the order of the first. The worst candidate keeps a little, because being
+/// found at all is worth more than not being found; what lies deeper keeps just that.
 struct Scale {
     low: f32,
     range: f32,
@@ -171,11 +173,18 @@ const FLOOR: f32 = 0.02;
 const HEAD: usize = 100;
 
 impl Scale {
-    fn of(list: &[Candidate]) -> Self {
+    /// The head from its worst, 0, to its best, 1.
+    fn extremes(list: &[Candidate]) -> Self {
         let scores = || list.iter().take(HEAD).map(|candidate| candidate.score).filter(|score| score.is_finite());
         let low = scores().fold(f32::INFINITY, f32::min);
         let high = scores().fold(f32::NEG_INFINITY, f32::max);
         Self { low, range: high - low }
+    }
+
+    /// What a score is above the one at which the head ends; above 0 when there are fewer.
+    fn above_the_rest(list: &[Candidate]) -> Self {
+        let low = list.get(HEAD - 1).map_or(0.0, |last| last.score).max(0.0);
+        Self { low, range: 1.0 }
     }
 
     fn apply(&self, score: f32) -> f32 {
@@ -185,7 +194,7 @@ impl Scale {
         if self.range <= f32::EPSILON {
             return if score < self.low { FLOOR } else { 1.0 };
         }
-        FLOOR + (1.0 - FLOOR) * ((score - self.low) / self.range).clamp(0.0, 1.0)
+        FLOOR + (1.0 - FLOOR) * ((score - self.low) / self.range).max(0.0)
     }
 }
 
@@ -220,11 +229,21 @@ mod tests {
     fn a_weighted_sum_keeps_distances() {
         let fused = Fusion::default().fuse(
             &list(&[(1, 0.90), (2, 0.89), (3, 0.70)]),
-            &list(&[(2, 20.0), (3, 3.0), (4, 2.0)]),
+            &list(&[(2, 1.2), (3, 0.2), (4, 0.1)]),
             false,
         );
         assert_eq!(order(&fused), [2, 1, 3, 4]);
-        assert!(fused.iter().all(|one| (0.0..=1.0).contains(&one.score)));
+        let sum = |one: &Fused| one.shares.dense + one.shares.lexical;
+        assert!(fused.iter().all(|one| one.score > 0.0 && one.score == sum(one)));
+    }
+
+    #[test]
+    fn words_that_say_little_weigh_little() {
+        let dense = list(&[(1, 0.90), (2, 0.89), (3, 0.80)]);
+        // The same order and the same ratio of words: a question of which all, and one of which a tenth was found.
+        let (all, tenth) = (list(&[(2, 1.0), (1, 0.5)]), list(&[(2, 0.1), (1, 0.05)]));
+        assert_eq!(order(&Fusion::default().fuse(&dense, &all, false))[0], 2);
+        assert_eq!(order(&Fusion::default().fuse(&dense, &tenth, false))[0], 1);
     }
 
     #[test]
@@ -242,7 +261,7 @@ mod tests {
 
     #[test]
     fn exact_questions_lean_lexical() {
-        let (dense, lexical) = (list(&[(1, 0.9), (2, 0.5)]), list(&[(2, 9.0), (1, 1.0)]));
+        let (dense, lexical) = (list(&[(1, 0.9), (2, 0.5)]), list(&[(2, 1.0), (1, 0.1)]));
         let fusion = Fusion { dense_weight: 1.5, ..Fusion::default() };
         assert_eq!(order(&fusion.fuse(&dense, &lexical, false)), [1, 2]);
         assert_eq!(order(&fusion.fuse(&dense, &lexical, true)), [2, 1]);
