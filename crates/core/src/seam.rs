@@ -176,7 +176,8 @@ pub trait LexicalIndex: Send + Sync {
     fn committed(&self) -> Result<LedgerPosition>;
 
     /// The `k` best allowed chunks by their words, best first. `text` is plain words, never query syntax. Scores of
-    /// one query compare with those of another: a chunk that holds each word once has about 1.
+    /// one query compare with those of another: a chunk that holds each word once has about 1, one that only holds what
+    /// was probably meant by misspelt words has less than half.
     fn search(&self, text: &str, scope: &AccessScope, filter: &Filter, k: usize) -> Result<Vec<Candidate>>;
 
     /// `text` with the words that no allowed chunk holds replaced by the most similar ones that some do; `None`
