@@ -169,6 +169,9 @@ struct Scale {
 /// What the last candidate of a list keeps.
 const FLOOR: f32 = 0.02;
 
+/// What a chunk beyond the head is taken to have of the last score within.
+const NOT_FOUND: f32 = 0.8;
+
 /// How deep the head reaches: as deep as the shallowest search fetches.
 const HEAD: usize = 100;
 
@@ -181,10 +184,11 @@ impl Scale {
         Self { low, range: high - low }
     }
 
-    /// What a score is above the one at which the head ends; above 0 when there are fewer.
+    /// What a score is above that of a chunk that was not found, which has at most the score at which the head ends,
+    /// and nothing when the head holds all there is.
     fn above_the_rest(list: &[Candidate]) -> Self {
-        let low = list.get(HEAD - 1).map_or(0.0, |last| last.score).max(0.0);
-        Self { low, range: 1.0 }
+        let rest = list.get(HEAD - 1).map_or(0.0, |last| last.score).max(0.0);
+        Self { low: NOT_FOUND * rest, range: 1.0 }
     }
 
     fn apply(&self, score: f32) -> f32 {
