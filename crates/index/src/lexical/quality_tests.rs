@@ -53,7 +53,7 @@ fn german_compounds_are_found_by_their_parts() {
     let mut plain = recipe();
     plain.weights.compound = 0.0;
     let (without, _) = recall(&plain);
-    assert!(with >= 0.95, "recall@10 {with:.3}; missed {missed}");
+    assert!(with >= 0.98, "recall@10 {with:.3}; missed {missed}");
     assert!(without <= 0.2, "recall@10 without splitting {without:.3}: the set no longer tells");
 }
 
