@@ -112,7 +112,7 @@ pub struct FusionRecipe {
 pub enum FusionMethod {
     /// Weighted reciprocal rank fusion (Cormack et al. 2009).
     Rrf,
-    /// Weighted sum of similarities, scaled to 0..=1 by the extremes of their list, and lexical scores as they are.
+    /// Weighted sum of scores, each leg scaled to 0..=1 by the extremes of its list.
     WeightedSum,
 }
 

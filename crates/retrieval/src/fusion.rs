@@ -14,8 +14,8 @@ pub enum FusionMethod {
     ReciprocalRank,
     /// Weighted sum of scores; keeps distances (Bruch et al., arXiv 2210.11934). Similarities lie in a narrow band
     /// that differs from model to model, so the dense list is scaled to 0..=1 by its own extremes. Lexical scores
-    /// already are shares of what the question asks for, and are taken as they are: when the best chunk holds little
-    /// of the question, as with a question in another language, words weigh little, without anyone deciding so.
+    /// are shares of what the question asks for: they are scaled likewise, but when even the best chunk holds
+    /// little of the question, as with a question in another language, words weigh little.
     #[default]
     WeightedSum,
 }
@@ -169,8 +169,8 @@ struct Scale {
 /// What the last candidate of a list keeps.
 const FLOOR: f32 = 0.02;
 
-/// What a chunk beyond the head is taken to have of the last score within.
-const NOT_FOUND: f32 = 0.8;
+/// The share of a question that is enough for words to count in full.
+const ENOUGH: f32 = 0.6;
 
 /// How deep the head reaches: as deep as the shallowest search fetches.
 const HEAD: usize = 100;
@@ -184,11 +184,12 @@ impl Scale {
         Self { low, range: high - low }
     }
 
-    /// What a score is above that of a chunk that was not found, which has at most the score at which the head ends,
-    /// and nothing when the head holds all there is.
+    /// From the score at which the head ends, or nothing when the head holds all there is, to its best or to
+    /// [`ENOUGH`], whichever is more.
     fn above_the_rest(list: &[Candidate]) -> Self {
         let rest = list.get(HEAD - 1).map_or(0.0, |last| last.score).max(0.0);
-        Self { low: NOT_FOUND * rest, range: 1.0 }
+        let best = list.first().map_or(0.0, |first| first.score).max(ENOUGH);
+        Self { low: rest, range: best - rest }
     }
 
     fn apply(&self, score: f32) -> f32 {
@@ -198,7 +199,7 @@ impl Scale {
         if self.range <= f32::EPSILON {
             return if score < self.low { FLOOR } else { 1.0 };
         }
-        FLOOR + (1.0 - FLOOR) * ((score - self.low) / self.range).max(0.0)
+        FLOOR + (1.0 - FLOOR) * ((score - self.low) / self.range).clamp(0.0, 1.0)
     }
 }
 

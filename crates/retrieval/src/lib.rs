@@ -6,9 +6,9 @@
 //!
 //! **Why two legs.** Words find identifiers, names and rare terms exactly; vectors find paraphrases and other
 //! languages. On legal German words win, on encyclopaedic questions vectors do, and nobody knows beforehand
-//! which one a question needs. Similarities become comparable by scaling them; lexical scores are shares of what
-//! was asked for and say themselves how much they know. So the lists are added up by score, with weights that a
-//! site can tune, or fused by rank.
+//! which one a question needs. Scores become comparable by scaling them, and lexical ones, being shares of what was
+//! asked for, say besides how much they know. So the lists are added up by score, with weights that a site can
+//! tune, or fused by rank.
 //!
 //! **Why a gate after filters.** Both indexes filter by access scope inside. The ledger is asked once more for
 //! every candidate, because it alone knows what is active at this moment: an index may lag behind by one
