@@ -200,11 +200,11 @@ fn thirty_two_readers_see_every_commit_while_a_writer_ingests() {
     recipe.vectors.full_scan_kib = 4;
     let index = Index::open(dir.path(), &recipe, &identity("e5"), DIMENSIONS).unwrap();
     let specimen = |n: u32| {
-        let groups: &[&str] = if n % 5 == 0 { &["board"] } else { &["staff"] };
+        let groups: &[&str] = if n.is_multiple_of(5) { &["board"] } else { &["staff"] };
         let text = format!("Frist Nummer {n}");
         Specimen::new("doc", n, &text).groups(groups).vector(unit_vector(n.into(), DIMENSIONS))
     };
-    let allowed = |n: u32| n % 5 != 0;
+    let allowed = |n: u32| !n.is_multiple_of(5);
     let committed = AtomicU32::new(0);
     let staff = scope(&["staff"], Classification::Internal);
     let forbidden: BTreeSet<ChunkId> =
