@@ -3,7 +3,7 @@
     fontes eval signals ./xquad-de --limit 300 > xquad-de.jsonl     # one file per set
     python benches/extractive_weights.py xquad-de.jsonl piaf-fr.jsonl ... [--held-out other.jsonl] [--l2 3]
 
-Run it once on sets whose questions and documents are in one language, and once on sets where they are not: there are
+Where a reader has a say (config/reader), the sets must be of articles that it was not trained on. Run it once on sets whose questions and documents are in one language, and once on sets where they are not: there are
 two regressions. A line is a candidate sentence: its signals, whether it holds a known answer, whether the relevant documents were
 gone. Even questions are learnt from, odd ones and held-out files are reported. Every set counts the same, whatever
 its size, and so do questions with and without their documents. Needs numpy.
@@ -71,12 +71,13 @@ def main():
     parser.add_argument("files", nargs="+")
     parser.add_argument("--held-out", nargs="*", default=[])
     parser.add_argument("--l2", type=float, default=3.0)
+    parser.add_argument("--all", action="store_true", help="learn from odd questions, too; then only held-out files tell")
     parser.add_argument("--drop", nargs="*", default=[], help="signals to do without")
     parser.add_argument("--thresholds", type=float, nargs="*", default=[0.2, 0.3, 0.4, 0.5, 0.6])
     arguments = parser.parse_args()
     sets = {path: read(path) for path in arguments.files}
     names = [n for n in next(iter(sets.values()))[0][2][0][0] if n not in [*arguments.drop, "across"]]
-    learnt = [matrix([t for t in trials if t[0] % 2 == 0], names) for trials in sets.values()]
+    learnt = [matrix([t for t in trials if arguments.all or t[0] % 2 == 0], names) for trials in sets.values()]
     x, y, w = (np.concatenate(parts) for parts in zip(*learnt))
     bias, weights = learn(x, y, w / len(sets), arguments.l2)
     for path, trials in sets.items():

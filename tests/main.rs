@@ -10,6 +10,7 @@ mod bad_input;
 mod damage;
 mod ingest;
 mod layout;
+mod model_double;
 mod models;
 mod recovery;
 mod search;

@@ -1,10 +1,11 @@
 //! Progress bars on stderr, for a person at a terminal only.
 
+use fontes_generation::AskEvent;
 use fontes_ingestion::{FileRecord, FileStatus, IngestEvent};
 use fontes_model::{quantize, store};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output::Voice;
+use crate::{output::Voice, render};
 
 /// Shows how an ingest goes: bytes (files differ a thousandfold), files, chunks, rate and time left.
 pub struct IngestProgress {
@@ -45,6 +46,40 @@ impl IngestProgress {
 }
 
 impl Drop for IngestProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Shows what the sources say word for word, until a model has read them.
+pub struct AnswerProgress {
+    bar: ProgressBar,
+    voice: Voice,
+}
+
+impl AnswerProgress {
+    /// Nothing yet; never anything when nobody watches.
+    pub fn new(voice: Voice) -> Self {
+        let watched = voice.shows_progress() && voice.is_interactive();
+        let bar = if watched { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        bar.set_style(style("{msg}"));
+        Self { bar, voice }
+    }
+
+    /// Shows a preview; takes it away when the first sentence of the answer is there.
+    pub fn show(&self, event: &AskEvent<'_>) {
+        match event {
+            AskEvent::Preview(quoted) => {
+                self.bar.set_message(render::preview(self.voice, quoted));
+                self.bar.tick();
+            }
+            AskEvent::Sentence(_) | AskEvent::Done(_) => self.bar.finish_and_clear(),
+            AskEvent::Passages(_) | AskEvent::Draft(_) => {}
+        }
+    }
+}
+
+impl Drop for AnswerProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -88,6 +88,12 @@ pub fn answer(voice: Voice, answer: &Answer) -> String {
     text
 }
 
+/// Quotes to read while a model is at work.
+pub fn preview(voice: Voice, quoted: &[Sentence]) -> String {
+    let lines = quoted.iter().flat_map(|sentence| wrap(&format!("“{}” …", sentence.text.trim()), WIDTH));
+    lines.map(|line| voice.style(DIM, &line)).collect::<Vec<_>>().join("\n")
+}
+
 /// Remarks, the cited places and the record of how the answer came about; what follows a streamed answer.
 pub fn sources(voice: Voice, answer: &Answer) -> String {
     let words = phrases(Language::detect(&answer.question));
@@ -165,7 +171,7 @@ fn remarks(voice: Voice, words: &Phrases, answer: &Answer) -> String {
 
 /// A sentence with its markers, and a remark when the sources do not carry it.
 pub fn marked(voice: Voice, words: &Phrases, sentence: &Sentence) -> String {
-    let mut text = sentence.text.trim().to_owned();
+    let mut text = pointed(voice, sentence);
     let mut markers: Vec<u32> = sentence.citations.iter().map(|citation| citation.marker).collect();
     markers.dedup();
     for marker in markers {
@@ -175,6 +181,19 @@ pub fn marked(voice: Voice, words: &Phrases, sentence: &Sentence) -> String {
         text.push_str(&format!(" ({})", words.unsupported));
     }
     text
+}
+
+/// The text of a sentence, the answer in it in bold where it is known.
+fn pointed(voice: Voice, sentence: &Sentence) -> String {
+    let text = sentence.text.trim();
+    let answer = sentence.citations.iter().find_map(|citation| {
+        let answer = citation.answer?;
+        citation.quote.get(answer.start.checked_sub(citation.span.start)?..answer.end.checked_sub(citation.span.start)?)
+    });
+    match answer.map(|answer| answer.split_whitespace().collect::<Vec<_>>().join(" ")) {
+        Some(answer) if !answer.is_empty() => text.replacen(&answer, &voice.style(BOLD, &answer), 1),
+        _ => text.to_owned(),
+    }
 }
 
 /// Path, pages and headings on one line.

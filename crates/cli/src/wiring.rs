@@ -17,7 +17,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Labels, Language, ModelIdentity, Reranker};
+use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Labels, Language, ModelIdentity, Reader, Reranker};
 use fontes_extract::{ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool, worker::Recognition};
 use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
 use fontes_index::{Index, Recipe};
@@ -39,6 +39,9 @@ use crate::{
 
 /// The models Fontes knows, with digests and sources.
 const MODEL_MANIFEST: &str = include_str!("../../../config/models.toml");
+
+/// What makes a reader of the default embedder; `config/reader/README.md` says what it was trained on.
+const READER: &[u8] = include_bytes!("../../../config/reader/multilingual-e5-small.safetensors");
 
 /// Name of the source of everything given on the command line.
 pub const FILES: &str = "files";
@@ -91,6 +94,19 @@ fn reranker(config: &Config) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
     };
     let reranker = encoder::open_reranker(&model, &encoder_options(config), budget).map_err(Error::from)?;
     Ok(Some(Arc::new(reranker)))
+}
+
+/// The reader that comes with the default embedder; none with another, or when the configuration wants none.
+fn reader(config: &Config, embedder: &dyn Embedder) -> anyhow::Result<Option<Arc<dyn Reader>>> {
+    let model = model_store(config)?.resolve(&config.models.embedder).ok();
+    let Some(model) = model.filter(|model| config.answer.reader && model.identity() == *embedder.identity()) else {
+        return Ok(None);
+    };
+    match encoder::open_reader(&model, READER, &encoder_options(config)) {
+        Ok(reader) => Ok(Some(Arc::new(reader))),
+        Err(encoder::EncoderError::Adapter { .. }) => Ok(None),
+        Err(error) => Err(Error::from(error).into()),
+    }
 }
 
 /// An installed model by name; the error says how to install it.
@@ -336,7 +352,11 @@ impl Archive {
         generator: Option<Arc<dyn Generator>>,
         policy: AnswerPolicy,
     ) -> anyhow::Result<Site> {
-        let answerer = Answerer::new(generator, self.embedder.clone(), self.ledger.clone(), Prompts::default(), policy);
+        let mut answerer =
+            Answerer::new(generator, self.embedder.clone(), self.ledger.clone(), Prompts::default(), policy);
+        if let Some(reader) = reader(config, self.embedder.as_ref())? {
+            answerer = answerer.with_reader(reader);
+        }
         let searcher = Arc::new(self.searcher(config)?);
         Ok(Site::new(searcher, Arc::new(answerer), self.ledger.clone(), config.access.clone()))
     }

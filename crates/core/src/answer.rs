@@ -39,6 +39,9 @@ pub struct Citation {
     pub span: Span,
     /// The text of that span, byte for byte.
     pub quote: String,
+    /// Where in that span the answer stands, in the stored text, when a reader could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Span>,
     /// Boxes on the pages, when the format has places.
     pub boxes: Vec<BBox>,
 }

@@ -44,6 +44,7 @@ pub use id::{ChunkId, Digest, DocumentId, IndexSnapshot, LedgerPosition, ModelId
 pub use language::Language;
 pub use query::{Hit, Passage, Query, Scores, SearchMode, TermMatch};
 pub use seam::{
-    Cancel, Candidate, Clock, Embedder, Generator, IndexEntry, Ledger, LexicalIndex, Reranker, VectorIndex,
+    Cancel, Candidate, Clock, Embedder, Finding, Generator, IndexEntry, Ledger, LexicalIndex, Reader, Reading,
+    Reranker, VectorIndex,
 };
 pub use word::Word;

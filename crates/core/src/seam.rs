@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     AccessScope, Chunk, ChunkId, ChunkRecord, Document, DocumentId, DocumentSummary, Error, ErrorKind, Facet, Filter,
-    Generation, GenerationRequest, IndexSnapshot, Labels, LedgerPosition, ModelIdentity, Result, TermMatch,
+    Generation, GenerationRequest, IndexSnapshot, Labels, LedgerPosition, ModelIdentity, Result, Span, TermMatch,
 };
 
 /// A flag that asks long work to stop at the next safe point. Clones share the flag.
@@ -77,6 +77,34 @@ pub trait Reranker: Send + Sync {
     /// One score per passage, in order; higher is better, comparable only within a call. Passages come with the most
     /// promising first: one that the reranker's budget does not reach scores NaN.
     fn score(&self, query: &str, passages: &[&str]) -> Result<Vec<f32>>;
+}
+
+/// A text to look for an answer in, and the parts of it that may hold one.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// The text; parts are understood from what stands around them.
+    pub text: &'a str,
+    /// Spans of `text`, ascending, not overlapping.
+    pub parts: &'a [Span],
+}
+
+/// The likeliest answer in a part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// The answer in the text, within the part.
+    pub span: Span,
+    /// Log odds of this being the answer against the text holding none; comparable between questions.
+    pub score: f32,
+}
+
+/// Reads texts for the answer to a question.
+pub trait Reader: Send + Sync {
+    /// Name and weight digest.
+    fn identity(&self) -> &ModelIdentity;
+
+    /// The likeliest answer in each part of each text, in order; `None` for parts that were not reached or hold
+    /// no token. Texts come with the most promising first: reading has a budget.
+    fn read(&self, question: &str, texts: &[Reading<'_>]) -> Result<Vec<Vec<Option<Finding>>>>;
 }
 
 /// Continues a conversation.

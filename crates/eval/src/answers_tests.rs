@@ -20,6 +20,7 @@ fn citation(document: &str, quote: &str) -> Citation {
         pages: vec![1],
         span: Span::new(0, quote.len()),
         quote: quote.into(),
+        answer: None,
         boxes: Vec::new(),
     }
 }
@@ -63,6 +64,10 @@ impl Asking for Known {
         self.0
     }
 
+    fn system(&self) -> String {
+        format!("known {}", self.0)
+    }
+
     fn resolves(&mut self, citation: &Citation) -> bool {
         citation.title == "right"
     }
@@ -84,7 +89,11 @@ fn dataset() -> Dataset {
 }
 
 pub(crate) fn report() -> AnswerReport {
-    evaluate_answers(&dataset(), &mut Known(0.0)).unwrap()
+    evaluate(0.0)
+}
+
+fn evaluate(threshold: f64) -> AnswerReport {
+    evaluate_answers(&dataset(), &mut Known(threshold), Vec::new(), &mut |_| Ok(())).unwrap()
 }
 
 #[test]
@@ -103,6 +112,7 @@ fn every_figure_is_counted_by_its_definition() {
         ("extractive", 1.0),
         ("abstained", 0.0),
         ("false_answers", 0.25),
+        ("misled", 0.25),
         ("exact_match", 0.0),
         // Words "es sind 30 tage" against "30 tage": 2 · 2 / 6, for every second question.
         ("f1", 1.0 / 3.0),
@@ -113,7 +123,7 @@ fn every_figure_is_counted_by_its_definition() {
 
 #[test]
 fn below_the_threshold_there_is_silence_and_the_curve_knows_better() {
-    let report = evaluate_answers(&dataset(), &mut Known(0.6)).unwrap();
+    let report = evaluate(0.6);
     assert_eq!((report.metrics["abstained"], report.metrics["citation_recall"]), (1.0, 0.0));
     assert_eq!(report.operating_point.coverage, 0.0);
     assert_eq!((report.curve[0].coverage, report.curve[0].risk), (1.0, 0.5));
@@ -124,5 +134,30 @@ fn below_the_threshold_there_is_silence_and_the_curve_knows_better() {
 fn a_set_without_known_answers_is_refused() {
     let mut dataset = dataset();
     dataset.questions.iter_mut().for_each(|question| question.answers.clear());
-    assert_eq!(evaluate_answers(&dataset, &mut Known(0.0)).unwrap_err().kind(), fontes_core::ErrorKind::Invalid);
+    let refused = evaluate_answers(&dataset, &mut Known(0.0), Vec::new(), &mut |_| Ok(())).unwrap_err();
+    assert_eq!(refused.kind(), fontes_core::ErrorKind::Invalid);
+}
+
+#[test]
+fn an_interrupted_run_goes_on_and_counts_the_same() {
+    let mut kept = Vec::new();
+    let interrupted = evaluate_answers(&dataset(), &mut Known(0.0), Vec::new(), &mut |outcome| {
+        kept.push(outcome.clone());
+        if kept.len() < 3 { Ok(()) } else { Err(Error::unavailable("interrupted")) }
+    });
+    assert!(interrupted.is_err());
+    let line = serde_json::to_string(&kept).unwrap();
+    let kept: Vec<QuestionOutcome> = serde_json::from_str(&line).unwrap();
+    let mut asked = 0;
+    let mut go_on = |system: f64| {
+        asked = 0;
+        let mut count = |_: &QuestionOutcome| {
+            asked += 1;
+            Ok(())
+        };
+        let report = evaluate_answers(&dataset(), &mut Known(system), kept.clone(), &mut count).unwrap();
+        (report.metrics, asked)
+    };
+    assert_eq!(go_on(0.0), (report().metrics, 1));
+    assert_eq!(go_on(0.1), (report().metrics, 4), "another system's outcomes do not count");
 }

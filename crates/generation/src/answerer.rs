@@ -7,7 +7,7 @@ use std::{
 
 use fontes_core::{
     AccessScope, Answer, AskSettings, Cancel, Citation, Digest, Embedder, Error, Generation, Generator, IndexSnapshot,
-    Language, Ledger, LeftOut, ModelIdentity, Passage, Remark, Result, Sentence, Support,
+    Language, Ledger, LeftOut, ModelIdentity, Passage, Reader, Remark, Result, Sentence, Support,
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     clean::hides_text,
     conflict::conflicting,
     estimate::Estimate,
-    extractive::{self, Extract},
+    extractive::{self, Extract, Scales},
     generated::Prompted,
     marker::{Markers, write_markers},
     prompt::Room,
@@ -26,6 +26,9 @@ use crate::{
 
 /// Name of the method that answers without a model, as `model.name` of its answers.
 pub const EXTRACTIVE: &str = "extractive";
+
+/// The extractive method and its version, digested into answers: the same method gives the same quotes.
+const METHOD: &str = "fontes extractive v3";
 
 /// Longest question, in bytes: several pages. What is longer is a document, not a question.
 const MAX_QUESTION: usize = 16_384;
@@ -87,6 +90,7 @@ pub struct Weighed {
 pub struct Answerer {
     pub(crate) generator: Option<Arc<dyn Generator>>,
     pub(crate) embedder: Arc<dyn Embedder>,
+    reader: Option<Arc<dyn Reader>>,
     ledger: Arc<dyn Ledger>,
     prompts: Prompts,
     pub(crate) policy: AnswerPolicy,
@@ -126,8 +130,17 @@ impl Answerer {
         prompts: Prompts,
         policy: AnswerPolicy,
     ) -> Self {
-        let extractive = ModelIdentity { name: EXTRACTIVE.into(), sha256: Digest::of(b"fontes extractive v2") };
-        Self { generator, embedder, ledger, prompts, policy, estimate: Estimate::default(), extractive }
+        let extractive = ModelIdentity { name: EXTRACTIVE.into(), sha256: Digest::of(METHOD.as_bytes()) };
+        let estimate = Estimate::default();
+        Self { generator, embedder, reader: None, ledger, prompts, policy, estimate, extractive }
+    }
+
+    /// Lets `reader` say where answers stand, beside words and similarity.
+    #[must_use]
+    pub fn with_reader(self, reader: Arc<dyn Reader>) -> Self {
+        let method = format!("{METHOD} {}", reader.identity().sha256);
+        let extractive = ModelIdentity { sha256: Digest::of(method.as_bytes()), ..self.extractive };
+        Self { reader: Some(reader), estimate: Estimate::reading(), extractive, ..self }
     }
 
     /// What the site decided.
@@ -138,6 +151,11 @@ impl Answerer {
     /// The generator, if there is one.
     pub fn generator(&self) -> Option<&Arc<dyn Generator>> {
         self.generator.as_ref()
+    }
+
+    /// The identity of the extractive method, which depends on the reader.
+    pub fn extractive_identity(&self) -> &ModelIdentity {
+        &self.extractive
     }
 
     /// Answers. Every citation of the answer resolves against the ledger as it is now; a sentence without a
@@ -195,7 +213,9 @@ impl Answerer {
     }
 
     fn extracts(&self, question: &str, language: Language, sources: &[Source]) -> Result<Vec<Extract>> {
-        extractive::rank(question, language, sources, self.embedder.as_ref(), &self.estimate)
+        let scales =
+            Scales { embedder: self.embedder.as_ref(), reader: self.reader.as_deref(), estimate: &self.estimate };
+        extractive::rank(question, language, sources, scales)
     }
 
     /// The sentences of the answer, none when the sources do not say; and the sources that were given.
@@ -321,7 +341,7 @@ fn likeliest_first(sources: &mut Vec<Source>, extracts: &mut [Extract]) {
 
 /// Adds a quoted sentence to a body.
 fn add_quote(source: &Source, extract: &Extract, body: &mut Body) {
-    let citation = source.cite(extract.span);
+    let citation = Citation { answer: extract.answer, ..source.cite(extract.span) };
     let quote = one_line(&citation.quote);
     // A source's own footnote numbers must not pass as citations.
     let text = one_line(&reduce(&quote, &Markers::new()).text);

@@ -25,6 +25,39 @@ impl Estimate {
     }
 }
 
+impl Estimate {
+    /// The weights where a reader has a say, learnt in the same way on articles that the reader was not trained on. What it
+    /// knows makes some of the others superfluous.
+    pub(crate) fn reading() -> Self {
+        let same = Regression {
+            bias: -3.60,
+            weights: Signals {
+                around: 0.65,
+                passage: 0.79,
+                rank: 1.02,
+                dense: 0.16,
+                standout: 1.34,
+                lacking: -0.52,
+                answer: 1.58,
+                apart: 0.54,
+                ..Signals::default()
+            },
+        };
+        let across = Regression {
+            bias: -4.20,
+            weights: Signals {
+                rank: 1.11,
+                similarity: 4.26,
+                standout: 2.34,
+                answer: 0.83,
+                apart: 0.61,
+                ..Signals::default()
+            },
+        };
+        Self { same, across }
+    }
+}
+
 /// Learnt by `benches/extractive_weights.py` with multilingual-e5-small, as `docs/benchmarks.md` ("Answers") records.
 /// Another embedder needs its own.
 impl Default for Estimate {
@@ -42,7 +75,7 @@ impl Default for Estimate {
                 similarity: 2.28,
                 standout: 1.35,
                 lacking: -0.86,
-                across: 0.0,
+                ..Signals::default()
             },
         };
         let across = Regression {
@@ -71,6 +104,24 @@ mod tests {
         let (same, across) =
             (estimate.probability(&foreign), estimate.probability(&Signals { across: 1.0, ..foreign }));
         assert!(across > 0.26 && same < 0.1, "{across} {same}");
+    }
+
+    #[test]
+    fn what_a_reader_finds_decides() {
+        let topic = Signals {
+            around: 0.8,
+            passage: 1.0,
+            rank: 1.0,
+            similarity: 0.6,
+            answer: -0.8,
+            apart: -0.2,
+            ..Signals::default()
+        };
+        let found = Signals { answer: 1.0, apart: 0.5, ..topic };
+        for across in [0.0, 1.0] {
+            let of = |signals: Signals| Estimate::reading().probability(&Signals { across, ..signals });
+            assert!(of(found) > 0.4 && of(topic) < 0.25, "{} {}", of(found), of(topic));
+        }
     }
 
     #[test]

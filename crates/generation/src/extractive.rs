@@ -4,18 +4,26 @@
 //! sentence gets [`crate::signals`], and [`crate::estimate`] makes of them the probability that it holds the
 //! answer. The best is quoted; when even that one is unlikely, the sources do not say.
 
-use fontes_core::{Embedder, Language, Result, Span, seam::EmbedAs};
+use fontes_core::{Embedder, Finding, Language, Reader, Reading, Result, Span, seam::EmbedAs};
 
 use crate::{
     AnswerPolicy,
     estimate::Estimate,
-    signals::{Candidate, Signals, candidates},
+    signals::{Candidate, Signals, add_findings, candidates},
     source::Source,
     verify::cosine,
 };
 
-/// Only this many sentences, the best by words, are compared by similarity: embedding is what costs.
+/// Only this many sentences, the best at first sight, are compared by similarity: embedding is what costs.
 const EMBEDDED: usize = 12;
+
+/// What sentences are weighed with.
+#[derive(Clone, Copy)]
+pub(crate) struct Scales<'a> {
+    pub(crate) embedder: &'a dyn Embedder,
+    pub(crate) reader: Option<&'a dyn Reader>,
+    pub(crate) estimate: &'a Estimate,
+}
 
 /// A sentence of a source and how likely it is to hold the answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +34,8 @@ pub(crate) struct Extract {
     pub(crate) sentence: usize,
     /// The sentence in the stored text.
     pub(crate) span: Span,
+    /// Where in it the answer stands, in the stored text, when a reader could tell.
+    pub(crate) answer: Option<Span>,
     /// The probability that it holds the answer.
     pub(crate) probability: f32,
     /// What that rests on.
@@ -37,13 +47,16 @@ pub(crate) fn rank(
     question: &str,
     language: Language,
     sources: &[Source],
-    embedder: &dyn Embedder,
-    estimate: &Estimate,
+    Scales { embedder, reader, estimate }: Scales<'_>,
 ) -> Result<Vec<Extract>> {
     let mut candidates = candidates(question, language, sources);
+    if let Some(reader) = reader {
+        let findings = findings(question, sources, &candidates, reader)?;
+        add_findings(&mut candidates, &findings);
+    }
     let place = |candidate: &Candidate| (candidate.source, candidate.span);
     candidates
-        .sort_by(|a, b| b.signals.by_words().total_cmp(&a.signals.by_words()).then_with(|| place(a).cmp(&place(b))));
+        .sort_by(|a, b| b.signals.at_first().total_cmp(&a.signals.at_first()).then_with(|| place(a).cmp(&place(b))));
     candidates.truncate(EMBEDDED);
     if candidates.is_empty() {
         return Ok(Vec::new());
@@ -56,14 +69,42 @@ pub(crate) fn rank(
     let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
     let extract = |(candidate, cosine): (&Candidate, &f32)| {
         let signals = candidate.signals.with_similarity(*cosine, mean);
-        let Candidate { source, sentence, span, .. } = *candidate;
-        Extract { source, sentence, span, probability: estimate.probability(&signals), signals }
+        let Candidate { source, sentence, span, answer, .. } = *candidate;
+        Extract { source, sentence, span, answer, probability: estimate.probability(&signals), signals }
     };
     let mut extracts: Vec<Extract> = candidates.iter().zip(&cosines).map(extract).collect();
     extracts.sort_by(|a, b| {
         b.probability.total_cmp(&a.probability).then(a.source.cmp(&b.source)).then(a.span.cmp(&b.span))
     });
     Ok(extracts)
+}
+
+/// What a reader finds in each candidate, in the stored text; candidates are in the order of the sources.
+fn findings(
+    question: &str,
+    sources: &[Source],
+    candidates: &[Candidate],
+    reader: &dyn Reader,
+) -> Result<Vec<Option<Finding>>> {
+    let parts: Vec<Vec<Span>> = sources
+        .iter()
+        .enumerate()
+        .map(|(number, source)| {
+            let begin = source.passage.hit.span.start;
+            let own = candidates.iter().filter(|candidate| candidate.source == number);
+            own.map(|candidate| Span::new(candidate.span.start - begin, candidate.span.end - begin)).collect()
+        })
+        .collect();
+    let texts: Vec<Reading<'_>> =
+        sources.iter().zip(&parts).map(|(source, parts)| Reading { text: &source.passage.hit.text, parts }).collect();
+    let found = reader.read(question, &texts)?;
+    let placed = |(source, findings): (&Source, Vec<Option<Finding>>)| {
+        let begin = source.passage.hit.span.start;
+        let moved =
+            move |Finding { span, score }| Finding { span: Span::new(span.start + begin, span.end + begin), score };
+        findings.into_iter().map(move |finding| finding.map(moved)).collect::<Vec<_>>()
+    };
+    Ok(sources.iter().zip(found).flat_map(placed).collect())
 }
 
 /// Chooses what to quote, best place first: the best sentence, joined with the better of its neighbours when that
@@ -101,7 +142,7 @@ mod tests {
 
     fn extract(source: usize, sentence: usize, probability: f32) -> Extract {
         let span = Span::new(100 * sentence, 100 * sentence + 90);
-        Extract { source, sentence, span, probability, signals: Signals::default() }
+        Extract { source, sentence, span, answer: None, probability, signals: Signals::default() }
     }
 
     fn chosen(extracts: &[Extract]) -> Vec<(usize, Span)> {

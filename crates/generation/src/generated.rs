@@ -18,6 +18,9 @@ use crate::{
 /// Temperature of the first attempt at repair; each further one is as much warmer.
 const REPAIR_TEMPERATURE: f32 = 0.5;
 
+/// More bytes to a token than any text has on average: a server that does not keep to the number of tokens is stopped here.
+const BYTES_PER_TOKEN: usize = 16;
+
 /// Nucleus of repairs: warm enough to differ, not enough to babble (Holtzman et al. 2020).
 const REPAIR_TOP_P: f32 = 0.9;
 
@@ -73,6 +76,7 @@ impl Answerer {
         let mut mask = MarkerMask::new(sources.iter().map(Source::marker), question.template.abstention());
         let mut failure = None;
         let mut shown = 0;
+        let (mut taken, most) = (0, question.request.settings.max_tokens.saturating_mul(BYTES_PER_TOKEN));
         let mut on_text = |piece: &str| {
             if let Err(error) = assembly.push(piece) {
                 failure = Some(error);
@@ -85,7 +89,8 @@ impl Answerer {
                 on_event(AskEvent::Sentence(sentence));
             }
             shown = assembly.sentences.len();
-            if assembly.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            taken += piece.len();
+            if assembly.is_over() || taken > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let documents: Vec<_> = sources.iter().map(|source| source.passage.hit.document_id).collect();
         let request = GenerationRequest {

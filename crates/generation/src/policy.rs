@@ -61,7 +61,7 @@ impl Default for AnswerPolicy {
             containment_floor: 0.3,
             similarity: 0.90,
             similarity_across: 0.88,
-            threshold: 0.26,
+            threshold: 0.35,
             insist: 0.6,
             quote_limit: 2,
             quote_ratio: 0.95,

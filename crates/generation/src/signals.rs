@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fontes_core::{Language, Span};
+use fontes_core::{Finding, Language, Span};
 
 use crate::{
     asked::{Asked, asked},
@@ -16,6 +16,12 @@ use crate::{
 /// Cosines of multilingual-e5-small lie between about 0.75 (unrelated) and 0.95 (the same).
 const COSINE_LOW: f32 = 0.75;
 const COSINE_RANGE: f32 = 0.2;
+
+/// Log odds of a reader are divided by this; its answers lie between about -10 and 15.
+const LOG_ODDS: f32 = 10.0;
+
+/// What a reader's word is worth beside words in common, when choosing what to embed.
+const READ: f32 = 1.5;
 
 macro_rules! signals {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
@@ -56,6 +62,10 @@ signals! {
     standout,
     /// The kind of thing asked for is known, and the sentence holds none.
     lacking,
+    /// What a reader says for an answer in the sentence, against none.
+    answer,
+    /// How far that lies above the best sentence of the other passages.
+    apart,
     /// Question and passage are in different languages, so that words cannot be compared.
     across,
 }
@@ -69,6 +79,8 @@ pub(crate) struct Candidate {
     pub(crate) sentence: usize,
     /// The sentence in the stored text.
     pub(crate) span: Span,
+    /// Where in it a reader sees the answer, in the stored text.
+    pub(crate) answer: Option<Span>,
     /// What speaks for it.
     pub(crate) signals: Signals,
 }
@@ -79,9 +91,10 @@ impl Signals {
         Self { similarity: scaled(cosine), standout: (cosine - mean) * 10.0, ..self }
     }
 
-    /// A first estimate by words and ranks alone, for choosing what is worth embedding.
-    pub(crate) fn by_words(&self) -> f32 {
+    /// A first estimate without the sentence's embedding, for choosing what is worth one.
+    pub(crate) fn at_first(&self) -> f32 {
         self.sentence + 0.2 * self.beside + 0.3 * self.passage + 0.3 * self.rank - 0.25 * self.lacking
+            + READ * self.answer
     }
 }
 
@@ -129,9 +142,27 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             .collect();
         let signals = signals(&wanted, source, &passages, sentence, &neighbours);
         let Analysed { source, sentence, span, .. } = *sentence;
-        candidates.push(Candidate { source, sentence, span, signals });
+        candidates.push(Candidate { source, sentence, span, answer: None, signals });
     }
     candidates
+}
+
+/// Adds what a reader finds in each candidate, spans of the stored text; candidates that it did not reach count as the
+/// least likely.
+pub(crate) fn add_findings(candidates: &mut [Candidate], findings: &[Option<Finding>]) {
+    let scale = |finding: &Option<Finding>| finding.map_or(-1.0, |finding| (finding.score / LOG_ODDS).clamp(-1.0, 1.5));
+    let scores: Vec<f32> = findings.iter().map(scale).collect();
+    let mut tops: HashMap<usize, f32> = HashMap::new();
+    for (candidate, score) in candidates.iter().zip(&scores) {
+        let top = tops.entry(candidate.source).or_insert(-1.0);
+        *top = top.max(*score);
+    }
+    for ((candidate, score), finding) in candidates.iter_mut().zip(scores).zip(findings) {
+        candidate.answer = finding.map(|finding| finding.span);
+        let others = tops.iter().filter(|(source, _)| **source != candidate.source).map(|(_, top)| *top);
+        candidate.signals.answer = score;
+        candidate.signals.apart = (score - others.fold(-1.0, f32::max)).clamp(-1.0, 1.0);
+    }
 }
 
 fn signals(
@@ -252,7 +283,7 @@ mod tests {
         for question in ["Frist?", "???", "Quelle est la capitale du Pérou ?", FRIST] {
             for candidate in of(question) {
                 let signals = candidate.signals.with_similarity(0.9, 0.8);
-                assert!(signals.values().iter().all(|value| (-1.0..=1.01).contains(value)), "{question}: {signals:?}");
+                assert!(signals.values().iter().all(|value| (-1.0..=1.5).contains(value)), "{question}: {signals:?}");
             }
         }
     }

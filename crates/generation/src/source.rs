@@ -88,6 +88,7 @@ impl Source {
             pages: self.document.pages_of(&span),
             span,
             quote: self.text(span).to_owned(),
+            answer: None,
             boxes: self.document.boxes_of(&span),
         }
     }

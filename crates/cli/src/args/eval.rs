@@ -35,7 +35,8 @@ pub struct AnswersRun {
     /// The set and how much of it.
     #[command(flatten)]
     pub run: EvalRun,
-    /// Write answers.json, answers.md, risk-coverage.svg and questions.jsonl into this folder
+    /// Write answers.json, answers.md, risk-coverage.svg and questions.jsonl into this folder; a run with the same folder goes on
+    /// where an interrupted one ended
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
     /// Measure again with one part switched off at a time: what each is worth

@@ -12,6 +12,7 @@ use crate::{
     interrupt,
     output::{Outcome, Voice},
     phrases::phrases,
+    progress::AnswerProgress,
     render,
     wiring::{self, Archive},
 };
@@ -35,7 +36,11 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ask) -> anyhow::Resu
         voice.remark(&format!("loaded {} in {:.1} s", generator.identity().name, begin.elapsed().as_secs_f64()));
     }
     let site = archive.site(config, generator)?;
-    let answer = answer(&site, voice, &ask, &scope, &cancel)?;
+    let answer = match answer(&site, voice, &ask, &scope, &cancel) {
+        // Whoever interrupts knows why there is no answer.
+        Err(_) if cancel.is_cancelled() => return Ok(Outcome::Interrupted),
+        answer => answer?,
+    };
     if let Some(recorded) = &recorded {
         let changes: Vec<String> = changes(recorded, &answer).iter().map(ToString::to_string).collect();
         let verdict = if changes.is_empty() { "the same answer".to_owned() } else { changes.join("; ") };
@@ -105,13 +110,16 @@ pub fn answer(
         voice.object(&answer)?;
         return Ok(answer);
     }
+    let ask = &Ask { preview: voice.is_interactive(), ..ask.clone() };
     let words = phrases(Language::detect(&ask.question));
+    let progress = AnswerProgress::new(voice);
     let mut printed = Ok(());
     let mut streamed = false;
     let answer = site.answer(
         ask,
         scope,
         &mut |event| {
+            progress.show(&event);
             if let AskEvent::Sentence(sentence) = event
                 && voice.is_interactive()
                 && printed.is_ok()

@@ -6,16 +6,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    io::Write as _,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use anyhow::Context as _;
 use fontes_core::{
-    AccessScope, Answer, Cancel, Citation, Document, DocumentId, Error, Language, Ledger as _, Metadata, Page,
+    AccessScope, Answer, Cancel, Citation, Digest, Document, DocumentId, Error, Language, Ledger as _, Metadata, Page,
     Result as CoreResult, Span,
 };
-use fontes_eval::{AnswerReport, Asking, Baseline, CorpusDocument, Dataset, Question};
+use fontes_eval::{AnswerReport, Asking, Baseline, CorpusDocument, Dataset, Question, QuestionOutcome};
 use fontes_extract::{ExtractError, Extraction};
 use fontes_generation::AnswerPolicy;
 use fontes_ingestion::{Extractor, Profiles, SqliteLedger};
@@ -29,6 +30,9 @@ use crate::{
     output::{Outcome, Voice},
     wiring::{self, Archive, Intake},
 };
+
+/// Name of the system with nothing switched off.
+const WHOLE: &str = "whole";
 
 /// Media type of corpus documents: plain text, already extracted.
 const CORPUS_TYPE: &str = "text/plain";
@@ -49,14 +53,17 @@ fn answers(config: &Config, voice: Voice, arguments: &AnswersRun) -> anyhow::Res
     let corpus = Corpus::index(config, voice, &dataset)?;
     let generator = wiring::generator(config, run.model.as_deref())?;
     let usual = wiring::policy(config);
-    let mut variants = vec![("whole", usual)];
+    let mut variants = vec![(WHOLE, usual)];
     if arguments.ablation {
         variants.extend(ablations(usual, generator.is_some()));
     }
     let mut reports = Vec::with_capacity(variants.len());
     for (name, policy) in variants {
         let site = corpus.archive.site_with(config, generator.clone(), policy)?;
-        let report = fontes_eval::evaluate_answers(&dataset, &mut SiteAsking { site, corpus: &corpus })?;
+        let mut journal = Journal::open(arguments.report.as_deref(), name)?;
+        let earlier = std::mem::take(&mut journal.earlier);
+        let mut asking = SiteAsking { site, corpus: &corpus };
+        let report = fontes_eval::evaluate_answers(&dataset, &mut asking, earlier, &mut |one| journal.keep(one))?;
         reports.push((name.to_owned(), report));
     }
     let mut text = fontes_eval::answers_markdown(&reports[0].1);
@@ -90,16 +97,47 @@ fn ablations(usual: AnswerPolicy, generates: bool) -> Vec<(&'static str, AnswerP
     ]
 }
 
+/// The outcomes of a run, written line by line as they come, so that an interrupted run can go on.
+struct Journal {
+    file: Option<(fs::File, PathBuf)>,
+    earlier: Vec<QuestionOutcome>,
+}
+
+impl Journal {
+    /// Opens the journal of `variant` in the report's folder, and reads what an earlier run left; a line that was cut off
+    /// does not count. Without a folder nothing is kept.
+    fn open(folder: Option<&Path>, variant: &str) -> anyhow::Result<Self> {
+        let Some(folder) = folder else { return Ok(Self { file: None, earlier: Vec::new() }) };
+        fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
+        let suffix = if variant == WHOLE { String::new() } else { format!("-{}", variant.replace(' ', "-")) };
+        let path = folder.join(format!("questions{suffix}.jsonl"));
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let earlier = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let unreadable = || format!("journal {}", path.display());
+        let mut file = fs::File::options().create(true).append(true).open(&path).with_context(unreadable)?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            writeln!(file).with_context(unreadable)?;
+        }
+        Ok(Self { file: Some((file, path)), earlier })
+    }
+
+    fn keep(&mut self, outcome: &QuestionOutcome) -> CoreResult<()> {
+        let Some((file, path)) = &mut self.file else { return Ok(()) };
+        let line = serde_json::to_string(outcome)
+            .map_err(|error| Error::internal("an outcome cannot be written as JSON").because(error))?;
+        writeln!(file, "{line}")
+            .map_err(|error| Error::unavailable(format!("journal {} cannot be written", path.display())).because(error))
+    }
+}
+
 fn write_report(folder: &Path, markdown: &str, report: &AnswerReport) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
     let title = format!("{}, {} questions, {}", report.dataset, report.queries, report.model);
-    let lines: Result<Vec<String>, _> = report.outcomes.iter().map(serde_json::to_string).collect();
     let figures = AnswerReport { outcomes: Vec::new(), ..report.clone() };
     let files = [
         ("answers.json", serde_json::to_string_pretty(&figures)?),
         ("answers.md", format!("{markdown}\n![risk over coverage](risk-coverage.svg)\n")),
         ("risk-coverage.svg", fontes_eval::curve_svg(&title, &report.curve, &report.operating_point)),
-        ("questions.jsonl", lines?.join("\n") + "\n"),
     ];
     for (name, content) in files {
         let path = folder.join(name);
@@ -167,6 +205,7 @@ pub(super) fn gate(baseline: Option<&Path>, measured: &BTreeMap<String, f64>) ->
 pub(super) struct Corpus {
     pub(super) archive: Archive,
     pub(super) scope: AccessScope,
+    cancel: Cancel,
     /// Ids of the set by document.
     pub(super) ids: BTreeMap<DocumentId, String>,
     /// Documents by id of the set.
@@ -203,7 +242,7 @@ impl Corpus {
             summary.seconds
         ));
         let ids = documents.iter().map(|(id, document)| (*document, id.clone())).collect();
-        Ok(Self { archive, scope: config.access.scope(None)?, ids, documents })
+        Ok(Self { archive, scope: config.access.scope(None)?, cancel, ids, documents })
     }
 
     fn ledger(&self) -> &SqliteLedger {
@@ -248,7 +287,18 @@ impl Asking for SiteAsking<'_> {
         // Quoting below the threshold costs nothing and tells the rest of the curve; generating would cost minutes.
         let quotes = self.site.answerer().generator().is_none();
         let ask = Ask { threshold: quotes.then_some(0.0), ..self.corpus.ask(question, without) };
-        self.site.answer(&ask, &self.corpus.scope, &mut |_| {}, &Cancel::default())
+        let answer = self.site.answer(&ask, &self.corpus.scope, &mut |_| {}, &self.corpus.cancel)?;
+        if self.corpus.cancel.is_cancelled() {
+            return Err(Error::unavailable("evaluation was interrupted").advise("run it again to go on"));
+        }
+        Ok(answer)
+    }
+
+    fn system(&self) -> String {
+        let answerer = self.site.answerer();
+        let model = answerer.generator().map(|generator| generator.identity().sha256);
+        let method = answerer.extractive_identity().sha256;
+        Digest::of(format!("{:?} {model:?} {method}", answerer.policy()).as_bytes()).to_string()
     }
 
     fn threshold(&self) -> f64 {

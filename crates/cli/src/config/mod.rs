@@ -142,6 +142,8 @@ pub enum PdfEngine {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
+    /// Whether sentences are read for the answer, beside words and similarity.
+    pub reader: bool,
     /// Budget for passages, in tokens of the generator.
     pub passage_tokens: usize,
     /// Confidence below which there is silence, 0 to 1.

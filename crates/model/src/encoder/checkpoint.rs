@@ -2,7 +2,7 @@
 
 use crate::weights::{TensorSource, TensorView, WeightType, WeightsError, floats};
 
-use super::e5s1::Container;
+use super::{adapter::Adapter, e5s1::Container};
 
 /// Prefixes under which checkpoints keep the encoder proper.
 const PREFIXES: &[&str] = &["", "bert.", "roberta.", "model.", "0.auto_model."];
@@ -14,6 +14,8 @@ pub(super) enum Checkpoint {
     Folder(TensorSource, &'static str),
     /// A container.
     Container(Container),
+    /// Another checkpoint whose matrices an adapter changes.
+    Adapted(Box<Checkpoint>, Adapter),
 }
 
 impl Checkpoint {
@@ -30,6 +32,7 @@ impl Checkpoint {
         let view = match self {
             Self::Folder(source, prefix) => source.tensor(&format!("{prefix}{name}"))?,
             Self::Container(container) => container.tensor(name)?,
+            Self::Adapted(base, _) => return base.tensor(name, shape),
         };
         checked(view, shape)
     }
@@ -39,6 +42,7 @@ impl Checkpoint {
         match self {
             Self::Folder(_, prefix) => format!("{prefix}pooler.dense"),
             Self::Container(_) => "pooler.dense".to_owned(),
+            Self::Adapted(base, _) => base.pooler(),
         }
     }
 
@@ -47,7 +51,19 @@ impl Checkpoint {
         match self {
             Self::Folder(source, _) => checked(source.tensor(name)?, shape),
             Self::Container(_) => Err(WeightsError::MissingTensor { tensor: name.to_owned() }),
+            Self::Adapted(base, _) => base.head(name, shape),
         }
+    }
+
+    /// Reads the weights of a linear layer, row after row, and their stored form where that is what was read.
+    pub fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<(Vec<f32>, Option<TensorView<'_>>), WeightsError> {
+        let view = self.tensor(&format!("{name}.weight"), &shape)?;
+        let mut values = finite(&view)?;
+        if let Self::Adapted(_, adapter) = self {
+            adapter.add_to(name, shape, &mut values)?;
+            return Ok((values, None));
+        }
+        Ok((values, Some(view)))
     }
 
     /// Reads a vector of the encoder.

@@ -45,6 +45,14 @@ pub enum EncoderError {
     /// A text could not be tokenised.
     #[error("text could not be tokenised")]
     Tokenise(#[source] tokenizers::Error),
+    /// An adapter is damaged or was trained on another model.
+    #[error("adapter does not fit model {name:?}: {reason}")]
+    Adapter {
+        /// The model.
+        name: String,
+        /// What does not fit.
+        reason: String,
+    },
     /// The model is for something else.
     #[error("model {name:?} is no {}", role_name(*wanted))]
     WrongRole {
@@ -92,6 +100,7 @@ impl From<EncoderError> for Error {
             E::WrongRole { .. } => {
                 (ErrorKind::Invalid, "choose a model of the right kind; `fontes models list` shows it")
             }
+            E::Adapter { .. } => (ErrorKind::Invalid, "use the model that the adapter was trained on"),
             E::Memory { .. } => (ErrorKind::Unavailable, "choose a smaller model"),
             E::NotANumber => (ErrorKind::Corrupt, "verify the model's files with `fontes models verify`"),
             E::Tokenise(_) | E::Compute(_) | E::Pack(_) => (ErrorKind::Internal, "report this with the model's name"),

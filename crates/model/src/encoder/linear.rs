@@ -115,9 +115,9 @@ impl Linear {
         let [outputs, inputs] = shape;
         let (mut values, mut stored, mut bias) = (Vec::new(), Vec::new(), Vec::new());
         for name in names {
-            let view = checkpoint.tensor(&format!("{name}.weight"), &shape)?;
-            values.extend(finite(&view)?);
-            if view.dtype == WeightType::Q4_0 {
+            let (weights, view) = checkpoint.matrix(name, shape)?;
+            values.extend(weights);
+            if let Some(view) = view.filter(|view| view.dtype == WeightType::Q4_0) {
                 stored.extend_from_slice(view.bytes);
             }
             bias.extend(checkpoint.vector(&format!("{name}.bias"), outputs)?);

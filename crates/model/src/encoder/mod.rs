@@ -1,7 +1,7 @@
 //! Encoders: embedders and rerankers of the BERT and XLM-RoBERTa families.
 //!
-//! Two nouns for the outside: an [`EncoderEmbedder`] turns texts into vectors, an [`EncoderReranker`] scores
-//! passages against a query. Inside, a tokenizer makes ids, sequences are sorted by length and packed into
+//! Three nouns for the outside: an [`EncoderEmbedder`] turns texts into vectors, an [`EncoderReranker`] scores
+//! passages against a query, an [`EncoderReader`] finds answers in them. Inside, a tokenizer makes ids, sequences are sorted by length and packed into
 //! batches of a bounded number of tokens, the network gives one vector per token, and pooling or a
 //! classification head makes of them what was asked for.
 //!
@@ -10,8 +10,9 @@
 //! a vocabulary of 250,000 is most of the model; and it copies more than it computes on narrow models. The
 //! whole encoder is two hundred lines once matrix products are one type (`linear`).
 //!
-//! **Out of scope:** training, token-level tasks, sparse and multi-vector embeddings.
+//! **Out of scope:** training, sparse and multi-vector embeddings.
 
+mod adapter;
 mod batch;
 mod checkpoint;
 mod config;
@@ -21,6 +22,7 @@ mod embedder;
 mod error;
 mod linear;
 mod network;
+mod reader;
 mod reranker;
 mod settings;
 #[cfg(test)]
@@ -33,13 +35,17 @@ pub use config::{EncoderConfig, Family};
 pub use embedder::EncoderEmbedder;
 pub use error::EncoderError;
 pub use linear::Precision;
+pub use reader::EncoderReader;
 pub use reranker::{EncoderReranker, RerankBudget};
+
+use fontes_core::{Digest, ModelIdentity};
 
 use crate::{
     kernels::Isa,
     store::{InstalledModel, ModelRole},
     weights::{Config, TensorSource},
 };
+use adapter::Adapter;
 use checkpoint::Checkpoint;
 use e5s1::Container;
 use network::Network;
@@ -80,7 +86,7 @@ impl Default for EncoderOptions {
 /// there are, and whatever is wrong with the files.
 pub fn open_embedder(model: &InstalledModel, options: &EncoderOptions) -> Result<EncoderEmbedder, EncoderError> {
     expect_role(model, ModelRole::Embedder)?;
-    let (network, tokenizer) = open_parts(model, options)?;
+    let (network, tokenizer) = open_parts(model, options, None)?;
     let config = network.config();
     let dimensions = options.dimensions.unwrap_or(config.hidden);
     if !(1..=config.hidden).contains(&dimensions) {
@@ -102,7 +108,7 @@ pub fn open_reranker(
     budget: RerankBudget,
 ) -> Result<EncoderReranker, EncoderError> {
     expect_role(model, ModelRole::Reranker)?;
-    let (network, tokenizer) = open_parts(model, options)?;
+    let (network, tokenizer) = open_parts(model, options, None)?;
     let head = Head::load(network.checkpoint(), network.config())?;
     let config = network.config();
     let tokenizer = tokenizer.fitted(config.max_tokens(), config.vocabulary)?;
@@ -110,21 +116,48 @@ pub fn open_reranker(
     Ok(EncoderReranker { identity: model.identity(), network, head, tokenizer, tokens_per_batch, budget })
 }
 
+/// Opens a reader: the encoder of an installed embedder, changed by the adapter in `bytes`, which was trained on it.
+///
+/// # Errors
+/// [`EncoderError::WrongRole`] for another kind of model, [`EncoderError::Adapter`] for an adapter that is damaged or
+/// belongs to another model, and whatever is wrong with the files.
+pub fn open_reader(
+    model: &InstalledModel,
+    bytes: &[u8],
+    options: &EncoderOptions,
+) -> Result<EncoderReader, EncoderError> {
+    expect_role(model, ModelRole::Embedder)?;
+    let (adapter, ends) = Adapter::parse(bytes, model)?;
+    let identity = ModelIdentity { name: format!("{} reader", model.name), sha256: Digest::of(bytes) };
+    let (network, tokenizer) = open_parts(model, options, Some(adapter))?;
+    let ends = ends.fitted(network.config().hidden)?;
+    let tokenizer = tokenizer.fitted(network.config().max_tokens(), network.config().vocabulary)?;
+    Ok(EncoderReader { identity, network, ends, tokenizer, tokens_per_batch: options.tokens_per_batch })
+}
+
 fn expect_role(model: &InstalledModel, wanted: ModelRole) -> Result<(), EncoderError> {
     if model.role == wanted { Ok(()) } else { Err(EncoderError::WrongRole { name: model.name.clone(), wanted }) }
 }
 
 /// Opens network and tokenizer side by side: with a large vocabulary, each takes as long as the other.
-fn open_parts(model: &InstalledModel, options: &EncoderOptions) -> Result<(Network, TextTokenizer), EncoderError> {
+fn open_parts(
+    model: &InstalledModel,
+    options: &EncoderOptions,
+    adapter: Option<Adapter>,
+) -> Result<(Network, TextTokenizer), EncoderError> {
     std::thread::scope(|scope| {
         let tokenizer = scope.spawn(|| TextTokenizer::open(&model.dir));
-        let network = open_network(model, options)?;
+        let network = open_network(model, options, adapter)?;
         let tokenizer = tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         Ok((network, tokenizer))
     })
 }
 
-fn open_network(model: &InstalledModel, options: &EncoderOptions) -> Result<Network, EncoderError> {
+fn open_network(
+    model: &InstalledModel,
+    options: &EncoderOptions,
+    adapter: Option<Adapter>,
+) -> Result<Network, EncoderError> {
     let (checkpoint, config) = match container(model) {
         Some(path) => {
             let container = Container::open(&path)?;
@@ -132,6 +165,10 @@ fn open_network(model: &InstalledModel, options: &EncoderOptions) -> Result<Netw
             (Checkpoint::Container(container), config)
         }
         None => open_folder(&model.dir)?,
+    };
+    let checkpoint = match adapter {
+        Some(adapter) => Checkpoint::Adapted(Box::new(checkpoint), adapter),
+        None => checkpoint,
     };
     Network::load(checkpoint, config, options)
 }

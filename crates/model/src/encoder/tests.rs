@@ -254,3 +254,71 @@ fn damaged_checkpoints_are_errors() {
     let small = damaged("xlm-roberta", "tokenizer.json", |_| fs::read(fixture("bert/tokenizer.json")).unwrap());
     assert!(matches!(open_embedder(&model(small.path()), &options()), Err(EncoderError::Vocabulary { .. })));
 }
+
+/// An adapter for a fixture: a change of one layer, and a head that likes the ends of vectors along their first axis.
+fn adapter(model: &InstalledModel, base: &str, up: f32) -> Vec<u8> {
+    use safetensors::{Dtype, tensor::TensorView as View};
+    let config: serde_json::Value = serde_json::from_slice(&fs::read(model.path("config.json")).unwrap()).unwrap();
+    let hidden = config["hidden_size"].as_u64().unwrap() as usize;
+    let bytes = |values: Vec<f32>| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let ramp = |count: usize| (0..count).map(|at| (at % 7) as f32 / 7.0 - 0.4).collect::<Vec<f32>>();
+    let head: Vec<f32> = (0..2 * hidden).map(|at| f32::from(u8::from(at % hidden == 0))).collect();
+    let layer = "encoder.layer.0.attention.output.dense";
+    let tensors = [
+        (format!("{layer}.down"), vec![2, hidden], bytes(ramp(2 * hidden))),
+        (format!("{layer}.up"), vec![hidden, 2], bytes(vec![up; 2 * hidden])),
+        ("head.weight".to_owned(), vec![2, hidden], bytes(head)),
+        ("head.bias".to_owned(), vec![2], bytes(vec![0.0, 0.0])),
+    ];
+    let views = tensors.iter().map(|(name, shape, data)| (name, View::new(Dtype::F32, shape.clone(), data).unwrap()));
+    let told = [("base".to_owned(), base.to_owned()), ("base_sha256".to_owned(), model.sha256.to_string())];
+    safetensors::serialize(views, Some(told.into())).unwrap()
+}
+
+#[test]
+fn a_reader_finds_one_answer_in_every_part_within_it() {
+    use fontes_core::{
+        Span,
+        seam::{Reader, Reading},
+    };
+    let sentence = "the notice period is three months from the end of the month. ";
+    let text = sentence.repeat(6);
+    let parts: Vec<Span> = (0..6).map(|at| Span::new(at * sentence.len(), (at + 1) * sentence.len() - 1)).collect();
+    for name in ["bert", "xlm-roberta"] {
+        let model = model(&fixture(name));
+        let reader = open_reader(&model, &adapter(&model, &model.name, 0.0), &options()).unwrap();
+        let whole = [Reading { text: &text, parts: &parts }, Reading { text: "", parts: &[] }];
+        let found = reader.read("how long is the notice period?", &whole).unwrap();
+        assert_eq!((found[0].len(), found[1].len()), (6, 0));
+        for (finding, part) in found[0].iter().zip(&parts) {
+            let finding = finding.expect("every part fits a window");
+            assert!(part.start <= finding.span.start && finding.span.end <= part.end, "{finding:?} {part:?}");
+            assert!(finding.score.is_finite() && !finding.span.is_empty());
+        }
+        let alone = [Reading { text: &text[..parts[0].end], parts: &parts[..1] }];
+        let again = reader.read("how long is the notice period?", &alone).unwrap();
+        assert_eq!(again, reader.read("how long is the notice period?", &alone).unwrap(), "reading is repeatable");
+    }
+}
+
+#[test]
+fn an_adapter_changes_its_layer_and_fits_only_its_model() {
+    use fontes_core::{
+        Span,
+        seam::{Reader, Reading},
+    };
+    let model = model(&fixture("bert"));
+    let score = |up: f32| {
+        let reader = open_reader(&model, &adapter(&model, &model.name, up), &options()).unwrap();
+        let parts = [Span::new(0, 12)];
+        reader.read("what is it?", &[Reading { text: "a dozen eggs", parts: &parts }]).unwrap()[0][0].unwrap().score
+    };
+    assert_ne!(score(0.0), score(0.5));
+    assert_eq!(score(0.5), score(0.5));
+    let foreign = open_reader(&model, &adapter(&model, "another", 0.0), &options());
+    assert!(matches!(foreign, Err(EncoderError::Adapter { .. })));
+    let mut cut = adapter(&model, &model.name, 0.0);
+    cut.truncate(cut.len() - 1);
+    assert!(matches!(open_reader(&model, &cut, &options()), Err(EncoderError::Adapter { .. })));
+    assert!(matches!(open_reader(&model, b"", &options()), Err(EncoderError::Adapter { .. })));
+}

@@ -1,6 +1,6 @@
 //! The encoder's tokenizer: text to ids within a length, with special tokens, and token offsets.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 use tokenizers::{Encoding, Model as _, OffsetType, PostProcessor as _, PreTokenizer as _, TruncationDirection};
 
@@ -82,6 +82,22 @@ impl TextTokenizer {
                 last
             })
             .collect())
+    }
+
+    /// Tokenises a question as the first of a pair, with the special tokens around it. The last token belongs after
+    /// the second text, which goes before it and is of the last token's type.
+    pub fn first_of_pair(&self, question: &str, room: usize) -> Result<Tokens, EncoderError> {
+        self.finish(self.cut(question, room)?, Some(Encoding::default()))
+    }
+
+    /// Tokenises a whole text without special tokens: ids, and the bytes of `text` that each stands for.
+    pub fn plain(&self, text: &str) -> Result<(Vec<u32>, Vec<Range<usize>>), EncoderError> {
+        let encoding = self.tokenizer.encode(text, false).map_err(EncoderError::Tokenise)?;
+        let within = |&(start, end): &(usize, usize)| {
+            let start = text.floor_char_boundary(start.min(text.len()));
+            start..text.ceil_char_boundary(end.min(text.len())).max(start)
+        };
+        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().iter().map(within).collect()))
     }
 
     fn special(&self, pair: bool) -> usize {

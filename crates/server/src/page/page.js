@@ -163,7 +163,7 @@ function showAnswer(answer) {
   sentences.replaceChildren();
   if (answer.sentences.length === 0) sentences.append(answer.answer || say("abstained"));
   for (const sentence of answer.sentences) {
-    const text = element("span", {}, sentence.text);
+    const text = element("span", {}, ...pointed(sentence));
     if (sentence.support === "unsupported") { text.className = "unsupported"; text.title = say("unsupported"); }
     // Quotes of different places do not make one text.
     const part = element("span", { className: answer.extractive ? "quote" : "" }, text);
@@ -177,6 +177,18 @@ function showAnswer(answer) {
   const seconds = (answer.timings_ms.total / 1000).toFixed(1);
   const confidence = remark("confidence", `${Math.round(100 * answer.confidence)} %`);
   byId("record").textContent = `${answer.model.name} · ${confidence} · ${seconds} s · index ${answer.index_snapshot}`;
+}
+
+// The text of a sentence, with the answer in it strong where it is known.
+function pointed(sentence) {
+  const citation = sentence.citations.find((one) => one.answer);
+  if (!citation) return [sentence.text];
+  const bytes = new TextEncoder().encode(citation.quote);
+  const { start, end } = citation.answer;
+  const answer = new TextDecoder().decode(bytes.slice(start - citation.span.start, end - citation.span.start)).replace(/\s+/g, " ");
+  const at = sentence.text.indexOf(answer);
+  if (answer === "" || at < 0) return [sentence.text];
+  return [sentence.text.slice(0, at), element("strong", {}, answer), sentence.text.slice(at + answer.length)];
 }
 
 function showRemarks(answer) {
