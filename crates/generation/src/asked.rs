@@ -12,8 +12,10 @@ use crate::{
 /// What kind of thing a question asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// How many, how much, how long.
+    /// How many, how much.
     Quantity,
+    /// How long, within what time.
+    Duration,
     /// When.
     Time,
     /// Who.
@@ -28,7 +30,14 @@ pub(crate) enum Asked {
 
 /// Question phrases by kind, in the order in which they are tried: `seit wann` is a time before `wann` could be
 /// anything else, `in welchem Jahr` before `welche`.
-const PHRASES: [(Asked, &str); 5] = [
+const PHRASES: [(Asked, &str); 6] = [
+    (
+        Asked::Duration,
+        "wie lange|welcher frist|welche frist|welchen fristen|welche fristen|welchem zeitraum|welche dauer|\
+         combien de temps|quel délai|quels délais|quelle durée|combien de jours|combien de mois|\
+         quanto tempo|quale termine|che termine|quali termini|quale durata|quanti giorni|quanti mesi|\
+         how long|how soon|what deadline|which deadline|what time limit|what period|which period|how many days",
+    ),
     (
         Asked::Time,
         "wann|welchem jahr|welches jahr|welcher zeit|welchem jahrhundert|welchem datum|welchem tag|welchem monat|\
@@ -38,12 +47,12 @@ const PHRASES: [(Asked, &str); 5] = [
     ),
     (
         Asked::Quantity,
-        "wie viele|wie viel|wieviel|wieviele|wie lange|wie hoch|wie gross|wie groß|wie alt|wie weit|wie oft|wie teuer|\
+        "wie viele|wie viel|wieviel|wieviele|wie hoch|wie gross|wie groß|wie alt|wie weit|wie oft|wie teuer|\
          wie lang|wie breit|wie schwer|wie schnell|wie vielen|welcher prozentsatz|welchem alter|welche anzahl|\
-         combien|quel pourcentage|quel montant|quel nombre|quelle durée|quel âge|quelle taille|quel prix|quelle quantité|\
+         combien|quel pourcentage|quel montant|quel nombre|quel âge|quelle taille|quel prix|quelle quantité|\
          quelle distance|quelle superficie|quelle vitesse|quel taux|\
          quanto|quanta|quanti|quante|che percentuale|quale percentuale|quale età|che età|quale importo|quale prezzo|\
-         how many|how much|how long|how old|how far|how high|how large|how big|how tall|how often|how fast|how deep|\
+         how many|how much|how old|how far|how high|how large|how big|how tall|how often|how fast|how deep|\
          what percentage|what percent|what number|what age|what amount|what price|what distance",
     ),
     (Asked::Person, "wer|wen|wem|wessen|qui|chi|who|whom|whose"),
@@ -80,10 +89,17 @@ impl Asked {
     ) -> Option<bool> {
         let new = || words.iter().filter(|word| !question.contains(&word.stem));
         let digit = |word: &Word| word.stem.starts_with(|c: char| c.is_ascii_digit());
-        let numeral = |word: &Word| lexicon::numeral(&raw(text, word).to_lowercase(), language).is_some();
+        let numeral = |word: &Word| {
+            let lower = raw(text, word).to_lowercase();
+            // Also as an ordinal: `das vierzigste Lebensjahr`.
+            let cardinal = ["ste", "sten", "ster"].iter().find_map(|ending| lower.strip_suffix(ending));
+            lexicon::numeral(cardinal.unwrap_or(&lower), language).is_some()
+        };
         let month = |word: &Word| lexicon::month(&raw(text, word).to_lowercase()).is_some();
         match self {
             Self::Quantity => Some(new().any(|word| digit(word) || numeral(word))),
+            // "One month" has no numeral in three of the languages, so the unit suffices.
+            Self::Duration => Some(new().any(|word| digit(word) || numeral(word) || span_of_time(text, word))),
             Self::Time => {
                 Some(new().any(|word| digit(word) && (word.stem.len() == 4 || word.stem.len() <= 2) || month(word)))
             }
@@ -94,6 +110,12 @@ impl Asked {
             Self::Other => None,
         }
     }
+}
+
+/// Says whether a word is a unit of time.
+fn span_of_time(text: &str, word: &Word) -> bool {
+    let unit = lexicon::unit(&raw(text, word).to_lowercase());
+    unit.is_some_and(|unit| matches!(unit, "minute" | "hour" | "day" | "week" | "month" | "year"))
 }
 
 /// Lowercased words with one space around each.
@@ -133,6 +155,8 @@ mod tests {
             ("Warum gilt das?", Asked::Reason),
             ("Was gilt?", Asked::Other),
             ("À quel âge peut-on voter ?", Asked::Quantity),
+            ("Innert welcher Frist ist zu antworten?", Asked::Duration),
+            ("Entro quale termine va presentata?", Asked::Duration),
         ];
         for (question, expected) in cases {
             assert_eq!(asked(question), expected, "{question}");
@@ -146,6 +170,10 @@ mod tests {
         let holds = |text: &str| asked(question).is_in(text, german, &words(text), &content_stems(question));
         assert_eq!(holds("Der Rat hatte 1848 sieben Mitglieder."), Some(true));
         assert_eq!(holds("Der Rat hatte 1848 einige Mitglieder."), Some(false));
+        let until = "Innert welcher Frist ist zu antworten?";
+        let within = |text: &str| asked(until).is_in(text, german, &words(text), &content_stems(until));
+        assert_eq!(within("Zu antworten ist innert eines Monats."), Some(true));
+        assert_eq!(within("Zu antworten ist auf Antrag."), Some(false));
         assert_eq!(asked("Was gilt?").is_in("Alles gilt.", german, &words("Alles gilt."), &HashSet::new()), None);
     }
 }

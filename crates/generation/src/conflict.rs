@@ -29,7 +29,9 @@ pub(crate) fn conflicting(
     extracts: &[Extract],
     sources: &[Source],
 ) -> Vec<Extract> {
-    let Some(best) = extracts.first().filter(|_| matches!(asked(question), Asked::Quantity | Asked::Time)) else {
+    let Some(best) =
+        extracts.first().filter(|_| matches!(asked(question), Asked::Quantity | Asked::Duration | Asked::Time))
+    else {
         return Vec::new();
     };
     let known = Facts::of(question, language).figures();

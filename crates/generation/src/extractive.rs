@@ -14,7 +14,10 @@ use crate::{
     verify::cosine,
 };
 
-/// Only this many sentences, the best at first sight, are compared by similarity: embedding is what costs.
+/// Only this many sentences, the best by words, are read for the answer.
+const READ: usize = 24;
+
+/// Only this many sentences, the best so far, are compared by similarity: embedding is what costs.
 const EMBEDDED: usize = 12;
 
 /// What sentences are weighed with.
@@ -51,13 +54,12 @@ pub(crate) fn rank(
 ) -> Result<Vec<Extract>> {
     let mut candidates = candidates(question, language, sources);
     if let Some(reader) = reader {
+        best_first(&mut candidates, READ);
+        candidates.sort_by_key(|candidate| (candidate.source, candidate.span));
         let findings = findings(question, sources, &candidates, reader)?;
         add_findings(&mut candidates, &findings);
     }
-    let place = |candidate: &Candidate| (candidate.source, candidate.span);
-    candidates
-        .sort_by(|a, b| b.signals.at_first().total_cmp(&a.signals.at_first()).then_with(|| place(a).cmp(&place(b))));
-    candidates.truncate(EMBEDDED);
+    best_first(&mut candidates, EMBEDDED);
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
@@ -77,6 +79,14 @@ pub(crate) fn rank(
         b.probability.total_cmp(&a.probability).then(a.source.cmp(&b.source)).then(a.span.cmp(&b.span))
     });
     Ok(extracts)
+}
+
+/// Keeps the best candidates at first sight, best first.
+fn best_first(candidates: &mut Vec<Candidate>, most: usize) {
+    let place = |candidate: &Candidate| (candidate.source, candidate.span);
+    candidates
+        .sort_by(|a, b| b.signals.at_first().total_cmp(&a.signals.at_first()).then_with(|| place(a).cmp(&place(b))));
+    candidates.truncate(most);
 }
 
 /// What a reader finds in each candidate, in the stored text; candidates are in the order of the sources.

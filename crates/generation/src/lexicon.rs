@@ -147,12 +147,11 @@ pub(crate) fn unit(lower: &str) -> Option<&'static str> {
         "ml" | "milliliter" => "millilitre",
         "stunde" | "stunden" | "heure" | "heures" | "ora" | "ore" | "hour" | "hours" | "h" => "hour",
         "minute" | "minuten" | "minutes" | "minuto" | "minuti" => "minute",
-        "tag" | "tage" | "tagen" | "jour" | "jours" | "giorno" | "giorni" | "day" | "days" => "day",
+        "tag" | "tages" | "tage" | "tagen" | "jour" | "jours" | "giorno" | "giorni" | "day" | "days" => "day",
         "woche" | "wochen" | "semaine" | "semaines" | "settimana" | "settimane" | "week" | "weeks" => "week",
-        "monat" | "monate" | "monaten" | "mois" | "mese" | "mesi" | "month" | "months" => "month",
-        "jahr" | "jahre" | "jahren" | "an" | "ans" | "année" | "années" | "anno" | "anni" | "year" | "years" => {
-            "year"
-        }
+        "monat" | "monats" | "monate" | "monaten" | "mois" | "mese" | "mesi" | "month" | "months" => "month",
+        "jahr" | "jahres" | "jahre" | "jahren" | "an" | "ans" | "année" | "années" | "anno" | "anni" | "year"
+        | "years" => "year",
         "km" | "kilometer" | "kilomètres" | "chilometri" | "kilometres" | "kilometers" => "kilometre",
         "million" | "millionen" | "millions" | "milione" | "milioni" | "mio" => "million",
         "milliarde" | "milliarden" | "milliard" | "milliards" | "miliardo" | "miliardi" | "billion" | "mrd" | "mia" => {

@@ -2,8 +2,8 @@
 //! likely the answer begins and ends there, and the first token says how likely there is none (Devlin et al. 2018,
 //! section 4.3).
 //!
-//! A text is read in windows of whole parts; each window but the first begins with the part before it, so that
-//! what a pronoun stands for is seen.
+//! Only the parts that are asked about are read, in windows, each with a little of the text around them, so that what a
+//! pronoun stands for is seen.
 
 use std::ops::Range;
 
@@ -26,7 +26,10 @@ const QUESTION: usize = 96;
 /// Most tokens of a window: what the reader was trained on. Attention makes long windows dear, too.
 const WINDOW: usize = 320;
 
-/// Most tokens read for one question: eight passages of a usual length.
+/// Tokens shown before and after the parts of a window: a sentence.
+const CONTEXT: usize = 40;
+
+/// Most tokens read for one question: two dozen sentences and what stands around them.
 const BUDGET: usize = 2_048;
 
 /// Longest answer in tokens; as in training.
@@ -67,7 +70,11 @@ impl EncoderReader {
             .iter()
             .enumerate()
             .flat_map(|(text, cut)| {
-                windows(&cut.parts, room).into_iter().map(move |(tokens, parts)| Window { text, tokens, parts })
+                windows(&cut.parts, cut.ids.len(), room).into_iter().map(move |(tokens, parts)| Window {
+                    text,
+                    tokens,
+                    parts,
+                })
             })
             .take_while(|window| {
                 let first = spent == 0;
@@ -103,7 +110,8 @@ impl EncoderReader {
     }
 
     fn cut(&self, reading: &Reading<'_>) -> Result<Cut, EncoderError> {
-        let (ids, bytes) = self.tokenizer.plain(reading.text)?;
+        let text = if reading.parts.is_empty() { "" } else { reading.text };
+        let (ids, bytes) = self.tokenizer.plain(text)?;
         let token_at = |byte: usize| bytes.partition_point(|token| token.start < byte);
         let parts = reading.parts.iter().map(|part| token_at(part.start)..token_at(part.end)).collect();
         Ok(Cut { ids, bytes, parts })
@@ -148,22 +156,25 @@ fn framed(frame: &Tokens, ids: &[u32]) -> Tokens {
     tokens
 }
 
-/// Cuts parts, given as ranges of tokens, into windows of at most `room` tokens: the tokens of each and its parts.
-fn windows(parts: &[Range<usize>], room: usize) -> Vec<(Range<usize>, Range<usize>)> {
+/// Puts parts, given as ranges of a text's `total` tokens, into windows of at most `room` tokens: the tokens of each and its
+/// parts. A window goes on while little lies between its parts, and shows a little of what stands before and after them.
+fn windows(parts: &[Range<usize>], total: usize, room: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    let around = CONTEXT.min(room / 4);
     let mut windows: Vec<(Range<usize>, Range<usize>)> = Vec::new();
     for (number, part) in parts.iter().enumerate() {
         match windows.last_mut() {
-            Some((tokens, parts)) if part.end <= tokens.start + room => {
+            Some((tokens, parts)) if part.end + around <= tokens.start + room && part.start <= tokens.end + around => {
                 tokens.end = part.end;
                 parts.end = number + 1;
             }
             _ => {
-                let end = part.end.min(part.start + room);
-                let before = number.checked_sub(1).filter(|before| end <= parts[*before].start + room);
-                let first = before.unwrap_or(number);
-                windows.push((parts[first].start..end, first..number + 1));
+                let start = part.start.saturating_sub(around);
+                windows.push((start..part.end.min(start + room), number..number + 1));
             }
         }
+    }
+    for (tokens, _) in &mut windows {
+        tokens.end = (tokens.end + around).min(tokens.start + room).min(total);
     }
     windows
 }
@@ -187,15 +198,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_hold_whole_parts_and_begin_with_the_part_before() {
+    fn windows_hold_whole_parts_with_a_little_around_them() {
         let parts = [0..40, 40..90, 90..150, 150..160, 160..400];
-        assert_eq!(
-            windows(&parts, 100),
-            [(0..90, 0..2), (90..160, 2..4), (160..260, 4..5)],
-            "a part that is longer than a window is cut; one before it that does not fit is left out"
-        );
-        assert_eq!(windows(&[0..40, 40..80, 80..100], 80), [(0..80, 0..2), (40..100, 1..3)]);
-        assert_eq!(windows(&[], 10), []);
+        let cut = [(0..65, 0..1), (15..115, 1..2), (65..165, 2..3), (125..185, 3..4), (135..235, 4..5)];
+        assert_eq!(windows(&parts, 400, 100), cut, "a part that is longer than a window is cut");
+        let apart = [10..20, 30..40, 200..210];
+        assert_eq!(windows(&apart, 215, 100), [(0..65, 0..2), (175..215, 2..3)], "what lies far apart is read apart");
+        assert_eq!(windows(&[], 0, 10), []);
     }
 
     #[test]
