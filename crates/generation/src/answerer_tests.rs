@@ -153,6 +153,21 @@ fn a_wrong_number_name_or_denial_is_dropped() {
 }
 
 #[test]
+fn figures_of_one_sentence_do_not_carry_the_words_of_another() {
+    let passage = "Telearbeit ist an höchstens drei Tagen pro Woche möglich. Der Dienstag ist für alle Teams Präsenztag. Die \
+        vorgesetzte Stelle entscheidet innert zehn Arbeitstagen über ein Gesuch.";
+    let (ledger, passages) = archive(&[passage]);
+    let text = "Die Frist beträgt zehn Tage [1]. Telearbeit ist an höchstens drei Tagen pro Woche möglich [1].";
+    let generator: Arc<dyn Generator> = Arc::new(ScriptedGenerator::new([text, text]));
+    let (scope, policy) = (staff(), AnswerPolicy { similarity: 0.3, ..AnswerPolicy::default() });
+    let asked = "An wie vielen Tagen pro Woche ist Telearbeit möglich?";
+    let answer = answerer(Some(generator), ledger, policy)
+        .answer(request(asked, passages, &scope), &mut |_| {}, &Cancel::default())
+        .unwrap();
+    assert_eq!(answer.answer, "Telearbeit ist an höchstens drei Tagen pro Woche möglich. [1]");
+}
+
+#[test]
 fn a_wrong_or_missing_marker_is_repaired() {
     for text in [
         "Der Bundesrat besteht aus sieben Mitgliedern [1].",

@@ -86,7 +86,8 @@ impl<'a> Verifier<'a> {
             (self.policy.containment_floor, self.policy.similarity)
         };
         let mut best: Option<Evidence> = None;
-        for window in windows.iter().filter(|window| window.containment >= floor) {
+        // A sentence that is similar and another that has the figures do not carry a claim together.
+        for window in windows.iter().filter(|window| window.containment >= floor && (across || window.count == 1)) {
             let similarity = self.similarity(claim, source, window)?;
             let score = similarity - WIDTH_COST * (window.count - 1) as f32;
             if similarity >= wanted && best.is_none_or(|best| score > best.score) {
