@@ -231,7 +231,9 @@ fn tell(voice: Voice, summary: &IngestSummary) -> anyhow::Result<()> {
         return voice.object(summary);
     }
     voice.line(&sentence(summary))?;
-    if !summary.changes() && !summary.cancelled {
+    if summary.cancelled {
+        voice.remark("interrupted: what is counted here is searchable, the next run does the rest");
+    } else if !summary.changes() {
         voice.remark("nothing to do: everything is as before");
     }
     if summary.quarantined > 0 {
