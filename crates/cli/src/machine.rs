@@ -22,9 +22,34 @@ fn group_memory(root: &str) -> Option<u64> {
     Some(limit.saturating_sub(used))
 }
 
+/// The NVIDIA GPUs that the driver names (Linux).
+pub fn gpus() -> Vec<String> {
+    gpus_under("/proc/driver/nvidia/gpus")
+}
+
+fn gpus_under(root: &str) -> Vec<String> {
+    let folders = fs::read_dir(root).into_iter().flatten().flatten();
+    let model = |folder: fs::DirEntry| {
+        let text = fs::read_to_string(folder.path().join("information")).ok()?;
+        text.lines().find_map(|line| Some(line.strip_prefix("Model:")?.trim().to_owned()))
+    };
+    folders.filter_map(model).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gpus_are_named_as_the_driver_names_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_str().unwrap();
+        assert!(gpus_under(&format!("{root}/nothing")).is_empty());
+        fs::create_dir(folder.path().join("0000:01:00.0")).unwrap();
+        let text = "Model: \t\t NVIDIA H200\nIRQ:   \t\t 42\n";
+        fs::write(folder.path().join("0000:01:00.0/information"), text).unwrap();
+        assert_eq!(gpus_under(root), ["NVIDIA H200"]);
+    }
 
     #[test]
     fn a_group_leaves_what_it_has_not_used() {

@@ -5,12 +5,15 @@ use std::path::Path;
 use fontes_core::Language;
 use serde::Serialize;
 
-use fontes_model::kernels::{Isa, Roofline, ThreadPool};
+use fontes_model::{
+    decoder::DeviceChoice,
+    kernels::{Isa, Roofline, ThreadPool},
+};
 
 use super::recommend::recommend;
 use crate::{
     config::Config,
-    machine::available_memory,
+    machine::{self, available_memory},
     output::{Outcome, Voice},
     wiring,
 };
@@ -50,6 +53,7 @@ pub fn run(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
     checks.push(recognition(config));
     checks.push(embedder(config));
     checks.push(generator(config, memory));
+    checks.push(gpu(config));
     checks.push(speed(memory));
     checks.push(port(config));
     if voice.json {
@@ -229,6 +233,27 @@ fn sandbox() -> Vec<Check> {
             Check::new("sandbox", status, format!("{}: {}", mechanism.name, mechanism.detail), advice)
         })
         .collect()
+}
+
+/// Whether the configured device is there and this build can use it; a GPU that lies idle is worth a word.
+fn gpu(config: &Config) -> Check {
+    const BUILD: &str = "build with `cargo build --release -p fontes --features cuda`, and set generation.device";
+    let found = machine::gpus();
+    let names = if found.is_empty() { "no NVIDIA GPU".to_owned() } else { found.join(", ") };
+    let (status, detail, advice) = match config.generation.device.parse() {
+        Err(error) => (Status::Fail, fontes_core::Error::to_string(&error), "generation.device"),
+        Ok(DeviceChoice::Cuda(_)) if !DeviceChoice::gpu_built() => {
+            (Status::Fail, format!("{names}; this build computes on the processor only"), BUILD)
+        }
+        Ok(DeviceChoice::Cuda(number)) if number >= found.len() => (
+            Status::Fail,
+            format!("{names}, but generation.device is cuda:{number}"),
+            "set generation.device = \"cpu\"",
+        ),
+        Ok(DeviceChoice::Cpu) if !found.is_empty() => (Status::Warn, format!("{names}, not used"), BUILD),
+        Ok(_) => (Status::Ok, names, ""),
+    };
+    Check::new("gpu", status, detail, advice)
 }
 
 /// Text recognition: scans are quarantined without it.

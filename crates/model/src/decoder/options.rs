@@ -105,6 +105,13 @@ pub enum DeviceChoice {
     Cuda(usize),
 }
 
+impl DeviceChoice {
+    /// Whether this build can compute on a GPU (the Cargo feature `cuda`).
+    pub fn gpu_built() -> bool {
+        candle_core::utils::cuda_is_available()
+    }
+}
+
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -50,7 +50,7 @@ impl CandleNetwork {
         let budget = MemoryBudget::plan(&weights, options)?;
         let device = match options.device {
             DeviceChoice::Cpu => Device::Cpu,
-            DeviceChoice::Cuda(_) if !candle_core::utils::cuda_is_available() => {
+            DeviceChoice::Cuda(_) if !DeviceChoice::gpu_built() => {
                 return Err(DecoderError::NotBuilt { what: "the GPU runner (feature `cuda`)" });
             }
             DeviceChoice::Cuda(ordinal) => Device::new_cuda(ordinal)?,
