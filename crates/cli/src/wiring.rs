@@ -98,10 +98,13 @@ fn reranker(config: &Config) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
 
 /// The reader that comes with the default embedder; none with another, or when the configuration wants none.
 fn reader(config: &Config, embedder: &dyn Embedder) -> anyhow::Result<Option<Arc<dyn Reader>>> {
-    let model = model_store(config)?.resolve(&config.models.embedder).ok();
-    let Some(model) = model.filter(|model| config.answer.reader && model.identity() == *embedder.identity()) else {
+    if !config.answer.reader {
         return Ok(None);
-    };
+    }
+    let model = model_store(config)?.resolve(&config.models.embedder)?;
+    if model.identity() != *embedder.identity() {
+        return Ok(None);
+    }
     match encoder::open_reader(&model, READER, &encoder_options(config)) {
         Ok(reader) => Ok(Some(Arc::new(reader))),
         Err(encoder::EncoderError::Adapter { .. }) => Ok(None),

@@ -3,13 +3,10 @@
 //!
 //! Styles are not read, so headings are paragraphs here; page breaks are those that the author set.
 
-use std::io::{Cursor, Read as _};
-
-use cfb::CompoundFile;
 use encoding_rs::WINDOWS_1252;
 use fontes_core::BlockKind;
 
-use crate::{ExtractError, Extraction, MediaType, ParseLimits, builder::Builder};
+use crate::{ExtractError, Extraction, MediaType, ParseLimits, builder::Builder, compound::Compound};
 
 /// Offsets in the file information block ([MS-DOC] 2.5).
 const VERSION: usize = 0x02;
@@ -29,14 +26,8 @@ const PIECES_LIMIT: usize = 1_000_000;
 
 /// Parses a document.
 pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, ExtractError> {
-    let file = CompoundFile::open(Cursor::new(bytes));
-    let mut file = file.map_err(|error| ExtractError::corrupted(format!("compound file: {error}")))?;
-    let mut stream = |name: &str| -> Option<Vec<u8>> {
-        let mut content = Vec::new();
-        file.open_stream(name).ok()?.take(bytes.len() as u64).read_to_end(&mut content).ok()?;
-        Some(content)
-    };
-    let main = stream("/WordDocument").ok_or_else(|| ExtractError::corrupted("no WordDocument stream"))?;
+    let mut file = Compound::open(bytes)?;
+    let main = file.stream("/WordDocument").ok_or_else(|| ExtractError::corrupted("no WordDocument stream"))?;
     let flags = u16_at(&main, FLAGS)?;
     if flags & 0x0100 != 0 {
         return Err(ExtractError::Encrypted { what: "the document".into() });
@@ -45,7 +36,7 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
     let text = if old {
         old_text(&main, flags)?
     } else {
-        let table = stream(if flags & 0x0200 == 0 { "/0Table" } else { "/1Table" });
+        let table = file.stream(if flags & 0x0200 == 0 { "/0Table" } else { "/1Table" });
         let table = table.ok_or_else(|| ExtractError::corrupted("no table stream"))?;
         let start = usize_at(&main, PIECE_TABLE)?;
         text(&main, table.get(start..).unwrap_or(&[]), limits)?
@@ -184,7 +175,9 @@ fn cut() -> ExtractError {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{Cursor, Write as _};
+
+    use cfb::CompoundFile;
 
     use super::*;
 

@@ -36,6 +36,7 @@ mod archive;
 mod builder;
 mod clean;
 mod clinical;
+mod compound;
 mod data;
 mod doc;
 mod encoding;

@@ -4,16 +4,12 @@
 //! Text of placeholders stands in the outline of the document, other text with the shapes of the slide, which
 //! refer to the outline by number.
 
-use std::{
-    collections::HashMap,
-    io::{Cursor, Read as _},
-};
+use std::collections::HashMap;
 
-use cfb::CompoundFile;
 use encoding_rs::WINDOWS_1252;
 use fontes_core::BlockKind;
 
-use crate::{ExtractError, Extraction, MediaType, ParseLimits, builder::Builder};
+use crate::{ExtractError, Extraction, MediaType, ParseLimits, builder::Builder, compound::Compound};
 
 /// Record types ([MS-PPT] 2.13.24).
 mod kind {
@@ -41,16 +37,10 @@ const NOTES: u16 = 2;
 
 /// Parses a presentation.
 pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, ExtractError> {
-    let file = CompoundFile::open(Cursor::new(bytes));
-    let mut file = file.map_err(|error| ExtractError::corrupted(format!("compound file: {error}")))?;
-    let mut stream = |name: &str| -> Option<Vec<u8>> {
-        let mut content = Vec::new();
-        file.open_stream(name).ok()?.take(bytes.len() as u64).read_to_end(&mut content).ok()?;
-        Some(content)
-    };
+    let mut file = Compound::open(bytes)?;
     let missing = |what: &str| ExtractError::corrupted(format!("no {what} stream"));
-    let user = stream("/Current User").ok_or_else(|| missing("Current User"))?;
-    let content = stream("/PowerPoint Document").ok_or_else(|| missing("PowerPoint Document"))?;
+    let user = file.stream("/Current User").ok_or_else(|| missing("Current User"))?;
+    let content = file.stream("/PowerPoint Document").ok_or_else(|| missing("PowerPoint Document"))?;
     if u32_at(&user, 12) == Some(ENCRYPTED) {
         return Err(ExtractError::Encrypted { what: "the presentation".into() });
     }
@@ -279,7 +269,9 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{Cursor, Write as _};
+
+    use cfb::CompoundFile;
 
     use super::*;
 

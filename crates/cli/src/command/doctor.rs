@@ -250,7 +250,10 @@ fn gpu(config: &Config) -> Check {
             format!("{names}, but generation.device is cuda:{number}"),
             "set generation.device = \"cpu\"",
         ),
-        Ok(DeviceChoice::Cpu) if !found.is_empty() => (Status::Warn, format!("{names}, not used"), BUILD),
+        Ok(DeviceChoice::Cpu) if !found.is_empty() => {
+            let advice = if DeviceChoice::gpu_built() { "set generation.device = \"cuda\"" } else { BUILD };
+            (Status::Warn, format!("{names}, not used"), advice)
+        }
         Ok(_) => (Status::Ok, names, ""),
     };
     Check::new("gpu", status, detail, advice)

@@ -13,6 +13,7 @@ use fontes_core::Metadata;
 use crate::{
     Child, ExtractError, ParseLimits,
     archive::push_child,
+    compound::Compound,
     package::Package,
     time::rfc3339,
     xml::{self, NodeExt as _},
@@ -107,14 +108,8 @@ fn embedded(package: &mut Package<'_>, folder: &str, children: &mut Vec<Child>) 
 
 /// The file inside an OLE object: programs put it into one of two streams.
 fn unwrapped(envelope: &[u8]) -> Option<Vec<u8>> {
-    use std::io::Read as _;
-
-    let mut file = cfb::CompoundFile::open(std::io::Cursor::new(envelope)).ok()?;
-    ["/CONTENTS", "/Package"].into_iter().find_map(|path| {
-        let mut bytes = Vec::new();
-        file.open_stream(path).ok()?.take(envelope.len() as u64).read_to_end(&mut bytes).ok()?;
-        Some(bytes)
-    })
+    let mut file = Compound::open(envelope).ok()?;
+    ["/CONTENTS", "/Package"].into_iter().find_map(|path| file.stream(path))
 }
 
 /// The parts of a kind, in the order of their names.

@@ -1,9 +1,8 @@
 //! The contract of [`LexicalIndex`].
 
-use fontes_core::{
-    AccessScope, ChunkId, Classification, ErrorKind, Filter, IndexEntry, Language, LedgerPosition, LexicalIndex,
-};
+use fontes_core::{AccessScope, ChunkId, Classification, ErrorKind, Filter, IndexEntry, LedgerPosition, LexicalIndex};
 
+use super::{filters_are_kept, sorted, staff, variously_labelled};
 use crate::{Specimen, scope};
 
 /// Checks everything the seam promises. `make` gives a new empty index, each time another one.
@@ -21,10 +20,6 @@ pub fn lexical_index<I: LexicalIndex>(make: impl Fn() -> I) {
     any_text_is_a_query(&make());
     bad_entries_are_refused_whole(&make());
     readers_and_writer_together(&make());
-}
-
-fn staff() -> AccessScope {
-    scope(&["staff"], Classification::Internal)
 }
 
 fn specimen(n: u32, text: &str) -> Specimen {
@@ -47,12 +42,6 @@ fn all<I: LexicalIndex>(index: &I, text: &str) -> Vec<ChunkId> {
     let mut found = find(index, text, &staff(), &Filter::default(), 100);
     found.sort();
     found
-}
-
-fn sorted<'s>(specimens: impl IntoIterator<Item = &'s Specimen>) -> Vec<ChunkId> {
-    let mut ids: Vec<ChunkId> = specimens.into_iter().map(Specimen::id).collect();
-    ids.sort();
-    ids
 }
 
 fn empty_index_finds_nothing<I: LexicalIndex>(index: &I) {
@@ -147,51 +136,11 @@ fn scope_is_kept<I: LexicalIndex>(index: &I) {
 }
 
 fn filter_is_kept<I: LexicalIndex>(index: &I) {
-    let mail = |n| specimen(n, "Kontakt").source("mails").media_type("message/rfc822");
-    let other = Specimen::new("other", 0, "Kontakt").language(Language::French);
-    let other = other.written("Anna Muster", "2024-05-17T08:30:00Z").groups(&["board", "staff"]);
-    let specimens = [
-        specimen(0, "Kontakt"),
-        specimen(1, "Kontakt").language(Language::French),
-        mail(2),
-        mail(3).language(Language::French),
-        mail(4).language(Language::Italian).groups(&["board"]),
-        other.clone(),
-    ];
+    let own = [0, 1, 2, 3, 4].map(|n| specimen(n, "Kontakt"));
+    let specimens = variously_labelled(own, Specimen::new("other", 0, "Kontakt"));
     stage(index, &specimens);
     index.commit(LedgerPosition(1)).expect("commit");
-    let document = format!("document_id={}", other.document.id);
-    let cases: [(&[&str], &[usize]); 19] = [
-        (&[], &[0, 1, 2, 3, 5]),
-        (&["language=fr"], &[1, 3, 5]),
-        (&["language=fr", "language=de"], &[0, 1, 2, 3, 5]),
-        (&["language=it"], &[]),
-        (&["source=mails"], &[2, 3]),
-        (&["source=mails", "language=fr"], &[3]),
-        (&["media_type=message/rfc822"], &[2, 3]),
-        (&[&document], &[5]),
-        (&["source=mail"], &[]),
-        (&["author=anna muster"], &[5]),
-        (&["author=Anna"], &[]),
-        (&["date=2024-05"], &[5]),
-        (&["date=2023", "date=2024-05-17..2024-05-18"], &[5]),
-        (&["date=..2024-05-16"], &[]),
-        (&["group=staff"], &[0, 1, 2, 3, 5]),
-        // The asker is not of the board, and is not told who is.
-        (&["group=board"], &[]),
-        (&["classification=internal", "language=fr"], &[1, 3, 5]),
-        (&["classification=public"], &[]),
-        (&["classification=secret"], &[]),
-    ];
-    for (conditions, expected) in cases {
-        let mut filter = Filter::default();
-        for condition in conditions {
-            filter.add(condition).expect("the condition is well formed");
-        }
-        let mut found = find(index, "Kontakt", &staff(), &filter, 100);
-        found.sort();
-        assert_eq!(found, sorted(expected.iter().map(|&at| &specimens[at])), "{conditions:?}");
-    }
+    filters_are_kept(&specimens, |filter| find(index, "Kontakt", &staff(), filter, 100));
 }
 
 fn any_text_is_a_query<I: LexicalIndex>(index: &I) {

@@ -1,9 +1,8 @@
 //! The contract of [`VectorIndex`].
 
-use fontes_core::{
-    AccessScope, Candidate, ChunkId, Classification, ErrorKind, Filter, IndexEntry, Language, VectorIndex,
-};
+use fontes_core::{AccessScope, Candidate, ChunkId, Classification, ErrorKind, Filter, IndexEntry, VectorIndex};
 
+use super::{filters_are_kept, sorted, staff, variously_labelled};
 use crate::{Specimen, scope, unit_vector};
 
 const DIMENSIONS: usize = 8;
@@ -28,10 +27,6 @@ fn specimen(n: u32) -> Specimen {
     Specimen::new("doc", n, "text").vector(unit_vector(u64::from(n), DIMENSIONS))
 }
 
-fn staff() -> AccessScope {
-    scope(&["staff"], Classification::Internal)
-}
-
 fn upsert<I: VectorIndex>(index: &I, specimens: &[Specimen]) {
     let entries: Vec<IndexEntry<'_>> = specimens.iter().map(Specimen::entry).collect();
     index.upsert(&entries).expect("well-formed entries are taken");
@@ -48,20 +43,6 @@ fn everything<I: VectorIndex>(index: &I, scope: &AccessScope, filter: &Filter) -
     let mut found = find(index, &unit_vector(0, DIMENSIONS), scope, filter, 1_000);
     found.sort();
     found
-}
-
-fn sorted<'s>(specimens: impl IntoIterator<Item = &'s Specimen>) -> Vec<ChunkId> {
-    let mut ids: Vec<ChunkId> = specimens.into_iter().map(Specimen::id).collect();
-    ids.sort();
-    ids
-}
-
-fn filter(conditions: &[&str]) -> Filter {
-    let mut filter = Filter::default();
-    for condition in conditions {
-        filter.add(condition).expect("the condition is well formed");
-    }
-    filter
 }
 
 fn empty_index_finds_nothing<I: VectorIndex>(index: &I) {
@@ -154,45 +135,10 @@ fn scope_is_kept<I: VectorIndex>(index: &I) {
 }
 
 fn filter_is_kept<I: VectorIndex>(index: &I) {
-    let mail = |n| specimen(n).source("mails").media_type("message/rfc822");
-    let other = Specimen::new("other", 0, "text").vector(unit_vector(50, DIMENSIONS)).language(Language::French);
-    let other = other.written("Anna Muster", "2024-05-17T08:30:00Z").groups(&["board", "staff"]);
-    let specimens = [
-        specimen(0),
-        specimen(1).language(Language::French),
-        mail(2),
-        mail(3).language(Language::French),
-        mail(4).language(Language::Italian).groups(&["board"]),
-        other.clone(),
-    ];
+    let other = Specimen::new("other", 0, "text").vector(unit_vector(50, DIMENSIONS));
+    let specimens = variously_labelled([0, 1, 2, 3, 4].map(specimen), other);
     upsert(index, &specimens);
-    let document = format!("document_id={}", other.document.id);
-    let cases: [(&[&str], &[usize]); 19] = [
-        (&[], &[0, 1, 2, 3, 5]),
-        (&["language=fr"], &[1, 3, 5]),
-        (&["language=fr", "language=de"], &[0, 1, 2, 3, 5]),
-        (&["language=it"], &[]),
-        (&["source=mails"], &[2, 3]),
-        (&["source=mails", "language=fr"], &[3]),
-        (&["media_type=message/rfc822"], &[2, 3]),
-        (&[&document], &[5]),
-        (&["source=mail"], &[]),
-        (&["author=anna muster"], &[5]),
-        (&["author=Anna"], &[]),
-        (&["date=2024-05"], &[5]),
-        (&["date=2023", "date=2024-05-17..2024-05-18"], &[5]),
-        (&["date=..2024-05-16"], &[]),
-        (&["group=staff"], &[0, 1, 2, 3, 5]),
-        // The asker is not of the board, and is not told who is.
-        (&["group=board"], &[]),
-        (&["classification=internal", "language=fr"], &[1, 3, 5]),
-        (&["classification=public"], &[]),
-        (&["classification=secret"], &[]),
-    ];
-    for (conditions, expected) in cases {
-        let found = everything(index, &staff(), &filter(conditions));
-        assert_eq!(found, sorted(expected.iter().map(|&at| &specimens[at])), "{conditions:?}");
-    }
+    filters_are_kept(&specimens, |filter| everything(index, &staff(), filter));
 }
 
 fn bad_entries_are_refused_whole<I: VectorIndex>(index: &I) {
