@@ -5,9 +5,9 @@
     python benches/gpu.py --ours target/release/fontes --shape 8b --work /tmp/gpu
 
 The first form compares `fontes models probe --device cuda` with the reference logits of every fixture; `--device cpu` does so without
-a GPU, in any build. The second writes a
-checkpoint of a real Apertus shape with random weights in bfloat16 and compares logits (f32 on both sides) and speed (bfloat16 on
-both sides, prompts of 512 and 2,048 tokens, 64 tokens after each). It needs torch and transformers.
+a GPU, in any build. The second writes a checkpoint of a real Apertus shape with random weights in bfloat16 and compares logits (f32
+on both sides) and speed (bfloat16 on both sides, prompts of 512 and 2,048 tokens, 64 tokens after each). It needs torch and
+transformers.
 """
 
 import argparse
