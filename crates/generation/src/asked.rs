@@ -6,6 +6,7 @@ use fontes_core::Language;
 
 use crate::{
     lexicon,
+    unit::{is_time, unit},
     words::{Word, raw},
 };
 
@@ -99,7 +100,9 @@ impl Asked {
         match self {
             Self::Quantity => Some(new().any(|word| digit(word) || numeral(word))),
             // "One month" has no numeral in three of the languages, so the unit suffices.
-            Self::Duration => Some(new().any(|word| digit(word) || numeral(word) || span_of_time(text, word))),
+            Self::Duration => {
+                Some(new().any(|word| digit(word) || numeral(word) || span_of_time(text, language, word)))
+            }
             Self::Time => {
                 Some(new().any(|word| digit(word) && (word.stem.len() == 4 || word.stem.len() <= 2) || month(word)))
             }
@@ -113,9 +116,11 @@ impl Asked {
 }
 
 /// Says whether a word is a unit of time.
-fn span_of_time(text: &str, word: &Word) -> bool {
-    let unit = lexicon::unit(&raw(text, word).to_lowercase());
-    unit.is_some_and(|unit| matches!(unit, "minute" | "hour" | "day" | "week" | "month" | "year"))
+fn span_of_time(text: &str, language: Language, word: &Word) -> bool {
+    let word = raw(text, word);
+    // A year in French, a preposition in German.
+    language == Language::French && word.eq_ignore_ascii_case("an")
+        || unit(&[word]).is_some_and(|(unit, _)| is_time(unit))
 }
 
 /// Lowercased words with one space around each.

@@ -7,10 +7,11 @@ use fontes_core::Language;
 
 use crate::{
     lexicon,
+    unit::{is_currency, unit},
     words::{Word, found, raw, words},
 };
 
-/// A number, normalised, and the unit beside it.
+/// A number in digits or as a word, normalised, and the unit beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Quantity {
     /// Digits and at most one point: `1'234,50` is `1234.5`.
@@ -23,7 +24,7 @@ pub(crate) struct Quantity {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     quantities: Vec<Quantity>,
-    /// Numbers written as words, and every part of a date.
+    /// Every part of a date.
     implied: HashSet<String>,
     months: HashSet<u32>,
     /// Stems of what are likely names, each possibly of several words.
@@ -52,18 +53,19 @@ impl Facts {
     pub(crate) fn of(text: &str, language: Language) -> Self {
         let tokens = tokens(text);
         let mut facts = Self::default();
-        for (at, token) in tokens.iter().enumerate() {
-            if token.starts_with(|c: char| c.is_ascii_digit()) {
-                facts.add_number(token, &tokens, at);
-                continue;
-            }
+        let mut at = 0;
+        while let Some(token) = tokens.get(at) {
             let lower = token.to_lowercase();
-            if let Some(value) = lexicon::numeral(&lower, language) {
-                facts.implied.insert(value.to_string());
-            }
-            if let Some(month) = lexicon::month(&lower).filter(|_| beside_number(&tokens, at)) {
+            if token.starts_with(|c: char| c.is_ascii_digit()) {
+                at += facts.add_number(token, &tokens, at);
+            } else if let Some(value) = lexicon::numeral(&lower, language) {
+                let unit = unit(&tokens[at + 1..]);
+                facts.quantities.push(Quantity { value: value.to_string(), unit: unit.map(|(name, _)| name) });
+                at += unit.map_or(0, |(_, length)| length);
+            } else if let Some(month) = lexicon::month(&lower).filter(|_| beside_number(&tokens, at)) {
                 facts.months.insert(month);
             }
+            at += 1;
         }
         let words = words(text);
         facts.stems = words.iter().map(|word| word.stem.clone()).collect();
@@ -80,19 +82,19 @@ impl Facts {
         facts
     }
 
-    fn add_number(&mut self, token: &str, tokens: &[&str], at: usize) {
+    /// Takes the number at `at`; says how many of the tokens after it are its unit.
+    fn add_number(&mut self, token: &str, tokens: &[&str], at: usize) -> usize {
         let (digits, glued) = token.split_at(token.find(|c: char| c.is_alphabetic()).unwrap_or(token.len()));
         let parts = date_parts(digits);
         if !parts.is_empty() {
             self.implied.extend(parts);
-            return;
+            return 0;
         }
-        let beside =
-            |at: Option<usize>| at.and_then(|at| tokens.get(at)).and_then(|token| lexicon::unit(&token.to_lowercase()));
-        let unit = lexicon::unit(&glued.to_lowercase())
-            .or_else(|| beside(Some(at + 1)))
-            .or_else(|| beside(at.checked_sub(1)).filter(|unit| matches!(*unit, "franc" | "euro" | "dollar")));
-        self.quantities.push(Quantity { value: normalised(digits), unit });
+        let after = if glued.is_empty() { unit(&tokens[at + 1..]) } else { unit(&[glued]).map(|(name, _)| (name, 0)) };
+        let before = || unit(&tokens[at.checked_sub(1)?..at]).filter(|(name, _)| is_currency(name));
+        let name = after.or_else(before).map(|(name, _)| name);
+        self.quantities.push(Quantity { value: normalised(digits), unit: name });
+        after.map_or(0, |(_, length)| length)
     }
 
     /// Checks that every fact of `self` is among the facts of `source`. Names may come from `frame` too: the
@@ -141,7 +143,7 @@ impl Facts {
         self.agrees_in_denial(source).then_some(()).ok_or(Mismatch::Negation)
     }
 
-    /// Every figure: numbers in digits or words, and the parts of dates.
+    /// Every figure: numbers, and the parts of dates.
     pub(crate) fn figures(&self) -> HashSet<String> {
         self.quantities.iter().map(|quantity| &quantity.value).chain(&self.implied).cloned().collect()
     }
@@ -173,11 +175,11 @@ impl Facts {
     }
 }
 
-/// Words and numbers; a number keeps its separators and the letters glued to it. `%`, `€` and `$` stand alone.
+/// Words and numbers; a number keeps its separators and the letters glued to it. `%`, `‰`, `€` and `$` stand alone.
 fn tokens(text: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut rest = text;
-    while let Some(begin) = rest.find(|c: char| c.is_alphanumeric() || matches!(c, '%' | '€' | '$')) {
+    while let Some(begin) = rest.find(|c: char| c.is_alphanumeric() || matches!(c, '%' | '‰' | '€' | '$')) {
         rest = &rest[begin..];
         let first = rest.chars().next().unwrap_or(' ');
         let length = if first.is_ascii_digit() {
@@ -318,6 +320,41 @@ mod tests {
         assert_eq!(check("The dose is 40 mg.", "The dose is 40 g."), Err(Mismatch::Number));
         assert_eq!(check("Il y a sept membres.", "Le conseil compte 7 membres."), Ok(()));
         assert_eq!(check("Le conseil a neuf membres.", "Le conseil compte 7 membres."), Err(Mismatch::Number));
+    }
+
+    #[test]
+    fn a_number_is_a_number_of_something() {
+        let same = [
+            ("Die Frist beträgt zehn Arbeitstage.", "Sie endet nach 10 Werktagen."),
+            ("Die Frist beträgt zehn Tage.", "Innert 10 Kalendertagen."),
+            ("Die Frist beträgt 10 Tage.", "Innert zehn voller Arbeitstage oder später."),
+            ("Le délai est de dix jours ouvrables.", "Un délai de 10 jours ouvrés."),
+            ("Il termine è di dieci giorni lavorativi.", "Entro 10 giorni lavorativi."),
+            ("The period is ten working days.", "Within 10 business days."),
+            ("Le taux est de 20 pour cent.", "Le taux est de 20 %."),
+            ("Die Busse beträgt 50 Rappen.", "Fr. 1.50, davon 50 Rp."),
+            ("Le taux augmente de 2 points de pourcentage.", "Il augmente de 2 points de pourcentage."),
+        ];
+        for (claim, source) in same {
+            assert_eq!(check(claim, source), Ok(()), "{claim} {source}");
+        }
+        let different = [
+            ("Die Frist beträgt zehn Tage.", "Die Frist beträgt zehn Arbeitstage."),
+            ("Die Frist beträgt 10 Tage.", "Die Frist beträgt zehn Arbeitstage."),
+            ("Die Frist beträgt zehn Arbeitstage.", "Die Frist beträgt 10 Tage."),
+            ("Le délai est de dix jours.", "Le délai est de dix jours ouvrables."),
+            ("Il termine è di dieci giorni.", "Il termine è di dieci giorni lavorativi."),
+            ("The period is ten days.", "The period is ten working days."),
+            ("The period is three months.", "The period is three weeks."),
+            ("La durée est de deux ans.", "La durée est de deux mois."),
+            ("Es kostet 50 Franken.", "Es kostet 50 Rappen."),
+            ("Der Satz steigt um 2 Prozent.", "Der Satz steigt um 2 Prozentpunkte."),
+            ("Die Dosis beträgt 40 mg.", "Die Dosis beträgt 40 ml."),
+            ("La dose est de 40 mg.", "La dose est de 40 µg."),
+        ];
+        for (claim, source) in different {
+            assert_eq!(check(claim, source), Err(Mismatch::Number), "{claim} {source}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Closed word lists of the four working languages: stop words, negations, numerals, months, units, and the
-//! words that announce commentary. Facts of the languages, kept in one place.
+//! Closed word lists of the four working languages: stop words, negations, numerals, months, and the words that
+//! announce commentary. Facts of the languages, kept in one place.
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -133,34 +133,6 @@ pub(crate) fn month(lower: &str) -> Option<u32> {
     MONTHS.iter().zip(1..).find(|(words, _)| words.split(' ').any(|word| word == lower)).map(|(_, number)| number)
 }
 
-/// Units that are confused at a cost, by a common name.
-pub(crate) fn unit(lower: &str) -> Option<&'static str> {
-    Some(match lower {
-        "%" | "prozent" | "pourcent" | "percent" => "percent",
-        "franken" | "chf" | "fr" | "francs" | "franchi" | "sfr" => "franc",
-        "€" | "eur" | "euro" | "euros" => "euro",
-        "$" | "usd" | "dollar" | "dollars" | "dollari" => "dollar",
-        "mg" | "milligramm" => "milligram",
-        "µg" | "mcg" | "mikrogramm" => "microgram",
-        "g" | "gramm" | "grammes" | "grammi" | "grams" => "gram",
-        "kg" | "kilogramm" | "kilo" => "kilogram",
-        "ml" | "milliliter" => "millilitre",
-        "stunde" | "stunden" | "heure" | "heures" | "ora" | "ore" | "hour" | "hours" | "h" => "hour",
-        "minute" | "minuten" | "minutes" | "minuto" | "minuti" => "minute",
-        "tag" | "tages" | "tage" | "tagen" | "jour" | "jours" | "giorno" | "giorni" | "day" | "days" => "day",
-        "woche" | "wochen" | "semaine" | "semaines" | "settimana" | "settimane" | "week" | "weeks" => "week",
-        "monat" | "monats" | "monate" | "monaten" | "mois" | "mese" | "mesi" | "month" | "months" => "month",
-        "jahr" | "jahres" | "jahre" | "jahren" | "an" | "ans" | "année" | "années" | "anno" | "anni" | "year"
-        | "years" => "year",
-        "km" | "kilometer" | "kilomètres" | "chilometri" | "kilometres" | "kilometers" => "kilometre",
-        "million" | "millionen" | "millions" | "milione" | "milioni" | "mio" => "million",
-        "milliarde" | "milliarden" | "milliard" | "milliards" | "miliardo" | "miliardi" | "billion" | "mrd" | "mia" => {
-            "billion"
-        }
-        _ => return None,
-    })
-}
-
 /// Says whether a sentence talks about the answer instead of giving it, as small models like to add.
 pub(crate) fn is_commentary(sentence: &str) -> bool {
     let lower = sentence.to_lowercase();
@@ -244,7 +216,6 @@ mod tests {
             assert_eq!(numeral(word, language), None, "{word}");
         }
         assert_eq!(["märz", "mars", "marzo", "march"].map(month), [Some(3); 4]);
-        assert_eq!(["tage", "jours", "giorni", "days"].map(unit), [Some("day"); 4]);
         assert!(["der", "les", "gli", "the", "dell", "qual", "lorsqu"].iter().all(|word| is_stop_word(word)));
     }
 

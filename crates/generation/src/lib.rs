@@ -42,6 +42,7 @@ mod replay;
 mod sentence;
 mod signals;
 mod source;
+mod unit;
 mod verify;
 mod words;
 
