@@ -24,7 +24,8 @@ use fontes_index::{Index, Recipe};
 use fontes_ingestion::{Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Profiles, SqliteLedger};
 use fontes_model::{
     decoder::{DeviceChoice, Dtype, OpenOptions},
-    encoder, generate,
+    encoder::{self, EncoderEmbedder},
+    generate,
     prefix::PrefixLimits,
     remote::{RemoteGenerator, RemoteOptions},
     store::{InstalledModel, Manifest, ModelRole, ModelStore},
@@ -66,7 +67,7 @@ pub fn model_store(config: &Config) -> anyhow::Result<ModelStore> {
 }
 
 /// The installed embedder the configuration names.
-pub fn embedder(config: &Config) -> anyhow::Result<Arc<dyn Embedder>> {
+pub fn embedder(config: &Config) -> anyhow::Result<Arc<EncoderEmbedder>> {
     let model = installed(&model_store(config)?, &config.models.embedder)?;
     Ok(Arc::new(encoder::open_embedder(&model, &encoder_options(config)).map_err(Error::from)?))
 }
@@ -97,15 +98,11 @@ fn reranker(config: &Config) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
 }
 
 /// The reader that comes with the default embedder; none with another, or when the configuration wants none.
-fn reader(config: &Config, embedder: &dyn Embedder) -> anyhow::Result<Option<Arc<dyn Reader>>> {
+fn reader(config: &Config, embedder: &EncoderEmbedder) -> anyhow::Result<Option<Arc<dyn Reader>>> {
     if !config.answer.reader {
         return Ok(None);
     }
-    let model = model_store(config)?.resolve(&config.models.embedder)?;
-    if model.identity() != *embedder.identity() {
-        return Ok(None);
-    }
-    match encoder::open_reader(&model, READER, &encoder_options(config)) {
+    match encoder::open_reader(embedder, READER, &encoder_options(config)) {
         Ok(reader) => Ok(Some(Arc::new(reader))),
         Err(encoder::EncoderError::Adapter { .. }) => Ok(None),
         Err(error) => Err(Error::from(error).into()),
@@ -256,6 +253,8 @@ pub struct Archive {
     pub ingestion: Ingestion,
     index: Index,
     embedder: Arc<dyn Embedder>,
+    /// What a reader can be made of, unless the embedder is of the caller's choice.
+    encoder: Option<Arc<EncoderEmbedder>>,
     recipe: Recipe,
 }
 
@@ -267,7 +266,7 @@ impl Archive {
 
     /// The same, with a way in of the caller's choice.
     pub fn open_with(config: &Config, intake: Intake) -> anyhow::Result<Self> {
-        Self::open_embedding_with(config, intake, embedder(config)?)
+        Self::open_own(config, intake, Err)
     }
 
     /// The same, with an embedder of the caller's choice.
@@ -278,11 +277,22 @@ impl Archive {
     /// Opens the data directory for repair: an index that is damaged, of another version or of another embedder
     /// is replaced by an empty one, which the repair fills again from the ledger's stored text.
     pub fn open_for_repair(config: &Config) -> anyhow::Result<Self> {
-        Self::open_index(config, Intake::new(config)?, embedder(config)?, |error| match error.kind() {
+        Self::open_own(config, Intake::new(config)?, |error| match error.kind() {
             // The ledger's lock is held, so the conflict is not with another process.
             ErrorKind::Conflict | ErrorKind::Corrupt => Ok(()),
             _ => Err(error),
         })
+    }
+
+    /// Opens with the configured embedder.
+    fn open_own(
+        config: &Config,
+        intake: Intake,
+        replace: impl FnOnce(Error) -> Result<(), Error>,
+    ) -> anyhow::Result<Self> {
+        let encoder = embedder(config)?;
+        let archive = Self::open_index(config, intake, encoder.clone(), replace)?;
+        Ok(Self { encoder: Some(encoder), ..archive })
     }
 
     fn open_index(
@@ -323,7 +333,7 @@ impl Archive {
             ErrorKind::Unavailable => Ok(()),
             _ => Err(error),
         })?;
-        Ok(Self { ledger, ingestion, index, embedder, recipe })
+        Ok(Self { ledger, ingestion, index, embedder, encoder: None, recipe })
     }
 
     /// Builds what makes searches fast; blocks while it does.
@@ -357,7 +367,9 @@ impl Archive {
     ) -> anyhow::Result<Site> {
         let mut answerer =
             Answerer::new(generator, self.embedder.clone(), self.ledger.clone(), Prompts::default(), policy);
-        if let Some(reader) = reader(config, self.embedder.as_ref())? {
+        if let Some(encoder) = &self.encoder
+            && let Some(reader) = reader(config, encoder)?
+        {
             answerer = answerer.with_reader(reader);
         }
         let searcher = Arc::new(self.searcher(config)?);

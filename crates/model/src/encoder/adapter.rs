@@ -6,13 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use fontes_core::ModelIdentity;
 use safetensors::SafeTensors;
 
 use super::EncoderError;
-use crate::{
-    store::InstalledModel,
-    weights::{TensorView, WeightType, WeightsError, floats},
-};
+use crate::weights::{TensorView, WeightType, WeightsError, floats};
 
 /// Metadata that names the model an adapter was trained on, and its digest.
 const BASE: [&str; 2] = ["base", "base_sha256"];
@@ -38,7 +36,7 @@ pub(super) struct Ends {
 impl Adapter {
     /// Reads an adapter for `model` in the safetensors format: F16 or F32 tensors, and `head.weight` `[2, hidden]` and
     /// `head.bias` `[2]` for the ends.
-    pub fn parse(bytes: &[u8], model: &InstalledModel) -> Result<(Self, Ends), EncoderError> {
+    pub fn parse(bytes: &[u8], model: &ModelIdentity) -> Result<(Self, Ends), EncoderError> {
         let refused = |reason: String| EncoderError::Adapter { name: model.name.clone(), reason };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| refused(error.to_string()))?;
         let told = |key: &str| header.metadata().as_ref().and_then(|told| told.get(key).cloned()).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Where an encoder's tensors come from: a safetensors folder or an E5S1 container, by the same names.
 
+use std::sync::Arc;
+
 use crate::weights::{TensorSource, TensorView, WeightType, WeightsError, floats};
 
 use super::{adapter::Adapter, e5s1::Container};
@@ -15,7 +17,7 @@ pub(super) enum Checkpoint {
     /// A container.
     Container(Container),
     /// Another checkpoint whose matrices an adapter changes.
-    Adapted(Box<Checkpoint>, Adapter),
+    Adapted(Arc<Checkpoint>, Adapter),
 }
 
 impl Checkpoint {

@@ -29,7 +29,10 @@ mod settings;
 mod tests;
 mod tokenize;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use config::{EncoderConfig, Family};
 pub use embedder::EncoderEmbedder;
@@ -86,7 +89,7 @@ impl Default for EncoderOptions {
 /// there are, and whatever is wrong with the files.
 pub fn open_embedder(model: &InstalledModel, options: &EncoderOptions) -> Result<EncoderEmbedder, EncoderError> {
     expect_role(model, ModelRole::Embedder)?;
-    let (network, tokenizer) = open_parts(model, options, None)?;
+    let (network, tokenizer) = open_parts(model, options)?;
     let config = network.config();
     let dimensions = options.dimensions.unwrap_or(config.hidden);
     if !(1..=config.hidden).contains(&dimensions) {
@@ -108,7 +111,7 @@ pub fn open_reranker(
     budget: RerankBudget,
 ) -> Result<EncoderReranker, EncoderError> {
     expect_role(model, ModelRole::Reranker)?;
-    let (network, tokenizer) = open_parts(model, options, None)?;
+    let (network, tokenizer) = open_parts(model, options)?;
     let head = Head::load(network.checkpoint(), network.config())?;
     let config = network.config();
     let tokenizer = tokenizer.fitted(config.max_tokens(), config.vocabulary)?;
@@ -116,22 +119,23 @@ pub fn open_reranker(
     Ok(EncoderReranker { identity: model.identity(), network, head, tokenizer, tokens_per_batch, budget })
 }
 
-/// Opens a reader: the encoder of an installed embedder, changed by the adapter in `bytes`, which was trained on it.
+/// Opens a reader: the encoder of an embedder, changed by the adapter in `bytes`, which was trained on it. The two share
+/// the tokenizer and the stored weights; only the matrices that products run on are the reader's own.
 ///
 /// # Errors
-/// [`EncoderError::WrongRole`] for another kind of model, [`EncoderError::Adapter`] for an adapter that is damaged or
-/// belongs to another model, and whatever is wrong with the files.
+/// [`EncoderError::Adapter`] for an adapter that is damaged or belongs to another model, and whatever is wrong with the
+/// weights.
 pub fn open_reader(
-    model: &InstalledModel,
+    embedder: &EncoderEmbedder,
     bytes: &[u8],
     options: &EncoderOptions,
 ) -> Result<EncoderReader, EncoderError> {
-    expect_role(model, ModelRole::Embedder)?;
-    let (adapter, ends) = Adapter::parse(bytes, model)?;
-    let identity = ModelIdentity { name: format!("{} reader", model.name), sha256: Digest::of(bytes) };
-    let (network, tokenizer) = open_parts(model, options, Some(adapter))?;
+    let (adapter, ends) = Adapter::parse(bytes, &embedder.identity)?;
+    let identity = ModelIdentity { name: format!("{} reader", embedder.identity.name), sha256: Digest::of(bytes) };
+    let checkpoint = Checkpoint::Adapted(embedder.network.checkpoint().clone(), adapter);
+    let network = Network::load(Arc::new(checkpoint), embedder.network.config().clone(), options)?;
     let ends = ends.fitted(network.config().hidden)?;
-    let tokenizer = tokenizer.fitted(network.config().max_tokens(), network.config().vocabulary)?;
+    let tokenizer = embedder.tokenizer.clone().fitted(network.config().max_tokens(), network.config().vocabulary)?;
     Ok(EncoderReader { identity, network, ends, tokenizer, tokens_per_batch: options.tokens_per_batch })
 }
 
@@ -140,24 +144,16 @@ fn expect_role(model: &InstalledModel, wanted: ModelRole) -> Result<(), EncoderE
 }
 
 /// Opens network and tokenizer side by side: with a large vocabulary, each takes as long as the other.
-fn open_parts(
-    model: &InstalledModel,
-    options: &EncoderOptions,
-    adapter: Option<Adapter>,
-) -> Result<(Network, TextTokenizer), EncoderError> {
+fn open_parts(model: &InstalledModel, options: &EncoderOptions) -> Result<(Network, TextTokenizer), EncoderError> {
     std::thread::scope(|scope| {
         let tokenizer = scope.spawn(|| TextTokenizer::open(&model.dir));
-        let network = open_network(model, options, adapter)?;
+        let network = open_network(model, options)?;
         let tokenizer = tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         Ok((network, tokenizer))
     })
 }
 
-fn open_network(
-    model: &InstalledModel,
-    options: &EncoderOptions,
-    adapter: Option<Adapter>,
-) -> Result<Network, EncoderError> {
+fn open_network(model: &InstalledModel, options: &EncoderOptions) -> Result<Network, EncoderError> {
     let (checkpoint, config) = match container(model) {
         Some(path) => {
             let container = Container::open(&path)?;
@@ -166,11 +162,7 @@ fn open_network(
         }
         None => open_folder(&model.dir)?,
     };
-    let checkpoint = match adapter {
-        Some(adapter) => Checkpoint::Adapted(Box::new(checkpoint), adapter),
-        None => checkpoint,
-    };
-    Network::load(checkpoint, config, options)
+    Network::load(Arc::new(checkpoint), config, options)
 }
 
 /// The E5S1 container among a model's files.

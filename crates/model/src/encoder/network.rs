@@ -6,7 +6,7 @@
 use std::{
     fmt,
     ops::Range,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{
@@ -99,7 +99,7 @@ struct Layer {
 pub(super) struct Network {
     config: EncoderConfig,
     heads: Heads,
-    checkpoint: Checkpoint,
+    checkpoint: Arc<Checkpoint>,
     words: Table,
     /// `[positions, hidden]`.
     positions: Vec<f32>,
@@ -113,7 +113,11 @@ pub(super) struct Network {
 
 impl Network {
     /// Loads the weights. Word embeddings stay where and as they are stored; rows are looked up.
-    pub fn load(checkpoint: Checkpoint, config: EncoderConfig, options: &EncoderOptions) -> Result<Self, EncoderError> {
+    pub fn load(
+        checkpoint: Arc<Checkpoint>,
+        config: EncoderConfig,
+        options: &EncoderOptions,
+    ) -> Result<Self, EncoderError> {
         let hidden = config.hidden;
         let table = |name: &str, rows: usize| -> Result<Vec<f32>, EncoderError> {
             let name = format!("embeddings.{name}_embeddings.weight");
@@ -136,8 +140,8 @@ impl Network {
         &self.config
     }
 
-    /// The checkpoint, for a head to be loaded from.
-    pub fn checkpoint(&self) -> &Checkpoint {
+    /// The checkpoint, for a head to be loaded from, or another network.
+    pub fn checkpoint(&self) -> &Arc<Checkpoint> {
         &self.checkpoint
     }
 

@@ -286,7 +286,8 @@ fn a_reader_finds_one_answer_in_every_part_within_it() {
     let parts: Vec<Span> = (0..6).map(|at| Span::new(at * sentence.len(), (at + 1) * sentence.len() - 1)).collect();
     for name in ["bert", "xlm-roberta"] {
         let model = model(&fixture(name));
-        let reader = open_reader(&model, &adapter(&model, &model.name, 0.0), &options()).unwrap();
+        let embedder = open_embedder(&model, &options()).unwrap();
+        let reader = open_reader(&embedder, &adapter(&model, &model.name, 0.0), &options()).unwrap();
         let whole = [Reading { text: &text, parts: &parts }, Reading { text: "", parts: &[] }];
         let found = reader.read("how long is the notice period?", &whole).unwrap();
         assert_eq!((found[0].len(), found[1].len()), (6, 0));
@@ -308,17 +309,18 @@ fn an_adapter_changes_its_layer_and_fits_only_its_model() {
         seam::{Reader, Reading},
     };
     let model = model(&fixture("bert"));
+    let embedder = open_embedder(&model, &options()).unwrap();
     let score = |up: f32| {
-        let reader = open_reader(&model, &adapter(&model, &model.name, up), &options()).unwrap();
+        let reader = open_reader(&embedder, &adapter(&model, &model.name, up), &options()).unwrap();
         let parts = [Span::new(0, 12)];
         reader.read("what is it?", &[Reading { text: "a dozen eggs", parts: &parts }]).unwrap()[0][0].unwrap().score
     };
     assert_ne!(score(0.0), score(0.5));
     assert_eq!(score(0.5), score(0.5));
-    let foreign = open_reader(&model, &adapter(&model, "another", 0.0), &options());
+    let foreign = open_reader(&embedder, &adapter(&model, "another", 0.0), &options());
     assert!(matches!(foreign, Err(EncoderError::Adapter { .. })));
     let mut cut = adapter(&model, &model.name, 0.0);
     cut.truncate(cut.len() - 1);
-    assert!(matches!(open_reader(&model, &cut, &options()), Err(EncoderError::Adapter { .. })));
-    assert!(matches!(open_reader(&model, b"", &options()), Err(EncoderError::Adapter { .. })));
+    assert!(matches!(open_reader(&embedder, &cut, &options()), Err(EncoderError::Adapter { .. })));
+    assert!(matches!(open_reader(&embedder, b"", &options()), Err(EncoderError::Adapter { .. })));
 }

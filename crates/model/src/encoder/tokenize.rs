@@ -1,6 +1,6 @@
 //! The encoder's tokenizer: text to ids within a length, with special tokens, and token offsets.
 
-use std::{ops::Range, path::Path};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use tokenizers::{Encoding, Model as _, OffsetType, PostProcessor as _, PreTokenizer as _, TruncationDirection};
 
@@ -16,9 +16,10 @@ pub(super) struct Tokens {
     pub types: Vec<u32>,
 }
 
-/// A `tokenizer.json`, without the truncation and padding it may ask for: lengths are decided here.
+/// A `tokenizer.json`, without the truncation and padding it may ask for: lengths are decided here. Clones share it.
+#[derive(Clone)]
 pub(super) struct TextTokenizer {
-    tokenizer: Pipeline,
+    tokenizer: Arc<Pipeline>,
     max_tokens: usize,
 }
 
@@ -37,7 +38,7 @@ impl TextTokenizer {
         let mut tokenizer = unigram::open(&json).map_err(invalid)?;
         tokenizer.with_truncation(None).map_err(invalid)?;
         tokenizer.with_padding(None);
-        Ok(Self { tokenizer, max_tokens: 0 })
+        Ok(Self { tokenizer: Arc::new(tokenizer), max_tokens: 0 })
     }
 
     /// Sets the longest input, and checks that a network of `vocabulary` ids knows all of these.
