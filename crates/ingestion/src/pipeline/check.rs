@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fontes_core::{ChunkId, Digest, DocumentId, Ledger as _, Result, seam::document_not_found};
 
 use super::{
-    Ingestion,
+    Ingestion, kept,
     report::{CheckReport, Erasure, Finding, IndexName, StatusReport},
 };
 use crate::ledger::{Operation, OperationKind};
@@ -93,6 +93,8 @@ impl Ingestion {
             .map(|operation: &Operation| Ok((operation.document, ledger.doomed_chunks(operation)?)))
             .collect::<Result<Vec<_>>>()?;
         self.retract()?;
+        // An interrupted run may have kept vectors of its chunks.
+        kept::clear(ledger.path().parent().unwrap_or(ledger.path()))?;
         let (vectors, lexical) = (self.parts.vectors.ids()?, self.parts.lexical.ids()?);
         let erased = |(document_id, chunks): (DocumentId, Vec<ChunkId>)| {
             let found = chunks.iter().any(|chunk| vectors.contains(chunk) || lexical.contains(chunk));

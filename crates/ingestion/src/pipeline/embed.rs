@@ -16,6 +16,7 @@ use super::{
     IngestRequest, IngestionParts,
     budget::{Budget, Permit},
     commit::BATCH,
+    kept::Kept,
     prepare::{Item, Prepared},
     report::FileRecord,
     run::Message,
@@ -41,6 +42,14 @@ const IDLE: Duration = Duration::from_millis(200);
 /// Vectors of texts seen in this run that are kept: copies of documents, letterheads and quoted mails are embedded
 /// once. Some 15 MB at 384 dimensions.
 const REMEMBERED: usize = 8192;
+
+/// Vectors that need not be made again.
+struct Known {
+    /// Of this run, by the digest of their text.
+    remembered: HashMap<Digest, Vec<f32>>,
+    /// Of a run that was cut off.
+    kept: Kept,
+}
 
 /// Documents to be written together, and what becomes true with them.
 #[derive(Default)]
@@ -101,8 +110,8 @@ impl<'a> Embedding<'a> {
     }
 
     /// Works until nothing comes, nobody takes, or something fails. A set `cancel` ends it between two batches.
-    pub(super) fn run(&self, items: &Receiver<Message>, groups: &SyncSender<Result<Group>>) {
-        let mut remembered = HashMap::new();
+    pub(super) fn run(&self, items: &Receiver<Message>, groups: &SyncSender<Result<Group>>, kept: Kept) {
+        let mut known = Known { remembered: HashMap::new(), kept };
         let mut group = Group::default();
         loop {
             let received = items.recv_timeout(IDLE);
@@ -119,7 +128,7 @@ impl<'a> Embedding<'a> {
                 Err(RecvTimeoutError::Timeout) => (true, Ok(true)),
                 Err(RecvTimeoutError::Disconnected) => (true, Ok(false)),
             };
-            if ready && group.since.is_some() && !self.hand_over(std::mem::take(&mut group), groups, &mut remembered) {
+            if ready && group.since.is_some() && !self.hand_over(std::mem::take(&mut group), groups, &mut known) {
                 return;
             }
             match then {
@@ -145,13 +154,8 @@ impl<'a> Embedding<'a> {
     }
 
     /// Embeds a group and passes it on; says whether to go on.
-    fn hand_over(
-        &self,
-        mut group: Group,
-        groups: &SyncSender<Result<Group>>,
-        remembered: &mut HashMap<Digest, Vec<f32>>,
-    ) -> bool {
-        let vectors = if self.dry_run { Ok(Some(Vec::new())) } else { self.embed(&group.writes, remembered) };
+    fn hand_over(&self, mut group: Group, groups: &SyncSender<Result<Group>>, known: &mut Known) -> bool {
+        let vectors = if self.dry_run { Ok(Some(Vec::new())) } else { self.embed(&group.writes, known) };
         match vectors {
             Ok(Some(vectors)) => {
                 group.vectors = vectors;
@@ -167,7 +171,8 @@ impl<'a> Embedding<'a> {
 
     /// Embeds every chunk, equal texts once and texts of like length together: a batch is as slow as its longest.
     /// The result has the order of the chunks; `None` when asked to stop.
-    fn embed(&self, writes: &[Prepared], remembered: &mut HashMap<Digest, Vec<f32>>) -> Result<Option<Vec<Vec<f32>>>> {
+    fn embed(&self, writes: &[Prepared], known: &mut Known) -> Result<Option<Vec<Vec<f32>>>> {
+        let Known { remembered, kept } = known;
         let embedder = &*self.parts.embedder;
         let mut digests = Vec::new();
         let mut texts: HashMap<Digest, String> = HashMap::new();
@@ -182,9 +187,12 @@ impl<'a> Embedding<'a> {
                 }
             }
         }
+        let mut vectors: HashMap<Digest, Vec<f32>> = HashMap::with_capacity(texts.len());
+        vectors.extend(texts.keys().filter_map(|digest| Some((*digest, kept.take(digest)?))));
+        texts.retain(|digest, _| !vectors.contains_key(digest));
         let mut fresh: Vec<(Digest, String)> = texts.into_iter().collect();
         fresh.sort_by(|(a, one), (b, other)| one.len().cmp(&other.len()).then_with(|| a.cmp(b)));
-        let mut vectors: HashMap<Digest, Vec<f32>> = HashMap::with_capacity(fresh.len());
+        kept.begin(fresh.len(), &vectors);
         for batch in fresh.chunks(BATCH) {
             if self.cancel.is_cancelled() {
                 return Ok(None);
@@ -194,10 +202,11 @@ impl<'a> Embedding<'a> {
             if embedded.len() != inputs.len() {
                 return Err(Error::internal("the embedder gives another number of vectors than texts"));
             }
+            kept.add(batch.iter().map(|(digest, _)| digest).zip(&embedded));
             vectors.extend(batch.iter().map(|(digest, _)| *digest).zip(embedded));
             self.embedded.fetch_add(batch.len(), Ordering::Relaxed);
         }
-        let copies = digests.len() - vectors.len();
+        let copies = digests.len() - fresh.len();
         self.embedded.fetch_add(copies, Ordering::Relaxed);
         let found = |digest| vectors.get(digest).or_else(|| remembered.get(digest));
         let in_order: Vec<Vec<f32>> = digests.iter().filter_map(found).cloned().collect();

@@ -9,6 +9,7 @@ mod budget;
 mod check;
 mod commit;
 mod embed;
+mod kept;
 mod moves;
 mod pause;
 mod prepare;

@@ -23,6 +23,7 @@ use super::{
     IngestEvent, IngestRequest, IngestSummary, Ingestion,
     budget::Budget,
     embed::{Embedding, Group},
+    kept::{self, Kept},
     moves::Moves,
     pause::Pause,
     prepare::{Item, Preparer, Stop, cost_of_reading},
@@ -36,7 +37,7 @@ use super::{
 const QUEUE: usize = 32;
 
 /// Embedded groups that wait for the writer: one, so that embedding goes on while another group is written.
-const GROUPS: usize = 1;
+pub(super) const GROUPS: usize = 1;
 
 /// How often a paused run looks whether it may go on.
 const PAUSED: Duration = Duration::from_millis(200);
@@ -79,7 +80,8 @@ pub(super) fn run(
         }
         drop(items);
         let embedding = &embedding;
-        scope.spawn(move || embedding.run(&to_embed, &groups));
+        let kept = Kept::open(data, &*parts.embedder);
+        scope.spawn(move || embedding.run(&to_embed, &groups, kept));
         // Dropping its end of the queue when it returns makes everybody else stop handing over.
         let result = writer.receive(to_write, embedding, &pause);
         stop.store(true, Ordering::Relaxed);
@@ -87,6 +89,9 @@ pub(super) fn run(
     })?;
     if !writer.was_cancelled() {
         writer.finish(&walk, &preparer)?;
+        if !request.dry_run {
+            kept::clear(data)?;
+        }
     }
     let seconds = parts.clock.now().duration_since(started).unwrap_or_default().as_secs_f64();
     let index_snapshot = parts.ledger.snapshot()?;

@@ -177,3 +177,22 @@ fn a_ledger_restored_from_an_older_backup_is_noticed() {
     assert_eq!(site.find("alpha").len(), 1);
     site.assert_consistent();
 }
+
+#[test]
+fn the_vectors_of_a_large_document_outlive_the_run_that_made_them_and_no_longer() {
+    let mut site = Site::new();
+    let kept = |site: &Site| site.data.join("embedding-0.part").exists();
+    let section = |number| format!("# Section {number}\n\nWords of section {number}.\n\n");
+    site.put("law.md", &(0..1_200).map(section).collect::<String>());
+    assert_eq!(interrupt(&site, 0, Failure::Before), 1);
+    site.crash();
+    assert!(kept(&site), "embedded, not written");
+    site.ingest();
+    assert!(!kept(&site), "written");
+    site.assert_consistent();
+    site.put("law.md", &(0..1_200).rev().map(section).collect::<String>());
+    assert_eq!(interrupt(&site, 0, Failure::Before), 1);
+    assert!(kept(&site));
+    site.ingestion().forget(&[site.id("law.md")]).unwrap();
+    assert!(!kept(&site), "erased");
+}
