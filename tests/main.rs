@@ -8,6 +8,7 @@ mod access;
 mod ask;
 mod bad_input;
 mod damage;
+mod duplicates;
 mod ingest;
 mod layout;
 mod model_double;

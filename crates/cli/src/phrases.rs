@@ -30,6 +30,14 @@ pub struct Phrases {
     pub without: &'static str,
     /// How likely the sources hold the answer; the share follows.
     pub confidence: &'static str,
+    /// What texts are counted in; two numbers stand before.
+    pub tokens: &'static str,
+    /// How long it took until a model began to write; the time follows.
+    pub first_token: &'static str,
+    /// Which state of the index was searched; its number follows.
+    pub index: &'static str,
+    /// Where the same is said; places follow.
+    pub also_in: &'static str,
 }
 
 /// The words for a question in `language`; English where there are none.
@@ -56,6 +64,10 @@ const GERMAN: Phrases = Phrases {
     understood: "Verstanden als:",
     without: "ohne",
     confidence: "Zuversicht",
+    tokens: "Token",
+    first_token: "erstes nach",
+    index: "Indexstand",
+    also_in: "auch in",
 };
 
 const FRENCH: Phrases = Phrases {
@@ -72,6 +84,10 @@ const FRENCH: Phrases = Phrases {
     understood: "Compris comme :",
     without: "sans",
     confidence: "confiance",
+    tokens: "jetons",
+    first_token: "premier après",
+    index: "état de l'index",
+    also_in: "aussi dans",
 };
 
 const ITALIAN: Phrases = Phrases {
@@ -88,6 +104,10 @@ const ITALIAN: Phrases = Phrases {
     understood: "Inteso come:",
     without: "senza",
     confidence: "fiducia",
+    tokens: "token",
+    first_token: "primo dopo",
+    index: "stato dell'indice",
+    also_in: "anche in",
 };
 
 const ENGLISH: Phrases = Phrases {
@@ -104,4 +124,8 @@ const ENGLISH: Phrases = Phrases {
     understood: "Understood as:",
     without: "without",
     confidence: "confidence",
+    tokens: "tokens",
+    first_token: "first after",
+    index: "index state",
+    also_in: "also in",
 };

@@ -1,6 +1,6 @@
 //! Hits and answers as a person reads them on a terminal.
 
-use fontes_core::{Answer, Citation, Hit, Language, Remark, Sentence, Support};
+use fontes_core::{Answer, Citation, Duplicate, Hit, Language, Remark, Sentence, Support};
 use fontes_retrieval::{Explanation, LegShares};
 
 use crate::{
@@ -19,13 +19,18 @@ const WIDTH: usize = 96;
 /// Lines of a passage shown in a list of hits.
 const PASSAGE_LINES: usize = 4;
 
+/// Other places of a passage that are named; the rest are counted.
+const OTHER_PLACES: usize = 3;
+
 /// One hit of a search, and why it is there when that was asked for.
 pub fn hit(voice: Voice, hit: &Hit, explanation: Option<&Explanation>) -> String {
     let title = voice.style(BOLD, &format!("{:>2}  {}", hit.rank, hit.title));
-    let mut text = format!(
-        "{title}\n    {}\n",
-        voice.style(DIM, &place(phrases(Language::English), &hit.path, &hit.pages, &hit.headings))
-    );
+    let words = phrases(Language::English);
+    let places = [place(words, &hit.path, &hit.pages, &hit.headings)];
+    let mut text = format!("{title}\n");
+    for line in places.into_iter().chain(others(words, &hit.also_in)) {
+        text.push_str(&format!("    {}\n", voice.style(DIM, &line)));
+    }
     let lines = wrap(&hit.text, WIDTH - 4);
     for line in lines.iter().take(PASSAGE_LINES) {
         text.push_str(&format!("    {line}\n"));
@@ -111,7 +116,10 @@ pub fn sources(voice: Voice, answer: &Answer) -> String {
         let marker = voice.style(MARKER, &format!("[{}]", citation.marker));
         let date = citation.date.as_ref().map_or_else(String::new, |date| format!(" ({date})"));
         text.push_str(&format!("\n  {marker} {}{date}\n", voice.style(BOLD, &citation.title)));
-        text.push_str(&format!("      {}\n", voice.style(DIM, &place(words, &citation.path, &citation.pages, &[]))));
+        let places = [place(words, &citation.path, &citation.pages, &[])];
+        for line in places.into_iter().chain(others(words, &citation.also_in)) {
+            text.push_str(&format!("      {}\n", voice.style(DIM, &line)));
+        }
         // A quoted sentence is the answer already.
         if !answer.extractive {
             for line in wrap(&format!("“{}”", citation.quote.trim()), WIDTH - 6).iter().take(PASSAGE_LINES) {
@@ -135,11 +143,11 @@ fn record(words: &Phrases, answer: &Answer) -> String {
     let how = if answer.extractive { words.quoted } else { &answer.model.name };
     let mut parts = vec![how.to_owned(), format!("{} {:.0} %", words.confidence, 100.0 * answer.confidence)];
     if answer.tokens.generated > 0 {
-        parts.push(format!("{} + {} tokens", answer.tokens.prompt, answer.tokens.generated));
-        parts.push(format!("first token {:.1} s", times.first_token / 1000.0));
+        parts.push(format!("{} + {} {}", answer.tokens.prompt, answer.tokens.generated, words.tokens));
+        parts.push(format!("{} {:.1} s", words.first_token, times.first_token / 1000.0));
     }
     parts.push(format!("{:.1} s", times.total / 1000.0));
-    parts.push(format!("index {}", answer.index_snapshot.0));
+    parts.push(format!("{} {}", words.index, answer.index_snapshot.0));
     parts.join(" · ")
 }
 
@@ -205,6 +213,15 @@ fn place(words: &Phrases, path: &str, pages: &[u32], headings: &[String]) -> Str
     };
     let headings = if headings.is_empty() { String::new() } else { format!(" · {}", headings.join(" › ")) };
     format!("{path}{pages}{headings}")
+}
+
+/// The other places that say the same, on one line; nothing when there are none.
+fn others(words: &Phrases, also_in: &[Duplicate]) -> Option<String> {
+    let named: Vec<String> =
+        also_in.iter().take(OTHER_PLACES).map(|other| place(words, &other.path, &other.pages, &[])).collect();
+    let rest = also_in.len() - named.len();
+    let rest = if rest > 0 { format!("; +{rest}") } else { String::new() };
+    (!named.is_empty()).then(|| format!("{} {}{rest}", words.also_in, named.join("; ")))
 }
 
 /// Breaks text at white space into lines of at most `width` characters; longer words stand alone. Escape

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BBox, Digest, DocumentId, Filter, IndexSnapshot, ModelIdentity, Passage, Sampling, Span};
+use crate::{BBox, Digest, DocumentId, Duplicate, Filter, IndexSnapshot, ModelIdentity, Passage, Sampling, Span};
 
 /// Whether a sentence is carried by what it cites.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct Citation {
     pub answer: Option<Span>,
     /// Boxes on the pages, when the format has places.
     pub boxes: Vec<BBox>,
+    /// Where else the quote stands, letter for letter, white space and punctuation aside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_in: Vec<Duplicate>,
 }
 
 /// One sentence of an answer.

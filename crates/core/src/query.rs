@@ -1,6 +1,6 @@
 //! Asking for passages: query, hit, passage.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,8 @@ pub struct Query {
     pub mode: SearchMode,
     /// Narrowing conditions.
     pub filter: Filter,
+    /// Documents left out of consideration, as if they were not there: for leave-one-out checks.
+    pub without: BTreeSet<DocumentId>,
 }
 
 /// Why a hit stands where it stands. Scores of different legs are not comparable with each other.
@@ -71,6 +73,24 @@ pub struct TermMatch {
     pub rarity: f32,
     /// What it adds to the lexical score.
     pub weight: f32,
+}
+
+/// Another place that says nothing more than a hit does, in the same words. Field names are part of the command-line
+/// contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duplicate {
+    /// The document; that of the hit when the same is said twice in it.
+    pub document_id: DocumentId,
+    /// The chunk.
+    pub chunk_id: ChunkId,
+    /// Title of the document.
+    pub title: String,
+    /// Path of the document.
+    pub path: String,
+    /// Pages the span touches.
+    pub pages: Vec<u32>,
+    /// Span of the document's stored text.
+    pub span: Span,
 }
 
 /// One result of a search. Field names are part of the command-line contract.
@@ -101,6 +121,9 @@ pub struct Hit {
     pub text: String,
     /// Where the score comes from.
     pub scores: Scores,
+    /// Where the same is said, best first; none of these is a hit of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_in: Vec<Duplicate>,
 }
 
 impl Hit {

@@ -22,6 +22,7 @@ fn citation(document: &str, quote: &str) -> Citation {
         quote: quote.into(),
         answer: None,
         boxes: Vec::new(),
+        also_in: Vec::new(),
     }
 }
 

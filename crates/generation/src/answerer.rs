@@ -231,6 +231,7 @@ impl Answerer {
         let confidence = extracts.first().map_or(0.0, |best| best.probability);
         let speaks = confidence >= settings.threshold.unwrap_or(self.policy.threshold);
         if !speaks {
+            keep_close(&mut sources, &extracts, &self.policy);
             on_event(AskEvent::Passages(&given(&sources)));
             return Ok((sources, Body { extractive: true, confidence, ..Body::default() }));
         }
@@ -323,6 +324,17 @@ impl Answerer {
         }
         Ok(left_out)
     }
+}
+
+/// Keeps the sources that are about what is asked; extracts no longer point at them.
+fn keep_close(sources: &mut Vec<Source>, extracts: &[Extract], policy: &AnswerPolicy) {
+    let mut numbers = 0..;
+    sources.retain(|source| {
+        let number = numbers.next();
+        let likely = |extract: &Extract| Some(extract.source) == number && extract.probability >= policy.close;
+        source.passage.hit.scores.dense.is_some_and(|cosine| cosine >= policy.close_similarity)
+            || extracts.iter().any(likely)
+    });
 }
 
 /// Puts the sources with the likeliest sentences first, so that the budget of a prompt is spent on them. Markers

@@ -1,8 +1,8 @@
 //! Tests of answers on the strict fakes: citations, repair, abstention, packing, streaming.
 
 use fontes_core::{
-    Block, BlockKind, Chunk, Classification, Document, DocumentSummary, ErrorKind, Hit, Metadata, Page, Sampling,
-    Scores, Span,
+    Block, BlockKind, Chunk, Classification, Document, DocumentSummary, Duplicate, ErrorKind, Hit, Metadata, Page,
+    Sampling, Scores, Span,
 };
 use fontes_testkit::{HashEmbedder, MemoryLedger, ScriptedGenerator, Specimen, scope};
 
@@ -61,6 +61,7 @@ pub(crate) fn archive_of(specimens: &[Specimen]) -> (Arc<MemoryLedger>, Vec<Pass
             language,
             text,
             scores: Scores::default(),
+            also_in: Vec::new(),
         };
         passages.push(Passage { marker, hit });
     }
@@ -470,4 +471,48 @@ fn the_same_question_has_the_same_answer() {
     other.answer.push('!');
     let changes: Vec<String> = crate::changes(&one, &other).iter().map(ToString::to_string).collect();
     assert_eq!(changes, ["index snapshot was 7, is 8", "the answer reads differently"]);
+}
+
+#[test]
+fn a_citation_names_the_other_places_in_which_its_quote_stands() {
+    let changed = FRIST.replace("30 Tagen", "20 Tagen");
+    let (ledger, mut passages) = archive(&[FRIST, FRIST, &changed]);
+    let place = |passage: &Passage| Duplicate {
+        document_id: passage.hit.document_id,
+        chunk_id: passage.hit.chunk_id,
+        title: passage.hit.title.clone(),
+        path: passage.hit.path.clone(),
+        pages: passage.hit.pages.clone(),
+        span: passage.hit.span,
+    };
+    let others = passages.split_off(1);
+    passages[0].hit.also_in = others.iter().map(place).collect();
+    let scope = staff();
+    let answerer = answerer(None, ledger.clone(), AnswerPolicy::default());
+    let cited = || {
+        let answer =
+            answerer.answer(request(ASKED, passages.clone(), &scope), &mut |_| {}, &Cancel::default()).unwrap();
+        let named = answer.sentences[0].citations[0].also_in.clone();
+        (named, answer.passages[0].hit.also_in.clone())
+    };
+    assert_eq!(cited(), (vec![place(&others[0])], others.iter().map(place).collect()));
+    ledger.remove(others[0].hit.document_id);
+    assert_eq!(cited(), (Vec::new(), vec![place(&others[1])]));
+}
+
+#[test]
+fn an_abstention_shows_what_is_close_and_nothing_else() {
+    let (ledger, passages) = archive(&[FRIST, RAT]);
+    let scope = staff();
+    let markers = |close: f32| -> Vec<u32> {
+        let policy = AnswerPolicy { threshold: 1.0, close, ..AnswerPolicy::default() };
+        let answerer = answerer(None, ledger.clone(), policy);
+        let answer =
+            answerer.answer(request(ASKED, passages.clone(), &scope), &mut |_| {}, &Cancel::default()).unwrap();
+        assert!(answer.abstained);
+        answer.passages.iter().map(|passage| passage.marker).collect()
+    };
+    assert_eq!(markers(0.0), [1, 2]);
+    assert_eq!(markers(AnswerPolicy::default().close), [1]);
+    assert!(markers(1.0).is_empty());
 }

@@ -216,7 +216,7 @@ pub(crate) fn reduce(text: &str, known: &Markers) -> Marked {
 }
 
 /// Lowercased letters and digits, for telling whether two sentences are the same.
-fn letters(text: &str) -> String {
+pub(crate) fn letters(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 

@@ -31,6 +31,10 @@ pub struct AnswerPolicy {
     pub similarity_across: f32,
     /// Fontes stays silent when the probability that the best sentence found holds the answer is below this.
     pub threshold: f32,
+    /// Passages are shown with an abstention when their best sentence holds the answer with at least this probability, …
+    pub close: f32,
+    /// … or when the passage is this similar to the question. Everything else is of another matter.
+    pub close_similarity: f32,
     /// Sources that hold the answer with at least this probability are quoted although a generator says that they
     /// do not say: small generators give up too early.
     pub insist: f32,
@@ -62,6 +66,8 @@ impl Default for AnswerPolicy {
             similarity: 0.90,
             similarity_across: 0.88,
             threshold: 0.35,
+            close: 0.1,
+            close_similarity: 0.83,
             insist: 0.6,
             quote_limit: 2,
             quote_ratio: 0.95,

@@ -6,10 +6,12 @@ use std::{
 };
 
 use fontes_core::{
-    AccessScope, Citation, Document, DocumentId, DocumentSummary, ErrorKind, Language, Ledger, Passage, Result, Span,
+    AccessScope, ChunkId, Citation, Document, DocumentId, DocumentSummary, Duplicate, ErrorKind, Language, Ledger,
+    Passage, Result, Span,
 };
 
 use crate::{
+    assembly::letters,
     facts::Facts,
     sentence::{Lines, sentences},
 };
@@ -28,6 +30,8 @@ pub(crate) struct Source {
     pub(crate) frame: Facts,
     /// Facts of the whole passage with title and headings.
     pub(crate) facts: Facts,
+    /// Letters and digits of the places that say the same, in the order of the passage's `also_in`.
+    repeated: Vec<String>,
 }
 
 impl Source {
@@ -45,7 +49,8 @@ impl Source {
         let frame = format!("{}\n{}\n{date}", summary.title, passage.hit.headings.join("\n"));
         let language = passage.hit.language;
         let facts = Facts::of(&format!("{frame}\n{}", passage.hit.text), language);
-        Some(Self { frame: Facts::of(&frame, language), facts, passage, summary, document, sentences })
+        let frame = Facts::of(&frame, language);
+        Some(Self { frame, facts, passage, summary, document, sentences, repeated: Vec::new() })
     }
 
     /// The marker by which it is cited.
@@ -79,6 +84,7 @@ impl Source {
     pub(crate) fn cite(&self, span: Span) -> Citation {
         let passage = self.passage.hit.span;
         let span = Span::new(span.start.max(passage.start), span.end.min(passage.end));
+        let quote = self.text(span).to_owned();
         Citation {
             marker: self.marker(),
             document_id: self.passage.hit.document_id,
@@ -87,10 +93,27 @@ impl Source {
             date: self.date().map(str::to_owned),
             pages: self.document.pages_of(&span),
             span,
-            quote: self.text(span).to_owned(),
+            also_in: self.repeating(&quote),
+            quote,
             answer: None,
             boxes: self.document.boxes_of(&span),
         }
+    }
+
+    /// The other places in which `quote` stands as well.
+    fn repeating(&self, quote: &str) -> Vec<Duplicate> {
+        let quote = letters(quote);
+        let places = self.passage.hit.also_in.iter().zip(&self.repeated);
+        places.filter(|(_, text)| text.contains(&quote)).map(|(place, _)| place.clone()).collect()
+    }
+
+    /// Reads what says the same; what the ledger does not confirm is named no longer.
+    fn read_repeated(&mut self, ledger: &dyn Ledger, scope: &AccessScope) -> Result<()> {
+        let ids: Vec<ChunkId> = self.passage.hit.also_in.iter().map(|place| place.chunk_id).collect();
+        let confirmed = if ids.is_empty() { Vec::new() } else { ledger.chunks(&ids, scope)? };
+        self.passage.hit.also_in.retain(|place| confirmed.iter().any(|record| record.chunk.id == place.chunk_id));
+        self.repeated = confirmed.iter().map(|record| letters(&record.chunk.text)).collect();
+        Ok(())
     }
 
     /// Keeps only the first sentences of the passage, up to `bytes`; false when not even one fits.
@@ -131,6 +154,9 @@ pub(crate) fn sources(passages: Vec<Passage>, ledger: &dyn Ledger, scope: &Acces
         {
             sources.extend(Source::new(passage, summary.clone(), document.clone()));
         }
+    }
+    for source in &mut sources {
+        source.read_repeated(ledger, scope)?;
     }
     Ok(sources)
 }

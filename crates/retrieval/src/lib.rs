@@ -1,8 +1,8 @@
 //! Finding: a question goes in, the passages that may answer it come out.
 //!
 //! The nouns are [`Searcher`], which runs both legs and puts their candidates into one order, [`Fusion`], the
-//! rule by which it does so, and the passages that [`passages`] makes of hits: neighbours joined, near
-//! duplicates dropped, numbered for citation.
+//! rule by which it does so, and the passages that [`passages`] makes of hits: neighbours joined, numbered for
+//! citation. What only repeats a better hit is no hit of its own, but named beside it.
 //!
 //! **Why two legs.** Words find identifiers, names and rare terms exactly; vectors find paraphrases and other
 //! languages. On legal German words win, on encyclopaedic questions vectors do, and nobody knows beforehand
@@ -19,6 +19,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod analysis;
+mod duplicate;
 mod explanation;
 mod fusion;
 mod passage;

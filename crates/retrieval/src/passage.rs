@@ -1,16 +1,14 @@
-//! Passages, not chunks: neighbours joined, near duplicates dropped, numbered for citation.
+//! Passages, not chunks: neighbours joined, what only repeats a better one named there, numbered for citation.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use fontes_core::{AccessScope, Document, DocumentId, Error, ErrorKind, Hit, Ledger, Passage, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::duplicate::Distinct;
+
 /// How hits become passages.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PassageOptions {
     /// At most this many passages. A small model is confused by more than a handful.
@@ -19,18 +17,17 @@ pub struct PassageOptions {
     pub max_bytes: usize,
     /// Neighbours whose gap is at most this many bytes are joined, the gap included.
     pub max_gap: usize,
-    /// A passage that shares this part of its word triples with a better one is dropped (Broder 1997).
-    pub duplicate: f32,
 }
 
 impl Default for PassageOptions {
     fn default() -> Self {
-        Self { limit: 8, max_bytes: 4_000, max_gap: 4, duplicate: 0.8 }
+        Self { limit: 8, max_bytes: 4_000, max_gap: 4 }
     }
 }
 
 /// Makes passages of `hits` (best first): chunks of one document that touch, overlap or almost touch become
-/// one, near duplicates of better passages go, the rest is numbered from 1 in the order of its best hit.
+/// one, what says nothing more than a better passage is named there, the rest is numbered from 1 in the order of its
+/// best hit.
 ///
 /// Every passage is an exact span of its document's stored text. A hit whose document has disappeared since
 /// the search is not joined with anything.
@@ -48,17 +45,11 @@ pub fn passages(
     for hit in hits {
         absorb(&mut joined, hit.clone(), &mut texts, options)?;
     }
-    let mut kept: Vec<(Hit, HashSet<u64>)> = Vec::new();
+    let mut distinct = Distinct::new(options.limit);
     for hit in joined {
-        if kept.len() == options.limit {
-            break;
-        }
-        let shingles = shingles(&hit.text);
-        if kept.iter().all(|(_, better)| resemblance(better, &shingles) < options.duplicate) {
-            kept.push((hit, shingles));
-        }
+        distinct.offer(hit);
     }
-    Ok(kept.into_iter().zip(1..).map(|((hit, _), marker)| Passage { marker, hit }).collect())
+    Ok(distinct.into_hits().zip(1..).map(|(hit, marker)| Passage { marker, hit }).collect())
 }
 
 /// Joins `hit` with every passage that it, or the union so far, touches.
@@ -68,7 +59,8 @@ fn absorb(joined: &mut Vec<Hit>, mut hit: Hit, texts: &mut Texts<'_>, options: &
         let union = joined[at].span.cover(&hit.span);
         let Some(text) = union.of(&document.text) else { return Ok(()) };
         let kept = joined.remove(at);
-        let better = if kept.rank <= hit.rank { kept } else { hit };
+        let (mut better, lesser) = if kept.rank <= hit.rank { (kept, hit) } else { (hit, kept) };
+        better.also_in.extend(lesser.also_in);
         hit = Hit { span: union, pages: document.pages_of(&union), text: text.to_owned(), ..better };
     }
     let at = joined.partition_point(|kept| kept.rank < hit.rank);
@@ -102,26 +94,6 @@ impl Texts<'_> {
         self.documents.insert(id, found.clone());
         Ok(found)
     }
-}
-
-/// Hashes of the word triples of a text, case and punctuation aside; of single words when it is shorter.
-fn shingles(text: &str) -> HashSet<u64> {
-    let words: Vec<String> =
-        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
-    words
-        .windows(3.min(words.len().max(1)))
-        .map(|triple| {
-            let mut hasher = DefaultHasher::new();
-            triple.hash(&mut hasher);
-            hasher.finish()
-        })
-        .collect()
-}
-
-/// The share of the smaller set that the larger one holds: a passage inside a longer one is a duplicate too.
-fn resemblance(a: &HashSet<u64>, b: &HashSet<u64>) -> f32 {
-    let smaller = a.len().min(b.len());
-    if smaller == 0 { 0.0 } else { a.intersection(b).count() as f32 / smaller as f32 }
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ fn hit(path: &str, rank: usize, part: &str) -> Hit {
         language: Language::German,
         text: part.into(),
         scores: Scores::default(),
+        also_in: Vec::new(),
     }
 }
 
@@ -77,13 +78,55 @@ fn a_union_does_not_outgrow_its_limit() {
 }
 
 #[test]
-fn copies_of_a_better_passage_are_dropped_and_markers_stay_dense() {
+fn copies_of_a_better_passage_are_named_there_and_markers_stay_dense() {
     let end = "Ganz am Ende steht ein anderer, vierter Satz.";
     let hits = [hit("a", 1, end), hit("b", 2, end), hit("b", 3, "Erster Satz.")];
     let passages = of(&hits, &ledger(&["a", "b"]), PassageOptions::default());
     let seen: Vec<(u32, &str)> = passages.iter().map(|passage| (passage.marker, passage.hit.path.as_str())).collect();
     assert_eq!(seen, [(1, "a"), (2, "b")]);
     assert_eq!(passages[1].hit.text, "Erster Satz.");
+    let also: Vec<&str> = passages[0].hit.also_in.iter().map(|other| other.path.as_str()).collect();
+    assert_eq!(also, ["b"]);
+}
+
+#[test]
+fn a_passage_that_says_more_stands_by_itself_and_one_that_says_less_does_not() {
+    let part = "Ganz am Ende steht ein anderer, vierter Satz.";
+    let whole = &LAW[LAW.find("Dritter").unwrap()..];
+    let paths = |hits: &[Hit]| -> Vec<String> {
+        let passages = of(hits, &ledger(&["a", "b"]), PassageOptions::default());
+        passages.into_iter().map(|passage| passage.hit.path).collect()
+    };
+    let saying = |text: &str| [hit("a", 1, whole), Hit { text: text.into(), ..hit("b", 2, part) }];
+    assert_eq!(paths(&[hit("a", 1, part), hit("b", 2, whole)]), ["a", "b"]);
+    for text in [part, "GANZ AM ENDE\nSTEHT EIN ANDERER VIERTER SATZ!", "ein anderer, vierter Satz"] {
+        assert_eq!(paths(&saying(text)), ["a"], "{text}");
+    }
+    for text in [
+        "Ganz am Ende steht kein anderer, vierter Satz.",
+        "Ganz am Ende steht ein anderer, 4. Satz.",
+        "Ganz am Ende steht ein anderer, vierter Satz. Satz. Satz.",
+        "Satz vierter anderer ein steht Ende am ganz.",
+        "—",
+    ] {
+        assert_eq!(paths(&saying(text)), ["a", "b"], "{text}");
+    }
+    let elsewhere = Hit { headings: vec!["Kanton Bern".into()], ..hit("b", 2, part) };
+    assert_eq!(paths(&[hit("a", 1, whole), elsewhere]), ["a", "b"]);
+}
+
+#[test]
+fn what_neighbours_repeat_is_named_beside_both() {
+    let copies = |rank, part| {
+        let mut hit = hit("a", rank, part);
+        hit.also_in = vec![crate::duplicate::place(&self::hit("b", rank, part))];
+        hit
+    };
+    let passages =
+        of(&[copies(2, "Zweiter Satz."), copies(1, "Erster Satz.")], &ledger(&["a", "b"]), PassageOptions::default());
+    assert_eq!(passages.len(), 1);
+    let spans: Vec<usize> = passages[0].hit.also_in.iter().map(|other| other.span.start).collect();
+    assert_eq!(spans, [0, 14]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use fontes_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Fused, Fusion, LegShares, QueryAnalysis};
+use crate::{Fused, Fusion, LegShares, QueryAnalysis, duplicate::Distinct};
 
 /// Most hits one search returns; a larger `k` is cut to it. Nobody reads more, and a page of a million hits
 /// would hold the archive in memory.
@@ -25,6 +25,9 @@ const MAX_CANDIDATES: usize = 8 * MAX_HITS;
 
 /// How many fused candidates a reranker reads: cross-encoders cost tens of milliseconds each on a CPU.
 const RERANK_DEPTH: usize = 50;
+
+/// How many candidates beyond the last hit are looked at for what says the same as a hit: copies score nearly alike.
+const LOOK_AHEAD: usize = 16;
 
 /// Where the time of a search went, in milliseconds. Legs run side by side, so parts do not add up to `total`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -94,7 +97,8 @@ impl Searcher {
     }
 
     /// Finds the best allowed, active chunks for `query`: at most `query.k` and [`MAX_HITS`], best first, in an
-    /// order that depends on nothing but index state and query. A query without a letter or digit, or `k` of
+    /// order that depends on nothing but index state and query. What only repeats a better hit is named there, under
+    /// [`Hit::also_in`], when it is allowed and active too. A query without a letter or digit, or `k` of
     /// 0, finds nothing; very long queries are cut.
     ///
     /// # Errors
@@ -171,7 +175,7 @@ impl Searcher {
             let fused = self.fusion.fuse(&dense, &lexical, analysis.exact);
             timings.fusion += milliseconds(begin.elapsed());
             let begin = Instant::now();
-            let confirmed = self.confirm(&fused, scope, wanted)?;
+            let confirmed = self.confirm(&fused, query, scope, wanted)?;
             timings.ledger += milliseconds(begin.elapsed());
             if confirmed.len() >= wanted || exhausted || depth >= MAX_CANDIDATES {
                 return self.rank(analysis, confirmed, k, timings);
@@ -216,12 +220,19 @@ impl Searcher {
         Ok((dense?, lexical?))
     }
 
-    /// Asks the ledger about candidates, best first, until `wanted` are confirmed.
-    fn confirm(&self, fused: &[Fused], scope: &AccessScope, wanted: usize) -> Result<Vec<(Fused, ChunkRecord)>> {
-        let mut confirmed = Vec::with_capacity(wanted.min(fused.len()));
+    /// Asks the ledger about candidates, best first, until `wanted` that differ are confirmed.
+    fn confirm(
+        &self,
+        fused: &[Fused],
+        query: &Query,
+        scope: &AccessScope,
+        wanted: usize,
+    ) -> Result<Vec<(Hit, LegShares)>> {
+        let mut distinct = Distinct::new(wanted);
+        let mut shares = Vec::with_capacity(wanted.min(fused.len()));
         let mut rest = fused;
-        while confirmed.len() < wanted && !rest.is_empty() {
-            let (batch, later) = rest.split_at((wanted - confirmed.len()).max(16).min(rest.len()));
+        while shares.len() < wanted && !rest.is_empty() {
+            let (batch, later) = rest.split_at((wanted - shares.len() + LOOK_AHEAD).min(rest.len()));
             rest = later;
             let ids: Vec<_> = batch.iter().map(|one| one.chunk).collect();
             let mut records = self.ledger.chunks(&ids, scope)?.into_iter().peekable();
@@ -229,51 +240,53 @@ impl Searcher {
                 // The ledger keeps the order of the ids and leaves out what may not be shown.
                 if let Some(record) = records.next_if(|record| record.chunk.id == one.chunk)
                     && scope.allows(&record.document.labels)
+                    && !query.without.contains(&record.document.id)
+                    && distinct.offer(hit(one, record))
                 {
-                    confirmed.push((*one, record));
+                    shares.push(one.shares);
                 }
             }
         }
-        confirmed.truncate(wanted);
-        Ok(confirmed)
+        Ok(distinct.into_hits().zip(shares).collect())
     }
 
     /// Reranks when there is a reranker, cuts to `k` and numbers the hits.
     fn rank(
         &self,
         analysis: &QueryAnalysis,
-        mut confirmed: Vec<(Fused, ChunkRecord)>,
+        mut confirmed: Vec<(Hit, LegShares)>,
         k: usize,
         timings: &mut SearchTimings,
     ) -> Result<Vec<(Hit, LegShares)>> {
         if let Some(reranker) = &self.reranker {
             let begin = Instant::now();
             let head = confirmed.len().min(RERANK_DEPTH);
-            let texts: Vec<&str> = confirmed[..head].iter().map(|(_, record)| record.chunk.text.as_str()).collect();
+            let texts: Vec<&str> = confirmed[..head].iter().map(|(hit, _)| hit.text.as_str()).collect();
             let scores = reranker.score(&analysis.dense, &texts)?;
             if scores.len() != head {
                 return Err(Error::internal(format!("reranker gave {} scores for {head} passages", scores.len())));
             }
-            for ((fused, _), score) in confirmed.iter_mut().zip(&scores) {
-                fused.scores.rerank = Some(*score);
+            for ((hit, _), score) in confirmed.iter_mut().zip(&scores) {
+                (hit.scores.rerank, hit.score) = (Some(*score), *score);
             }
             // Stable: equal scores keep the order of fusion; what was not reranked stays behind what was.
             confirmed[..head].sort_by(|(a, _), (b, _)| {
-                let key = |fused: &Fused| fused.scores.rerank.filter(|score| !score.is_nan()).unwrap_or(f32::MIN);
+                let key = |hit: &Hit| hit.scores.rerank.filter(|score| !score.is_nan()).unwrap_or(f32::MIN);
                 key(b).total_cmp(&key(a))
             });
             timings.rerank = milliseconds(begin.elapsed());
         }
         confirmed.truncate(k);
-        let hits = confirmed.into_iter().zip(1..);
-        Ok(hits.map(|((fused, record), rank)| (hit(rank, fused, record), fused.shares)).collect())
+        confirmed.iter_mut().zip(1..).for_each(|((hit, _), rank)| hit.rank = rank);
+        Ok(confirmed)
     }
 }
 
-fn hit(rank: usize, fused: Fused, ChunkRecord { chunk, document }: ChunkRecord) -> Hit {
+/// A hit that is not numbered yet.
+fn hit(fused: &Fused, ChunkRecord { chunk, document }: ChunkRecord) -> Hit {
     Hit {
-        rank,
-        score: fused.scores.rerank.unwrap_or(fused.score),
+        rank: 0,
+        score: fused.score,
         document_id: chunk.document,
         chunk_id: chunk.id,
         title: document.title,
@@ -284,6 +297,7 @@ fn hit(rank: usize, fused: Fused, ChunkRecord { chunk, document }: ChunkRecord) 
         language: chunk.language,
         text: chunk.text,
         scores: fused.scores,
+        also_in: Vec::new(),
     }
 }
 

@@ -1,8 +1,11 @@
 //! Tests of the searcher on the strict fakes.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use fontes_core::{ChunkId, Classification, ErrorKind, Filter, LedgerPosition, ModelIdentity};
@@ -61,7 +64,7 @@ fn laws() -> Archive {
 }
 
 fn query(text: &str, k: usize) -> Query {
-    Query { text: text.into(), k, mode: SearchMode::Hybrid, filter: Filter::default() }
+    Query { text: text.into(), k, mode: SearchMode::Hybrid, filter: Filter::default(), without: BTreeSet::new() }
 }
 
 fn staff() -> AccessScope {
@@ -163,7 +166,7 @@ fn operators_are_searched_as_words_with_a_remark() {
 
 #[test]
 fn the_order_is_always_the_same() {
-    let specimens = (0..50).map(|n| Specimen::new(&format!("p{n}"), 0, "gleicher Text"));
+    let specimens = (0..50).map(|n| Specimen::new(&format!("p{n}"), 0, "gleicher Text").headings(&[&n.to_string()]));
     let archive = Archive::of(specimens.collect());
     let ids = |result: SearchResult| result.hits.iter().map(|hit| hit.chunk_id).collect::<Vec<ChunkId>>();
     let first = ids(archive.searcher(None).search(&query("gleicher Text", 20), &staff()).unwrap());
@@ -171,6 +174,48 @@ fn the_order_is_always_the_same() {
     for _ in 0..5 {
         assert_eq!(ids(archive.searcher(None).search(&query("gleicher Text", 20), &staff()).unwrap()), first);
     }
+}
+
+#[test]
+fn copies_are_one_hit_that_names_the_others_whom_the_asker_may_see() {
+    let text = "Die Frist beträgt dreissig Tage nach der Eröffnung";
+    let archive = Archive::of(vec![
+        Specimen::new("a", 0, text),
+        Specimen::new("b", 0, &text.to_uppercase()),
+        Specimen::new("c", 0, text).groups(&["board"]),
+        Specimen::new("d", 0, &text.replace("dreissig", "zehn")),
+    ]);
+    let searcher = archive.searcher(None);
+    let found = |scope: &AccessScope, query: &Query| -> Vec<Vec<String>> {
+        let hits = searcher.search(query, scope).unwrap().hits;
+        let places = |hit: Hit| {
+            let mut places: Vec<String> = hit.also_in.into_iter().map(|other| other.path).collect();
+            places.push(hit.path);
+            places.sort();
+            places
+        };
+        hits.into_iter().map(places).collect()
+    };
+    let asked = query("Frist dreissig Tage", 1);
+    assert_eq!(found(&staff(), &asked), [["a", "b"]]);
+    assert_eq!(found(&scope(&["board"], Classification::Internal), &asked), [["c"]]);
+    assert_eq!(found(&scope(&["board", "staff"], Classification::Internal), &asked), [["a", "b", "c"]]);
+    assert_eq!(found(&staff(), &query("Frist dreissig Tage", 9)).len(), 2, "another number is another hit");
+    let without = BTreeSet::from([Specimen::new("a", 0, "").document.id]);
+    assert_eq!(found(&staff(), &Query { without, ..asked.clone() }), [["b"]]);
+    archive.ledger.remove(Specimen::new("b", 0, "").document.id);
+    assert_eq!(found(&staff(), &asked), [["a"]]);
+}
+
+#[test]
+fn many_copies_leave_room_for_other_hits() {
+    let copies = (0..300).map(|n| Specimen::new(&format!("p{n:03}"), 0, "Frist und Tage"));
+    let others = (0..5).map(|n| Specimen::new(&format!("q{n}"), 0, &format!("Frist und anderes {n}")));
+    let archive = Archive::of(copies.chain(others).collect());
+    let hits = archive.searcher(None).search(&query("Frist und Tage", 4), &staff()).unwrap().hits;
+    assert_eq!(hits.len(), 4);
+    assert_eq!(hits[0].also_in.len(), 299);
+    assert!(hits[1..].iter().all(|hit| hit.path.starts_with('q')));
 }
 
 /// Prefers short passages; counts what it reads.

@@ -48,7 +48,7 @@ pub async fn search(
     Json(request): Json<SearchRequest>,
 ) -> Result<Json<SearchReply>, Failure> {
     let filter = filter_of(&request.filter)?;
-    let query = Query { text: request.query, k: request.k, mode: request.mode, filter };
+    let query = Query { text: request.query, k: request.k, mode: request.mode, filter, without: Default::default() };
     let result = site
         .work(move |site| {
             let scope = site.scope()?;

@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 /// Requests at work at once. A generator uses every core for one answer, so a few more only wait inside.
 const AT_WORK: usize = 8;
 
-/// Hits searched per passage wanted: neighbours merge and near duplicates go.
+/// Hits searched per passage wanted: neighbours merge.
 const HITS_PER_PASSAGE: usize = 3;
 
 /// Passages an answer is made from unless the caller says otherwise.
@@ -158,12 +158,12 @@ impl Site {
         let standalone = Some(standalone(&ask.question, &earlier)).filter(|alone| *alone != ask.question);
         let query = Query {
             text: standalone.as_ref().unwrap_or(&ask.question).clone(),
-            k: (ask.k + ask.without.len()).saturating_mul(HITS_PER_PASSAGE),
+            k: ask.k.saturating_mul(HITS_PER_PASSAGE),
             mode: SearchMode::Hybrid,
             filter: ask.filter.clone(),
+            without: ask.without.clone(),
         };
-        let mut found = self.searcher.search(&query, scope)?;
-        found.hits.retain(|hit| !ask.without.contains(&hit.document_id));
+        let found = self.searcher.search(&query, scope)?;
         let options = PassageOptions { limit: ask.k, ..PassageOptions::default() };
         Ok(AskRequest {
             question: &ask.question,

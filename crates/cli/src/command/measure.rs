@@ -1,6 +1,6 @@
 //! `fontes eval retrieval` and `fontes eval make`: how well passages are found, and sets to tell by.
 
-use std::{collections::BTreeMap, fs, io::BufReader, path::Path, time::Instant};
+use std::{collections::BTreeMap, fs, io::BufReader, iter, path::Path, time::Instant};
 
 use anyhow::Context as _;
 use fontes_core::{ChunkId, Error, Ledger as _, Query, Result as CoreResult, SearchMode};
@@ -59,11 +59,22 @@ fn measured(
     let searcher = corpus.archive.searcher(config)?;
     let mut runs: BTreeMap<String, Run> = BTreeMap::new();
     let mut search = |question: &Question, mode: SearchMode| -> CoreResult<Ranking> {
-        let query = Query { text: question.text.clone(), k: DEPTH, mode, filter: Default::default() };
+        let query = Query {
+            text: question.text.clone(),
+            k: DEPTH,
+            mode,
+            filter: Default::default(),
+            without: Default::default(),
+        };
         let begin = Instant::now();
         let found = searcher.search(&query, &corpus.scope)?;
         let milliseconds = begin.elapsed().as_secs_f64() * 1000.0;
-        let ids: Vec<String> = found.hits.iter().filter_map(|hit| corpus.ids.get(&hit.document_id).cloned()).collect();
+        // A document that is only named beside another was found all the same.
+        let documents = found
+            .hits
+            .iter()
+            .flat_map(|hit| iter::once(hit.document_id).chain(hit.also_in.iter().map(|other| other.document_id)));
+        let ids: Vec<String> = documents.filter_map(|id| corpus.ids.get(&id).cloned()).collect();
         runs.entry(mode.to_string()).or_default().insert(question.id.clone(), ids.clone());
         Ok(Ranking { ids, milliseconds })
     };

@@ -20,6 +20,7 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Search) -> anyhow::R
         k: arguments.k,
         mode: arguments.mode.into(),
         filter: filter_of(&arguments.filters)?,
+        without: Default::default(),
     };
     let searcher = Archive::open(config)?.searcher(config)?;
     let found = searcher.search(&query, &scope)?;

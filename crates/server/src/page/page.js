@@ -7,22 +7,22 @@ const TEXTS = {
         answer: "Answer", sources: "Sources", close: "Close", page: "page", pages: "pages", searching: "Searching …", reading: "Quoted while the model reads …",
         writing: "Writing …", abstained: "The closest passages are below.",
         extractive: "Quoted from the sources; no language model is installed.", stopped: "Stopped.",
-        failed: "That did not work", open: "Open source", unsupported: "not supported by the sources" },
+        failed: "That did not work", open: "Open source", unsupported: "not supported by the sources", alsoIn: "also in", index: "index state" },
   de: { tagline: "Fragen Sie Ihre Dokumente. Jeder Satz nennt seine Quelle.", question: "Frage", ask: "Fragen", stop: "Anhalten",
         answer: "Antwort", sources: "Quellen", close: "Schliessen", page: "Seite", pages: "Seiten", searching: "Suche …", reading: "Zitiert, während das Modell liest …",
         writing: "Antwort entsteht …", abstained: "Die nächstliegenden Stellen stehen unten.",
         extractive: "Wörtlich aus den Quellen; kein Sprachmodell ist installiert.", stopped: "Angehalten.",
-        failed: "Das hat nicht geklappt", open: "Quelle öffnen", unsupported: "durch die Quellen nicht gestützt" },
+        failed: "Das hat nicht geklappt", open: "Quelle öffnen", unsupported: "durch die Quellen nicht gestützt", alsoIn: "auch in", index: "Indexstand" },
   fr: { tagline: "Interrogez vos documents. Chaque phrase cite sa source.", question: "Question", ask: "Demander", stop: "Arrêter",
         answer: "Réponse", sources: "Sources", close: "Fermer", page: "page", pages: "pages", searching: "Recherche …", reading: "Cité pendant que le modèle lit …",
         writing: "Rédaction …", abstained: "Les passages les plus proches suivent.",
         extractive: "Cité mot pour mot ; aucun modèle de langue n’est installé.", stopped: "Arrêté.",
-        failed: "Cela n’a pas fonctionné", open: "Ouvrir la source", unsupported: "non étayé par les sources" },
+        failed: "Cela n’a pas fonctionné", open: "Ouvrir la source", unsupported: "non étayé par les sources", alsoIn: "aussi dans", index: "état de l’index" },
   it: { tagline: "Interroghi i Suoi documenti. Ogni frase indica la fonte.", question: "Domanda", ask: "Chiedere", stop: "Fermare",
         answer: "Risposta", sources: "Fonti", close: "Chiudere", page: "pagina", pages: "pagine", searching: "Ricerca …", reading: "Citato mentre il modello legge …",
         writing: "Risposta in corso …", abstained: "Seguono i passaggi più vicini.",
         extractive: "Citato testualmente; nessun modello linguistico è installato.", stopped: "Fermato.",
-        failed: "Non ha funzionato", open: "Aprire la fonte", unsupported: "non sostenuto dalle fonti" },
+        failed: "Non ha funzionato", open: "Aprire la fonte", unsupported: "non sostenuto dalle fonti", alsoIn: "anche in", index: "stato dell’indice" },
 };
 // What a reader should know about an answer, by the kinds of `core::Remark`; `%` stands for markers or a number.
 const REMARKS = {
@@ -173,10 +173,10 @@ function showAnswer(answer) {
   showRemarks(answer);
   showPassages(answer.passages, answer.sentences.flatMap((sentence) => sentence.citations));
   const instead = answer.remarks.some((one) => ["quoted_instead", "generator_silent"].includes(one.kind));
-  state(answer.abstained ? say("abstained") : answer.extractive && !instead ? say("extractive") : "");
+  state(answer.abstained ? answer.passages.length > 0 ? say("abstained") : "" : answer.extractive && !instead ? say("extractive") : "");
   const seconds = (answer.timings_ms.total / 1000).toFixed(1);
   const confidence = remark("confidence", `${Math.round(100 * answer.confidence)} %`);
-  byId("record").textContent = `${answer.model.name} · ${confidence} · ${seconds} s · index ${answer.index_snapshot}`;
+  byId("record").textContent = `${answer.model.name} · ${confidence} · ${seconds} s · ${say("index")} ${answer.index_snapshot}`;
 }
 
 // The text of a sentence, with the answer in it strong where it is known.
@@ -221,12 +221,23 @@ function showPassages(passages, citations = []) {
     const place = [...dates, pagesText(passage.pages), ...passage.heading].join(" · ");
     const quote = element("blockquote");
     quote.append(...marked(passage.text, passage.span.start, cited.map((citation) => citation.span)));
-    return element("li", { className: cited.length ? "cited" : "" }, title, element("div", { className: "record" }, place), quote);
+    return element("li", { className: cited.length ? "cited" : "" }, title, element("div", { className: "record" }, place), ...others(passage), quote);
   }));
   for (const mark of byId("passages").querySelectorAll("li mark:first-of-type")) {
     const quote = mark.parentElement;
     quote.scrollTop = mark.offsetTop - quote.offsetTop - quote.clientHeight / 3;
   }
+}
+
+// The other places that say what a passage says; only places that whoever asks may see.
+function others(passage) {
+  if (!passage.also_in) return [];
+  const links = passage.also_in.flatMap((other, at) => {
+    const link = element("button", { type: "button", className: "other", title: other.path }, `${other.title}, ${pagesText(other.pages)}`);
+    link.addEventListener("click", () => openDocument(other.document_id, other.span, other.title, other.pages));
+    return at > 0 ? ["; ", link] : [link];
+  });
+  return [element("div", { className: "record" }, `${say("alsoIn")} `, ...links)];
 }
 
 function pagesText(pages) {
