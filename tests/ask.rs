@@ -141,6 +141,22 @@ fn a_replayed_answer_is_the_same_or_says_what_changed() {
 }
 
 #[test]
+fn the_words_around_an_answer_are_of_the_questions_language() {
+    let site = samples();
+    for (question, words) in [
+        ("Wie hoch ist die Pauschale für Strom und Internet bei Telearbeit?", ["Zuversicht", "Indexstand"]),
+        ("Wie viele Monde hat der Planet Jupiter?", ["Zuversicht", "Indexstand"]),
+        ("Quel est le montant de la redevance de base pour l'eau ?", ["confiance", "état de l'index"]),
+        ("How many moons does the planet Jupiter have?", ["confidence", "index state"]),
+    ] {
+        let output = site.command(&["ask", question, "--model", "none", "--quiet"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let record = text.trim_end().lines().last().unwrap();
+        assert!(words.iter().all(|word| record.contains(word)), "{record}");
+    }
+}
+
+#[test]
 fn a_follow_up_leans_on_the_question_before() {
     let site = samples();
     let before = "Wie hoch ist die Pauschale für Strom und Internet bei Telearbeit?";
