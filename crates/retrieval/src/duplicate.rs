@@ -7,56 +7,68 @@
 //! **Why so strict.** Two versions of a rule differ in one number or one "not". So a duplicate must have no word that
 //! the better text lacks; the triples of words (Broder 1997) only make sure that they stand in the same order.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use fontes_core::{Duplicate, Hit};
 
-/// The share of its word triples that a duplicate has in common with the better text; the rest is headings, page breaks
-/// and columns in between.
-const ALIKE: f32 = 0.8;
+/// The share of its word triples that a duplicate may have for itself: headings, page breaks and columns in between.
+const APART: f32 = 0.2;
 
-/// The words of a text, case and punctuation aside, as hashes.
+/// The words of a text, case and punctuation aside: sorted hashes, as often as they occur.
 struct Wording {
-    words: HashMap<u64, u32>,
-    headings: HashSet<u64>,
-    /// Hashes of three words that follow each other; of all words when there are fewer.
-    triples: HashSet<u64>,
+    words: Vec<u64>,
+    headings: Vec<u64>,
+    /// Of three words that follow each other; of all words when there are fewer.
+    triples: Vec<u64>,
 }
 
 impl Wording {
     fn of(hit: &Hit) -> Self {
-        let text: Vec<u64> = words(&hit.text).collect();
-        let triples = text.windows(text.len().clamp(1, 3)).map(hash).collect();
-        let mut counted = HashMap::with_capacity(text.len());
-        text.iter().for_each(|word| *counted.entry(*word).or_default() += 1);
-        Self { words: counted, headings: hit.headings.iter().flat_map(|heading| words(heading)).collect(), triples }
+        let mut words: Vec<u64> = words(&hit.text).collect();
+        let mut triples: Vec<u64> = words.windows(words.len().clamp(1, 3)).map(hash).collect();
+        words.sort_unstable();
+        triples.sort_unstable();
+        Self { words, headings: hit.headings.iter().flat_map(|heading| self::words(heading)).collect(), triples }
     }
 
     /// Says whether `lesser` has no word that this lacks, and nearly the same order of words.
     fn holds(&self, lesser: &Self) -> bool {
-        let here = |word: &u64| self.words.get(word).copied().unwrap_or(0);
-        let shared = || lesser.triples.intersection(&self.triples).count() as f32;
+        let here = |word: &u64| self.headings.contains(word) || self.words.binary_search(word).is_ok();
         !lesser.words.is_empty()
-            && lesser.words.iter().all(|(word, count)| here(word) >= *count)
-            && lesser.headings.iter().all(|word| self.headings.contains(word) || here(word) > 0)
-            && shared() >= ALIKE * lesser.triples.len() as f32
+            && lacks_at_most(&self.words, &lesser.words, 0)
+            && lesser.headings.iter().all(here)
+            && lacks_at_most(&self.triples, &lesser.triples, (APART * lesser.triples.len() as f32) as usize)
     }
 }
 
+/// Says whether all but `most` of `wanted` are in `held`, each as often; both are sorted.
+fn lacks_at_most(held: &[u64], wanted: &[u64], most: usize) -> bool {
+    let (mut at, mut missing) = (0, 0);
+    for one in wanted {
+        at += held[at..].iter().take_while(|held| *held < one).count();
+        match held.get(at) {
+            Some(found) if found == one => at += 1,
+            _ => missing += 1,
+        }
+        if missing > most {
+            return false;
+        }
+    }
+    true
+}
+
 fn words(text: &str) -> impl Iterator<Item = u64> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(|word| {
-        let mut hasher = DefaultHasher::new();
-        word.chars().flat_map(char::to_lowercase).for_each(|c| c.hash(&mut hasher));
-        hasher.finish()
+    let mut lower = String::new();
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(move |word| {
+        lower.clear();
+        lower.extend(word.chars().flat_map(char::to_lowercase));
+        hash(lower.as_str())
     })
 }
 
-fn hash(words: &[u64]) -> u64 {
+fn hash(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    words.hash(&mut hasher);
+    value.hash(&mut hasher);
     hasher.finish()
 }
 
