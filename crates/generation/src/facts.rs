@@ -7,7 +7,7 @@ use fontes_core::Language;
 
 use crate::{
     lexicon,
-    unit::{is_currency, unit},
+    unit::{adjective, is_currency, unit},
     words::{Word, found, raw, words},
 };
 
@@ -62,6 +62,10 @@ impl Facts {
                 let unit = unit(&tokens[at + 1..]);
                 facts.quantities.push(Quantity { value: value.to_string(), unit: unit.map(|(name, _)| name) });
                 at += unit.map_or(0, |(_, length)| length);
+            } else if let Some((number, unit)) = adjective(&lower)
+                && let Some(value) = lexicon::numeral(number, language)
+            {
+                facts.quantities.push(Quantity { value: value.to_string(), unit: Some(unit) });
             } else if let Some(month) = lexicon::month(&lower).filter(|_| beside_number(&tokens, at)) {
                 facts.months.insert(month);
             }
@@ -328,6 +332,8 @@ mod tests {
             ("Die Frist beträgt zehn Arbeitstage.", "Sie endet nach 10 Werktagen."),
             ("Die Frist beträgt zehn Tage.", "Innert 10 Kalendertagen."),
             ("Die Frist beträgt 10 Tage.", "Innert zehn voller Arbeitstage oder später."),
+            ("Die Frist beträgt 30 Tage.", "Es gilt eine dreissigtägige Frist."),
+            ("Es gilt eine zehntägige Frist.", "Es gilt eine 10-tägige Frist."),
             ("Le délai est de dix jours ouvrables.", "Un délai de 10 jours ouvrés."),
             ("Il termine è di dieci giorni lavorativi.", "Entro 10 giorni lavorativi."),
             ("The period is ten working days.", "Within 10 business days."),
@@ -342,6 +348,8 @@ mod tests {
             ("Die Frist beträgt zehn Tage.", "Die Frist beträgt zehn Arbeitstage."),
             ("Die Frist beträgt 10 Tage.", "Die Frist beträgt zehn Arbeitstage."),
             ("Die Frist beträgt zehn Arbeitstage.", "Die Frist beträgt 10 Tage."),
+            ("Es gilt eine zehntägige Frist.", "Die Frist beträgt 20 Tage."),
+            ("Es gilt eine zehntägige Frist.", "Es gilt eine zehnwöchige Frist."),
             ("Le délai est de dix jours.", "Le délai est de dix jours ouvrables."),
             ("Il termine è di dieci giorni.", "Il termine è di dieci giorni lavorativi."),
             ("The period is ten days.", "The period is ten working days."),

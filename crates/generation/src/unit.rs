@@ -63,13 +63,36 @@ const UNITS: &[(&str, &str)] = &[
     ("hectare", "ha|hektar|hektaren|hectare|hectares|ettaro|ettari"),
 ];
 
+/// Stems of German adjectives that hold their number, `zehntägig`, or follow it, `10-tägig`, and their units.
+const ADJECTIVES: [(&str, &str); 6] = [
+    ("minütig", "minute"),
+    ("stündig", "hour"),
+    ("tägig", "day"),
+    ("wöchig", "week"),
+    ("monatig", "month"),
+    ("jährig", "year"),
+];
+
+/// What stands before the unit in a lowercase German adjective, possibly nothing, and the unit.
+pub(crate) fn adjective(lower: &str) -> Option<(&str, &'static str)> {
+    ADJECTIVES.iter().find_map(|(stem, unit)| {
+        let (number, ending) = lower.split_once(stem)?;
+        matches!(ending, "" | "e" | "em" | "en" | "er" | "es").then_some((number, *unit))
+    })
+}
+
 /// The unit that `tokens` begin with, by its common name, and how many of them it takes.
 pub(crate) fn unit(tokens: &[&str]) -> Option<(&'static str, usize)> {
     static NAMES: LazyLock<HashMap<&str, &'static str>> = LazyLock::new(|| {
         UNITS.iter().flat_map(|(name, written)| written.split('|').map(move |one| (one, *name))).collect()
     });
     let most = tokens.len().min(LONGEST);
-    (1..=most).rev().find_map(|count| Some((*NAMES.get(tokens[..count].join(" ").to_lowercase().as_str())?, count)))
+    let named = |count: usize| Some((*NAMES.get(tokens[..count].join(" ").to_lowercase().as_str())?, count));
+    let adjective = || {
+        let lower = tokens.first()?.to_lowercase();
+        adjective(&lower).filter(|(number, _)| number.is_empty()).map(|(_, unit)| (unit, 1))
+    };
+    (1..=most).rev().find_map(named).or_else(adjective)
 }
 
 /// Says whether a unit measures time.
@@ -98,11 +121,15 @@ mod tests {
             ("Business Days", "working day", 2),
             ("% Punkte", "percentage point", 2),
             ("pour cent", "percent", 2),
+            ("tägige Frist", "day", 1),
         ] {
             let tokens: Vec<&str> = text.split(' ').collect();
             assert_eq!(unit(&tokens), Some((name, count)), "{text}");
         }
         assert_eq!(unit(&["an", "den"]), None);
+        assert_eq!(unit(&["zehntägige"]), None, "the number of another unit");
+        assert_eq!(adjective("zehntägiger"), Some(("zehn", "day")));
+        assert_eq!(adjective("allmählich"), None);
         assert_eq!(unit(&[]), None);
     }
 
