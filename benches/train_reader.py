@@ -191,7 +191,8 @@ def container(path, used):
     vocabulary = take("I7ifi")[6 - 1]
     pieces, length = take("5i")[0], take("Q")[0]
     at += (pieces + 1) * 4 + pieces * 4 + length
-    at += take("iI")[1]
+    skipped = take("iI")[1]
+    at += skipped
     tensors = {}
     for _ in range(take("i")[0]):
         size = take("H")[0]

@@ -60,6 +60,9 @@ fn reasons(hit: &Hit, explanation: &Explanation) -> Vec<String> {
         let LegShares { dense, lexical } = explanation.fusion;
         lines.push(format!("fused of {dense:.4} by similarity and {lexical:.4} by words"));
     }
+    if hit.scores.rerank.is_some() {
+        lines.push(format!("ranked by {:.4} after being read again", hit.score));
+    }
     lines.extend(explanation.terms.iter().map(|term| {
         format!("{:.4}  {} (rarity {:.2}): {}", term.weight, term.term, term.rarity, term.found.join("; "))
     }));

@@ -350,7 +350,8 @@ impl Archive {
             self.ledger.clone(),
             reranker(config)?,
             fusion(&self.recipe),
-        )?)
+        )?
+        .with_late_interaction(config.search.late_interaction_tokens))
     }
 
     /// The way out: search, and answers written by `generator` or quoted without one.

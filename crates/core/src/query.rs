@@ -58,7 +58,7 @@ pub struct Scores {
     pub lexical: Option<f32>,
     /// Result of fusion.
     pub fused: Option<f32>,
-    /// Score of the reranker.
+    /// Score of the reranker, or of late interaction, by which the best candidates were read again.
     pub rerank: Option<f32>,
 }
 

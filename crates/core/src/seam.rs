@@ -67,6 +67,14 @@ pub trait Embedder: Send + Sync {
     /// Byte offset at which each token of `text` begins, ascending, without special tokens or prefix. What
     /// chunk sizes are measured with.
     fn token_offsets(&self, text: &str) -> Result<Vec<usize>>;
+
+    /// How much of a query each passage holds, token by token (late interaction): one score of 0..=1 per passage, in order,
+    /// comparable only within a call. Passages come with the most promising first; `None` for those that are not within
+    /// `budget` tokens. The first is, whatever its length. Embedders without token vectors read none, which is the default.
+    fn match_tokens(&self, query: &str, passages: &[&str], budget: usize) -> Result<Vec<Option<f32>>> {
+        let _ = (query, budget);
+        Ok(vec![None; passages.len()])
+    }
 }
 
 /// Scores how well a passage answers a query.

@@ -23,6 +23,7 @@ mod duplicate;
 mod explanation;
 mod fusion;
 mod passage;
+mod rescoring;
 mod search;
 
 pub use analysis::QueryAnalysis;

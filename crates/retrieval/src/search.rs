@@ -11,7 +11,11 @@ use fontes_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Fused, Fusion, LegShares, QueryAnalysis, duplicate::Distinct};
+use crate::{
+    Fused, Fusion, LegShares, QueryAnalysis,
+    duplicate::Distinct,
+    rescoring::{self, RERANK_DEPTH},
+};
 
 /// Most hits one search returns; a larger `k` is cut to it. Nobody reads more, and a page of a million hits
 /// would hold the archive in memory.
@@ -22,9 +26,6 @@ const MIN_CANDIDATES: usize = 100;
 
 /// Most candidates per leg.
 const MAX_CANDIDATES: usize = 8 * MAX_HITS;
-
-/// How many fused candidates a reranker reads: cross-encoders cost tens of milliseconds each on a CPU.
-const RERANK_DEPTH: usize = 50;
 
 /// How many candidates beyond the last hit are looked at for what says the same as a hit: copies score nearly alike.
 const LOOK_AHEAD: usize = 16;
@@ -76,6 +77,8 @@ pub struct Searcher {
     pub(crate) lexical: Arc<dyn LexicalIndex>,
     ledger: Arc<dyn Ledger>,
     reranker: Option<Arc<dyn Reranker>>,
+    /// Tokens that late interaction may read; 0 for none.
+    late_tokens: usize,
     pub(crate) fusion: Fusion,
 }
 
@@ -93,7 +96,31 @@ impl Searcher {
         fusion: Fusion,
     ) -> Result<Self> {
         fusion.validate()?;
-        Ok(Self { embedder, vectors, lexical, ledger, reranker, fusion })
+        Ok(Self { embedder, vectors, lexical, ledger, reranker, late_tokens: 0, fusion })
+    }
+
+    /// Lets the embedder compare question and best candidates token by token in hybrid searches, within a budget of tokens
+    /// for each. Without it, and where a reranker decides, it does not.
+    #[must_use]
+    pub fn with_late_interaction(self, tokens: usize) -> Self {
+        Self { late_tokens: tokens, ..self }
+    }
+
+    /// The same search without reading its best candidates again; `None` when it does not anyway.
+    pub fn without_rescoring(&self) -> Option<Self> {
+        self.reads_again().then(|| Self {
+            embedder: self.embedder.clone(),
+            vectors: self.vectors.clone(),
+            lexical: self.lexical.clone(),
+            ledger: self.ledger.clone(),
+            reranker: None,
+            late_tokens: 0,
+            fusion: self.fusion,
+        })
+    }
+
+    fn reads_again(&self) -> bool {
+        self.reranker.is_some() || self.late_tokens > 0
     }
 
     /// Finds the best allowed, active chunks for `query`: at most `query.k` and [`MAX_HITS`], best first, in an
@@ -157,7 +184,7 @@ impl Searcher {
         k: usize,
         timings: &mut SearchTimings,
     ) -> Result<Vec<(Hit, LegShares)>> {
-        let wanted = if self.reranker.is_some() { k.max(RERANK_DEPTH) } else { k };
+        let wanted = if self.reads_again() { k.max(RERANK_DEPTH) } else { k };
         let vector = match query.mode {
             SearchMode::Lexical => None,
             SearchMode::Dense | SearchMode::Hybrid => {
@@ -178,7 +205,7 @@ impl Searcher {
             let confirmed = self.confirm(&fused, query, scope, wanted)?;
             timings.ledger += milliseconds(begin.elapsed());
             if confirmed.len() >= wanted || exhausted || depth >= MAX_CANDIDATES {
-                return self.rank(analysis, confirmed, k, timings);
+                return self.rank(analysis, query.mode, confirmed, k, timings);
             }
             depth = (4 * depth).min(MAX_CANDIDATES);
         }
@@ -250,32 +277,22 @@ impl Searcher {
         Ok(distinct.into_hits().zip(shares).collect())
     }
 
-    /// Reranks when there is a reranker, cuts to `k` and numbers the hits.
+    /// Reads the best again when that is wanted, cuts to `k` and numbers the hits.
     fn rank(
         &self,
         analysis: &QueryAnalysis,
+        mode: SearchMode,
         mut confirmed: Vec<(Hit, LegShares)>,
         k: usize,
         timings: &mut SearchTimings,
     ) -> Result<Vec<(Hit, LegShares)>> {
+        let begin = Instant::now();
         if let Some(reranker) = &self.reranker {
-            let begin = Instant::now();
-            let head = confirmed.len().min(RERANK_DEPTH);
-            let texts: Vec<&str> = confirmed[..head].iter().map(|(hit, _)| hit.text.as_str()).collect();
-            let scores = reranker.score(&analysis.dense, &texts)?;
-            if scores.len() != head {
-                return Err(Error::internal(format!("reranker gave {} scores for {head} passages", scores.len())));
-            }
-            for ((hit, _), score) in confirmed.iter_mut().zip(&scores) {
-                (hit.scores.rerank, hit.score) = (Some(*score), *score);
-            }
-            // Stable: equal scores keep the order of fusion; what was not reranked stays behind what was.
-            confirmed[..head].sort_by(|(a, _), (b, _)| {
-                let key = |hit: &Hit| hit.scores.rerank.filter(|score| !score.is_nan()).unwrap_or(f32::MIN);
-                key(b).total_cmp(&key(a))
-            });
-            timings.rerank = milliseconds(begin.elapsed());
+            rescoring::decide(reranker.as_ref(), &analysis.dense, &mut confirmed)?;
+        } else if self.late_tokens > 0 && mode == SearchMode::Hybrid {
+            rescoring::add(self.embedder.as_ref(), &analysis.dense, self.late_tokens, &mut confirmed)?;
         }
+        timings.rerank = milliseconds(begin.elapsed());
         confirmed.truncate(k);
         confirmed.iter_mut().zip(1..).for_each(|((hit, _), rank)| hit.rank = rank);
         Ok(confirmed)

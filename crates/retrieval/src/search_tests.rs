@@ -248,3 +248,84 @@ fn a_reranker_decides_among_the_best() {
     assert_eq!(result.hits[0].score, result.hits[0].scores.rerank.unwrap());
     assert_eq!(reranker.read.load(Ordering::Relaxed), 2, "and only allowed passages were read");
 }
+
+/// Twelve documents: in most the first word of the question over and over, in the last all of its words in a long text.
+fn wordy() -> Archive {
+    let filler: String = (0..60).map(|n| format!("nebenbei{n} ")).collect();
+    let mut specimens: Vec<Specimen> =
+        (0..11).map(|n| Specimen::new(&format!("p{n:02}"), 0, &format!("Frist Frist Zeile{n}"))).collect();
+    specimens.push(Specimen::new("whole", 0, &format!("Frist {filler} Eröffnung {filler} Tage")));
+    Archive::of(specimens)
+}
+
+#[test]
+fn late_interaction_adds_to_fusion_in_hybrid_searches_alone() {
+    let archive = wordy();
+    let (plain, late) = (archive.searcher(None), archive.searcher(None).with_late_interaction(10_000));
+    let asked = |mode| Query { mode, ..query("Frist Eröffnung Tage", 12) };
+    for mode in [SearchMode::Dense, SearchMode::Lexical] {
+        let [a, b] = [&plain, &late].map(|searcher| searcher.search(&asked(mode), &staff()).unwrap());
+        assert_eq!(a.hits, b.hits, "{mode} stays what it is");
+    }
+    let [before, after] =
+        [&plain, &late].map(|searcher| searcher.search(&asked(SearchMode::Hybrid), &staff()).unwrap());
+    assert_ne!(paths(&before)[0], "whole");
+    assert_eq!(paths(&after)[0], "whole");
+    let best = &after.hits[0];
+    assert_eq!(best.scores.rerank, Some(1.0), "all three words");
+    assert!(after.hits.is_sorted_by(|a, b| a.score >= b.score));
+    assert!(after.hits.iter().all(|hit| (0.0..=1.0).contains(&hit.score) && hit.scores.fused.is_some()));
+    assert!(after.timings.rerank > 0.0);
+    let again = late.without_rescoring().unwrap().search(&asked(SearchMode::Hybrid), &staff()).unwrap();
+    assert_eq!(again.hits, before.hits);
+    assert!(plain.without_rescoring().is_none());
+}
+
+#[test]
+fn what_the_budget_does_not_reach_stays_behind_in_the_order_of_fusion() {
+    let archive = wordy();
+    let asked = query("Frist Eröffnung Tage", 12);
+    let before = archive.searcher(None).search(&asked, &staff()).unwrap();
+    // A title and three words each: two passages.
+    let result = archive.searcher(None).with_late_interaction(9).search(&asked, &staff()).unwrap();
+    let read: Vec<bool> = result.hits.iter().map(|hit| hit.scores.rerank.is_some()).collect();
+    assert_eq!(read.iter().filter(|read| **read).count(), 2);
+    assert!(read.is_sorted_by(|a, b| a >= b), "{read:?}");
+    assert_eq!(paths(&result)[2..], paths(&before)[2..]);
+}
+
+#[test]
+fn an_embedder_without_token_vectors_changes_nothing() {
+    /// Has one vector per text and no more.
+    struct Blind(HashEmbedder);
+
+    impl Embedder for Blind {
+        fn identity(&self) -> &ModelIdentity {
+            self.0.identity()
+        }
+
+        fn dimensions(&self) -> usize {
+            self.0.dimensions()
+        }
+
+        fn max_tokens(&self) -> usize {
+            self.0.max_tokens()
+        }
+
+        fn embed(&self, texts: &[&str], role: EmbedAs) -> Result<Vec<Vec<f32>>> {
+            self.0.embed(texts, role)
+        }
+
+        fn token_offsets(&self, text: &str) -> Result<Vec<usize>> {
+            self.0.token_offsets(text)
+        }
+    }
+
+    let archive = wordy();
+    let plain = archive.searcher(None);
+    let mut blind = archive.searcher(None).with_late_interaction(10_000);
+    blind.embedder = Arc::new(Blind(HashEmbedder::new(DIMENSIONS)));
+    let asked = query("Frist Eröffnung Tage", 12);
+    let [a, b] = [&plain, &blind].map(|searcher| searcher.search(&asked, &staff()).unwrap());
+    assert_eq!(a.hits, b.hits);
+}

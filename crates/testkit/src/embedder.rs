@@ -66,6 +66,19 @@ impl Embedder for HashEmbedder {
         Ok(texts.iter().map(|text| self.embed_one(text)).collect())
     }
 
+    /// The share of the query's words that a passage holds.
+    fn match_tokens(&self, query: &str, passages: &[&str], budget: usize) -> Result<Vec<Option<f32>>> {
+        let asked: Vec<String> = words(query).collect();
+        let mut spent = 0;
+        let score = |passage: &&str| {
+            let held: Vec<String> = words(passage).collect();
+            let within = spent == 0 || spent + held.len() <= budget;
+            spent += held.len();
+            within.then(|| asked.iter().filter(|word| held.contains(word)).count() as f32 / asked.len().max(1) as f32)
+        };
+        Ok(passages.iter().map(score).collect())
+    }
+
     fn token_offsets(&self, text: &str) -> Result<Vec<usize>> {
         let starts = text.char_indices().scan(true, |after_space, (at, c)| {
             let begins = *after_space && !c.is_whitespace();

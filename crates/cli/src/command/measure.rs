@@ -49,7 +49,10 @@ pub fn retrieval(config: &Config, voice: Voice, arguments: &EvalRetrieval) -> an
     gate(arguments.run.baseline.as_deref(), &report.metrics)
 }
 
-/// Searches in every mode.
+/// What stands in a report beside the modes: hybrid searches that do not read their best candidates again.
+const FUSED: &str = "fused";
+
+/// Searches in every mode, and without reading candidates again where that is done.
 fn measured(
     config: &Config,
     voice: Voice,
@@ -58,7 +61,16 @@ fn measured(
     let corpus = Corpus::index(config, voice, dataset)?;
     let searcher = corpus.archive.searcher(config)?;
     let mut runs: BTreeMap<String, Run> = BTreeMap::new();
-    let mut search = |question: &Question, mode: SearchMode| -> CoreResult<Ranking> {
+    let plain = searcher.without_rescoring();
+    let mut ways: Vec<_> = SearchMode::ALL.iter().map(|&mode| (mode.to_string(), mode, &searcher)).collect();
+    if let Some(plain) = &plain {
+        // The last one is what the report is about.
+        ways.insert(ways.len() - 1, (FUSED.to_owned(), SearchMode::Hybrid, plain));
+    }
+    let names: Vec<&str> = ways.iter().map(|(name, ..)| name.as_str()).collect();
+    let mut search = |question: &Question, way: usize| -> CoreResult<Ranking> {
+        let (name, mode, searcher) = &ways[way];
+        let (mode, searcher) = (*mode, *searcher);
         let query = Query {
             text: question.text.clone(),
             k: DEPTH,
@@ -75,10 +87,10 @@ fn measured(
             .iter()
             .flat_map(|hit| iter::once(hit.document_id).chain(hit.also_in.iter().map(|other| other.document_id)));
         let ids: Vec<String> = documents.filter_map(|id| corpus.ids.get(&id).cloned()).collect();
-        runs.entry(mode.to_string()).or_default().insert(question.id.clone(), ids.clone());
+        runs.entry(name.clone()).or_default().insert(question.id.clone(), ids.clone());
         Ok(Ranking { ids, milliseconds })
     };
-    let report = fontes_eval::evaluate_retrieval(dataset, &SearchMode::ALL, &mut search)?;
+    let report = fontes_eval::evaluate_retrieval(dataset, &names, &mut search)?;
     Ok((report, runs))
 }
 
@@ -91,10 +103,10 @@ fn given(dataset: &Dataset, path: &Path) -> anyhow::Result<(RetrievalReport, BTr
         let what = format!("run {} answers no question of {}", path.display(), dataset.name);
         return Err(Error::invalid(what).advise("the ids of questions must be those of queries.jsonl").into());
     }
-    let mut read = |question: &Question, _: SearchMode| -> CoreResult<Ranking> {
+    let mut read = |question: &Question, _: usize| -> CoreResult<Ranking> {
         Ok(Ranking { ids: run.get(&question.id).cloned().unwrap_or_default(), milliseconds: 0.0 })
     };
-    let report = fontes_eval::evaluate_retrieval(dataset, &[SearchMode::Hybrid], &mut read)?;
+    let report = fontes_eval::evaluate_retrieval(dataset, &[&SearchMode::Hybrid.to_string()], &mut read)?;
     Ok((report, BTreeMap::new()))
 }
 

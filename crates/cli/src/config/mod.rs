@@ -29,6 +29,8 @@ pub struct Config {
     pub models: Models,
     /// How documents are taken in.
     pub ingest: Ingest,
+    /// How passages are found.
+    pub search: Search,
     /// How answers are made.
     pub answer: Answer,
     /// How a local model writes.
@@ -136,6 +138,14 @@ pub enum PdfEngine {
     Hayro,
     /// Finds less, and panics on one file in forty.
     PdfExtract,
+}
+
+/// `[search]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    /// Tokens of the best candidates that the embedder compares with the question token by token; 0 for none.
+    pub late_interaction_tokens: usize,
 }
 
 /// `[answer]`.

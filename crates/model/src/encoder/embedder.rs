@@ -27,10 +27,7 @@ pub struct EncoderEmbedder {
 
 impl EncoderEmbedder {
     fn embed_all(&self, texts: &[&str], role: EmbedAs) -> Result<Vec<Vec<f32>>, EncoderError> {
-        let prefix = match role {
-            EmbedAs::Query => &self.usage.query_prefix,
-            EmbedAs::Passage => &self.usage.passage_prefix,
-        };
+        let prefix = self.prefix(role);
         let inputs =
             batch::each(&self.network.machine().pool, texts, |text| self.tokenizer.single(&format!("{prefix}{text}")))?;
         let lengths: Vec<usize> = inputs.iter().map(|input| input.ids.len()).collect();
@@ -42,6 +39,14 @@ impl EncoderEmbedder {
             let rows = |sequence: &Range<usize>| sequence.start * hidden..sequence.end * hidden;
             packed.sequences.iter().map(|sequence| self.pool(&states[rows(sequence)])).collect()
         })
+    }
+
+    /// What goes before a text in this role.
+    pub(super) fn prefix(&self, role: EmbedAs) -> &str {
+        match role {
+            EmbedAs::Query => &self.usage.query_prefix,
+            EmbedAs::Passage => &self.usage.passage_prefix,
+        }
     }
 
     /// One unit vector from the token vectors of a sequence.
@@ -78,5 +83,9 @@ impl Embedder for EncoderEmbedder {
 
     fn token_offsets(&self, text: &str) -> Result<Vec<usize>> {
         Ok(self.tokenizer.offsets(text)?)
+    }
+
+    fn match_tokens(&self, query: &str, passages: &[&str], budget: usize) -> Result<Vec<Option<f32>>> {
+        Ok(self.match_all(query, passages, budget)?)
     }
 }

@@ -10,7 +10,7 @@
 //! a vocabulary of 250,000 is most of the model; and it copies more than it computes on narrow models. The
 //! whole encoder is two hundred lines once matrix products are one type (`linear`).
 //!
-//! **Out of scope:** training, sparse and multi-vector embeddings.
+//! **Out of scope:** training, sparse embeddings, keeping the vectors of tokens (`late` compares them and forgets them).
 
 mod adapter;
 mod batch;
@@ -20,6 +20,7 @@ mod e5s1;
 mod elementwise;
 mod embedder;
 mod error;
+mod late;
 mod linear;
 mod network;
 mod reader;

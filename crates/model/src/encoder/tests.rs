@@ -192,6 +192,78 @@ fn rerankers_agree_with_transformers() {
 }
 
 #[test]
+fn the_body_of_an_input_is_the_text_alone() {
+    for name in ["bert", "xlm-roberta"] {
+        let embedder = open_embedder(&model(&fixture(name)), &options()).unwrap();
+        for (prefix, text) in
+            [("query: ", "the federal council"), ("", "archives"), ("passage: ", ""), ("query: ", "a b")]
+        {
+            let input = embedder.tokenizer.single(&format!("{prefix}{text}")).unwrap();
+            let body = embedder.tokenizer.body(prefix, &input).unwrap();
+            assert_eq!(input.ids[body], embedder.tokenizer.plain(text).unwrap().0, "{name}: {prefix}{text}");
+        }
+    }
+}
+
+/// Late interaction by its definition, one text and one token at a time.
+fn matched(embedder: &EncoderEmbedder, query: &str, passages: &[&str]) -> Vec<f64> {
+    let hidden = embedder.network.config().hidden;
+    let rows = |text: &str, role: EmbedAs| -> Vec<(u32, Vec<f64>)> {
+        let input = embedder.tokenizer.single(&format!("{}{text}", embedder.prefix(role))).unwrap();
+        let mut packed = Packed::default();
+        packed.push(&input.ids, &input.types);
+        let states = embedder.network.forward(&embedder.network.machine().pool, &packed).unwrap();
+        let body = embedder.tokenizer.body(embedder.prefix(role), &input).unwrap();
+        body.map(|at| (input.ids[at], states[at * hidden..][..hidden].iter().map(|x| f64::from(*x)).collect()))
+            .collect()
+    };
+    let read: Vec<_> = passages.iter().map(|passage| rows(passage, EmbedAs::Passage)).collect();
+    let all: Vec<&Vec<f64>> = read.iter().flatten().map(|(_, row)| row).collect();
+    let mean: Vec<f64> = (0..hidden).map(|at| all.iter().map(|row| row[at]).sum::<f64>() / all.len() as f64).collect();
+    let cosine = |a: &[f64], b: &[f64]| {
+        let dot = |a: &[f64], b: &[f64]| -> f64 { (0..hidden).map(|at| (a[at] - mean[at]) * (b[at] - mean[at])).sum() };
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+    };
+    let asked = rows(query, EmbedAs::Query);
+    let weights: f64 = asked.iter().map(|(id, _)| f64::from(embedder.tokenizer.weight(*id))).sum();
+    let score = |passage: &Vec<(u32, Vec<f64>)>| {
+        let token = |(id, token): &(u32, Vec<f64>)| {
+            let nearest = passage.iter().map(|(_, row)| cosine(token, row)).fold(0.0, f64::max);
+            f64::from(embedder.tokenizer.weight(*id)) * nearest * nearest
+        };
+        asked.iter().map(token).sum::<f64>() / weights
+    };
+    read.iter().map(score).collect()
+}
+
+#[test]
+fn late_interaction_follows_its_definition_within_the_budget() {
+    let passages =
+        ["The council keeps archives of the state.", "Of what?", "federal federal", "the federal council of the state"];
+    for name in ["bert", "xlm-roberta"] {
+        let embedder = open_embedder(&model(&fixture(name)), &options()).unwrap();
+        let scores = embedder.match_tokens("the federal council", &passages, usize::MAX).unwrap();
+        for (score, reference) in scores.iter().zip(matched(&embedder, "the federal council", &passages)) {
+            assert!((f64::from(score.unwrap()) - reference).abs() < 1e-4, "{name}: {score:?}, {reference}");
+        }
+        assert!(scores.iter().flatten().all(|score| (0.0..=1.0).contains(score)));
+        let few = embedder.match_tokens("the federal council", &passages, 0).unwrap();
+        assert_eq!(few.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false, false], "{name}");
+        assert_eq!(embedder.match_tokens("", &passages[..1], 99).unwrap(), [None], "nothing is asked");
+        assert_eq!(embedder.match_tokens("council", &[], 99).unwrap(), []);
+    }
+}
+
+#[test]
+fn rare_tokens_weigh_more_where_the_vocabulary_tells() {
+    let embedder = open_embedder(&model(&fixture("xlm-roberta")), &options()).unwrap();
+    let weights: Vec<f32> = (0..100).map(|id| embedder.tokenizer.weight(id)).collect();
+    assert!(weights.iter().all(|weight| *weight >= 2.0) && weights.iter().any(|weight| *weight > 2.0), "{weights:?}");
+    let bert = open_embedder(&model(&fixture("bert")), &options()).unwrap();
+    assert_eq!([5, 50].map(|id| bert.tokenizer.weight(id)), [1.0; 2]);
+}
+
+#[test]
 fn a_spent_budget_leaves_passages_unread() {
     let model = model(&fixture("bert-reranker"));
     let score = |budget| {

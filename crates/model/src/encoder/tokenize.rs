@@ -7,6 +7,9 @@ use tokenizers::{Encoding, Model as _, OffsetType, PostProcessor as _, PreTokeni
 use super::EncoderError;
 use crate::tokenizer::unigram::{self, Pipeline};
 
+/// The least weight of a token: some vocabularies give special tokens and the most common pieces none.
+const COMMON: f32 = 2.0;
+
 /// A tokenised input, special tokens included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tokens {
@@ -99,6 +102,19 @@ impl TextTokenizer {
             start..text.ceil_char_boundary(end.min(text.len())).max(start)
         };
         Ok((encoding.get_ids().to_vec(), encoding.get_offsets().iter().map(within).collect()))
+    }
+
+    /// Where in an input of [`TextTokenizer::single`] the text stands that follows `prefix`, special tokens left out.
+    pub fn body(&self, prefix: &str, input: &Tokens) -> Result<Range<usize>, EncoderError> {
+        // The space after a prefix belongs to the token that follows.
+        let (prefix, _) = self.plain(prefix.trim_end())?;
+        let end = input.ids.len().saturating_sub(self.special(false).div_ceil(2));
+        Ok((self.special(false) / 2 + prefix.len()).min(end)..end)
+    }
+
+    /// How much a token tells: more when it is rare. 1 for each where the vocabulary has no probabilities.
+    pub fn weight(&self, id: u32) -> f32 {
+        unigram::rarity(&self.tokenizer, id).map_or(1.0, |rarity| rarity.max(COMMON))
     }
 
     fn special(&self, pair: bool) -> usize {

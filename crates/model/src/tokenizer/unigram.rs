@@ -58,6 +58,15 @@ pub(crate) fn highest(pipeline: &Pipeline) -> usize {
     model.max(added)
 }
 
+/// How rare a token is: what it costs a unigram vocabulary, which is minus the logarithm of its probability. `None` where
+/// the vocabulary has no probabilities.
+pub(crate) fn rarity(pipeline: &Pipeline, id: u32) -> Option<f32> {
+    match pipeline.get_model() {
+        Pieces::Unigram(unigram) => unigram.scores.get(id as usize).map(|score| -*score as f32),
+        Pieces::Library(_) => None,
+    }
+}
+
 /// The model of a pipeline.
 pub(crate) enum Pieces {
     Unigram(Unigram),

@@ -135,6 +135,10 @@ impl Embedder for Synthetic {
         }
     }
 
+    fn match_tokens(&self, query: &str, passages: &[&str], budget: usize) -> Result<Vec<Option<f32>>> {
+        self.real.match_tokens(query, passages, budget)
+    }
+
     /// Words instead of tokens: counting the tokens of a hundred thousand made-up chunks is not what is measured.
     fn token_offsets(&self, text: &str) -> Result<Vec<usize>> {
         let begins = |(at, c): (usize, char)| {
