@@ -58,8 +58,6 @@ pub struct SearchResult {
     pub timings: SearchTimings,
     /// The state of the index at the beginning of the search.
     pub snapshot: IndexSnapshot,
-    /// The question as it was probably meant, when much of it was not found as typed.
-    pub suggestion: Option<String>,
     /// What to tell whoever asked about how the question was read.
     pub remark: Option<String>,
     /// What each leg contributed to the score of each hit, before reranking.
@@ -144,7 +142,6 @@ impl Searcher {
         {
             let found = self.hits(query, &analysis, scope, k, &mut timings)?;
             (result.hits, result.shares) = found.into_iter().unzip();
-            result.suggestion = self.suggestion(query, &analysis, scope, &result.hits)?;
             result.remark = analysis.remark;
         }
         timings.total = milliseconds(begin.elapsed());
@@ -152,19 +149,19 @@ impl Searcher {
         Ok(result)
     }
 
-    /// Asks for the words that were probably meant, when the lexical leg ran and found little.
-    fn suggestion(
-        &self,
-        query: &Query,
-        analysis: &QueryAnalysis,
-        scope: &AccessScope,
-        hits: &[Hit],
-    ) -> Result<Option<String>> {
-        let best = hits.iter().filter_map(|hit| hit.scores.lexical).fold(0.0, f32::max);
-        if query.mode == SearchMode::Dense || best >= WELL_FOUND {
-            return Ok(None);
+    /// The question as it was probably meant, when much of it was not found as typed: for people who look through what
+    /// `result` holds. Nothing for a search by similarity alone.
+    ///
+    /// # Errors
+    /// Whatever the lexical index gives.
+    pub fn suggestion(&self, query: &Query, scope: &AccessScope, result: &SearchResult) -> Result<Option<String>> {
+        let best = result.hits.iter().filter_map(|hit| hit.scores.lexical).fold(0.0, f32::max);
+        match QueryAnalysis::of(&query.text) {
+            Some(analysis) if query.mode != SearchMode::Dense && best < WELL_FOUND => {
+                self.lexical.suggest(&analysis.lexical, scope)
+            }
+            _ => Ok(None),
         }
-        self.lexical.suggest(&analysis.lexical, scope)
     }
 
     /// Counts the documents that `scope` and `filter` let through, by the values of their fields.

@@ -286,8 +286,8 @@ fn what_the_budget_does_not_reach_stays_behind_in_the_order_of_fusion() {
     let archive = wordy();
     let asked = query("Frist Eröffnung Tage", 12);
     let before = archive.searcher(None).search(&asked, &staff()).unwrap();
-    // A title and three words each: two passages.
-    let result = archive.searcher(None).with_late_interaction(9).search(&asked, &staff()).unwrap();
+    // Three words each: two passages.
+    let result = archive.searcher(None).with_late_interaction(7).search(&asked, &staff()).unwrap();
     let read: Vec<bool> = result.hits.iter().map(|hit| hit.scores.rerank.is_some()).collect();
     assert_eq!(read.iter().filter(|read| **read).count(), 2);
     assert!(read.is_sorted_by(|a, b| a >= b), "{read:?}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use fontes_core::{Filter, Hit, Query, SearchMode};
+use fontes_core::{Facet, Filter, Hit, IndexSnapshot, Query, SearchMode};
 use fontes_retrieval::SearchTimings;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct SearchRequest {
     /// Conditions of the form `field=value`.
     #[serde(default)]
     filter: Vec<String>,
+    /// Count the documents within the filter by the values of their fields.
+    #[serde(default)]
+    facets: bool,
 }
 
 /// The reply.
@@ -28,6 +31,13 @@ pub struct SearchRequest {
 pub struct SearchReply {
     hits: Vec<Hit>,
     timings_ms: SearchTimings,
+    index_snapshot: IndexSnapshot,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggestion: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remark: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facets: Option<Vec<Facet>>,
 }
 
 /// Passages a reader looks through: one screen.
@@ -49,11 +59,21 @@ pub async fn search(
 ) -> Result<Json<SearchReply>, Failure> {
     let filter = filter_of(&request.filter)?;
     let query = Query { text: request.query, k: request.k, mode: request.mode, filter, without: Default::default() };
-    let result = site
+    let reply = site
         .work(move |site| {
-            let scope = site.scope()?;
-            site.searcher().search(&query, &scope)
+            let (scope, searcher) = (site.scope()?, site.searcher());
+            let found = searcher.search(&query, &scope)?;
+            let suggestion = searcher.suggestion(&query, &scope, &found)?;
+            let facets = if request.facets { Some(searcher.facets(&scope, &query.filter)?) } else { None };
+            Ok(SearchReply {
+                hits: found.hits,
+                timings_ms: found.timings,
+                index_snapshot: found.snapshot,
+                suggestion,
+                remark: found.remark,
+                facets,
+            })
         })
         .await?;
-    Ok(Json(SearchReply { hits: result.hits, timings_ms: result.timings }))
+    Ok(Json(reply))
 }

@@ -82,6 +82,17 @@ async fn a_search_gives_only_what_the_principal_may_see() {
 }
 
 #[tokio::test]
+async fn a_search_tells_how_it_was_read_and_counts_when_asked() {
+    let reply =
+        async |body: Value| -> Value { serde_json::from_str(&text(post("/v1/search", &body).await).await).unwrap() };
+    let plain = reply(json!({ "query": "Bundesrat" })).await;
+    assert!(plain["index_snapshot"].is_number() && plain.get("facets").is_none() && plain.get("remark").is_none());
+    let asked = reply(json!({ "query": "Bundesrat AND sieben", "facets": true })).await;
+    assert!(asked["remark"].as_str().unwrap().contains("plain words"));
+    assert!(asked["facets"].is_array());
+}
+
+#[tokio::test]
 async fn an_answer_streams_and_ends_with_the_whole() {
     let response = post("/v1/ask", &json!({ "question": "Wie viele Mitglieder hat der Bundesrat?" })).await;
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");

@@ -25,6 +25,7 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Search) -> anyhow::R
     let searcher = Archive::open(config)?.searcher(config)?;
     let found = searcher.search(&query, &scope)?;
     let explanations = if arguments.explain { searcher.explain(&query, &scope, &found)? } else { Vec::new() };
+    let suggestion = searcher.suggestion(&query, &scope, &found)?;
     let facets = if arguments.facets { Some(searcher.facets(&scope, &query.filter)?) } else { None };
     if voice.json {
         let mut hits = serde_json::to_value(&found.hits)?;
@@ -32,7 +33,7 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Search) -> anyhow::R
             hit["explanation"] = serde_json::to_value(explanation)?;
         }
         let mut reply = json!({ "hits": hits, "timings_ms": found.timings, "index_snapshot": found.snapshot });
-        for (name, text) in [("suggestion", &found.suggestion), ("remark", &found.remark)] {
+        for (name, text) in [("suggestion", &suggestion), ("remark", &found.remark)] {
             if let Some(text) = text {
                 reply[name] = text.as_str().into();
             }
@@ -51,7 +52,7 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Search) -> anyhow::R
         if let Some(remark) = &found.remark {
             voice.remark(remark);
         }
-        if let Some(suggestion) = &found.suggestion {
+        if let Some(suggestion) = &suggestion {
             voice.remark(&format!("did you mean: {suggestion}"));
         }
         voice.remark(&format!("{} passages in {:.0} ms", found.hits.len(), found.timings.total));

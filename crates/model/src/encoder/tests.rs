@@ -8,7 +8,7 @@ use fontes_core::{
 };
 use serde::Deserialize;
 
-use super::*;
+use super::{network::Packed, *};
 use crate::store::{Manifest, ModelStore};
 
 #[derive(Deserialize)]
