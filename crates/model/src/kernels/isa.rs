@@ -121,7 +121,10 @@ impl Isa {
             Self::AvxVnni => unsafe { run_avx_vnni(kernel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above, for `run_avx512`.
-            Self::Avx512Vnni | Self::Amx => unsafe { run_avx512(kernel) },
+            Self::Avx512Vnni => unsafe { run_avx512(kernel, 0) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above: it includes that set.
+            Self::Amx => unsafe { run_avx512(kernel, Avx512::AHEAD) },
             #[cfg(not(target_arch = "x86_64"))]
             _ => kernel.run(Portable),
         }
@@ -155,7 +158,7 @@ fn run_avx_vnni<K: Kernel>(kernel: K) -> K::Output {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+fn run_avx512<K: Kernel>(kernel: K, ahead: usize) -> K::Output {
     // SAFETY: this function is compiled for, and only called with, the features that `Avx512` stands for.
-    kernel.run(unsafe { Avx512::assume() })
+    kernel.run(unsafe { Avx512::assume(ahead) })
 }

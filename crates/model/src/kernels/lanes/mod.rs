@@ -42,6 +42,16 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     /// # Safety
     /// `from` is valid for that many bytes; no alignment is needed.
     unsafe fn load_ints(self, from: *const u8) -> Self::Ints;
+    /// [`Lanes::load_ints`] of weights, which come from memory and are read in order: where it pays, also asks for those
+    /// some way ahead, so that a core does not wait for each line.
+    ///
+    /// # Safety
+    /// As for [`Lanes::load_ints`]; what lies ahead need not exist.
+    #[inline(always)]
+    unsafe fn load_weights(self, from: *const u8) -> Self::Ints {
+        // SAFETY: the caller's contract.
+        unsafe { self.load_ints(from) }
+    }
     /// Stores `4 * WIDTH` bytes.
     ///
     /// # Safety

@@ -207,6 +207,13 @@ impl TileFormat {
     }
 }
 
+/// Says whether `sums` dot products stay in registers beside totals and weights, so that weights can be loaded once for several
+/// of them. A constant wherever it is called.
+#[inline(always)]
+fn fits<L: Lanes>(sums: usize) -> bool {
+    sums <= L::GROUP
+}
+
 /// Copies words of four bytes of one row into the words of a tile, sixteen words apart.
 fn interleave(tile: &mut [u8], row: usize, words: &[u8]) {
     for (index, word) in words.as_chunks::<4>().0.iter().enumerate() {

@@ -43,7 +43,7 @@ impl Tile for Q4 {
                     *dot = lanes.splat_int(*view.sums32.add(block * R + r) << 3);
                 }
                 for j in 0..4 {
-                    let packed = lanes.load_ints(bytes.add(j * 64));
+                    let packed = lanes.load_weights(bytes.add(j * 64));
                     let (low, high) = (lanes.low_nibbles(packed), lanes.high_nibbles(packed));
                     for (r, dot) in dot.iter_mut().enumerate() {
                         let quad = lanes.splat_int(*view.quads.add((block * 8 + j) * R + r));

@@ -18,7 +18,7 @@
 
 use std::ops::Range;
 
-use super::{SuperBlocks, Tile, interleave};
+use super::{SuperBlocks, TILE_ROWS, Tile, interleave};
 use crate::kernels::{
     activations::GroupView,
     amx::{self, LINE, TILE},
@@ -57,36 +57,81 @@ impl Tile for Q4K {
                 let quads = view.quads.add(block * 64 * R);
                 let mut sum = [lanes.splat_int(0); R];
                 for pair in 0..4 {
-                    let bytes = tile.add(pair * 512 + 4 * from);
-                    let mut dot = [lanes.splat_int(0); R];
-                    for j in 0..8 {
-                        let weights = lanes.low_nibbles(lanes.load_ints(bytes.add(j * 64)));
-                        for (r, dot) in dot.iter_mut().enumerate() {
-                            let quad = lanes.splat_int(*quads.add((pair * 16 + j) * R + r));
-                            *dot = lanes.dot_unsigned(*dot, weights, quad);
-                        }
-                    }
-                    let scale = lanes.load_u8(tile.add(SCALES + pair * 32 + from));
-                    for (sum, dot) in sum.iter_mut().zip(dot) {
-                        *sum = lanes.add_scaled(*sum, dot, scale);
-                    }
-                    let mut dot = [lanes.splat_int(0); R];
-                    for j in 0..8 {
-                        let weights = lanes.high_nibbles(lanes.load_ints(bytes.add(j * 64)));
-                        for (r, dot) in dot.iter_mut().enumerate() {
-                            let quad = lanes.splat_int(*quads.add((pair * 16 + 8 + j) * R + r));
-                            *dot = lanes.dot_unsigned(*dot, weights, quad);
-                        }
-                    }
-                    let scale = lanes.load_u8(tile.add(SCALES + pair * 32 + 16 + from));
-                    for (sum, dot) in sum.iter_mut().zip(dot) {
-                        *sum = lanes.add_scaled(*sum, dot, scale);
+                    let pair = Pair {
+                        weights: tile.add(pair * 512 + 4 * from),
+                        scales: tile.add(SCALES + pair * 32 + from),
+                        quads: quads.add(pair * 16 * R),
+                    };
+                    if super::fits::<L>(2 * R) {
+                        pair.add_at_once(lanes, &mut sum);
+                    } else {
+                        pair.add_in_turn(lanes, &mut sum);
                     }
                 }
                 let shared = Shared::<L>::load(lanes, tile, from);
                 for r in 0..R {
                     let (sums, scale) = (view.sums32.add(block * 4 * R + r), *view.scales.add(block * R + r));
                     total[r] = shared.add(lanes, sum[r], scale, sums, R, total[r]);
+                }
+            }
+        }
+    }
+}
+
+/// Two sub-blocks whose weights share their bytes.
+#[derive(Clone, Copy)]
+struct Pair {
+    weights: *const u8,
+    scales: *const u8,
+    quads: *const i32,
+}
+
+impl Pair {
+    /// Adds both sub-blocks while every weight is loaded once: what counts when there are few rows and memory is waited for.
+    ///
+    /// # Safety
+    /// The pointers are those of a pair of sub-blocks and of a group of `R` rows.
+    #[inline(always)]
+    unsafe fn add_at_once<L: Lanes, const R: usize>(self, lanes: L, sum: &mut [L::Ints; R]) {
+        let (mut low, mut high) = ([lanes.splat_int(0); R], [lanes.splat_int(0); R]);
+        // SAFETY: the caller's contract.
+        unsafe {
+            for j in 0..8 {
+                let bytes = lanes.load_weights(self.weights.add(j * 64));
+                let weights = (lanes.low_nibbles(bytes), lanes.high_nibbles(bytes));
+                for r in 0..R {
+                    low[r] = lanes.dot_unsigned(low[r], weights.0, lanes.splat_int(*self.quads.add(j * R + r)));
+                    high[r] = lanes.dot_unsigned(high[r], weights.1, lanes.splat_int(*self.quads.add((8 + j) * R + r)));
+                }
+            }
+            let scales = (lanes.load_u8(self.scales), lanes.load_u8(self.scales.add(TILE_ROWS)));
+            for r in 0..R {
+                sum[r] = lanes.add_scaled(lanes.add_scaled(sum[r], low[r], scales.0), high[r], scales.1);
+            }
+        }
+    }
+
+    /// Adds one sub-block after the other, with half the registers.
+    ///
+    /// # Safety
+    /// As for [`Pair::add_at_once`].
+    #[inline(always)]
+    unsafe fn add_in_turn<L: Lanes, const R: usize>(self, lanes: L, sum: &mut [L::Ints; R]) {
+        for high in [false, true] {
+            let mut dot = [lanes.splat_int(0); R];
+            // SAFETY: the caller's contract.
+            unsafe {
+                for j in 0..8 {
+                    let bytes = lanes.load_weights(self.weights.add(j * 64));
+                    let weights = if high { lanes.high_nibbles(bytes) } else { lanes.low_nibbles(bytes) };
+                    for (r, dot) in dot.iter_mut().enumerate() {
+                        let quad = lanes.splat_int(*self.quads.add((usize::from(high) * 8 + j) * R + r));
+                        *dot = lanes.dot_unsigned(*dot, weights, quad);
+                    }
+                }
+                let scale = lanes.load_u8(self.scales.add(usize::from(high) * TILE_ROWS));
+                for (sum, dot) in sum.iter_mut().zip(dot) {
+                    *sum = lanes.add_scaled(*sum, dot, scale);
                 }
             }
         }

@@ -60,10 +60,14 @@ impl Tile for Q6K {
                         scales: tile.add(SCALES + half * 128 + from),
                         quads: view.quads.add((block * 64 + half * 32) * R),
                     };
-                    part.add::<L, R, 0>(lanes, &mut sum);
-                    part.add::<L, R, 1>(lanes, &mut sum);
-                    part.add::<L, R, 2>(lanes, &mut sum);
-                    part.add::<L, R, 3>(lanes, &mut sum);
+                    if super::fits::<L>(4 * R) {
+                        part.add_at_once(lanes, &mut sum);
+                    } else {
+                        part.add::<L, R, 0>(lanes, &mut sum);
+                        part.add::<L, R, 1>(lanes, &mut sum);
+                        part.add::<L, R, 2>(lanes, &mut sum);
+                        part.add::<L, R, 3>(lanes, &mut sum);
+                    }
                 }
                 let mut dot = [lanes.splat_int(0); R];
                 for pair in 0..8 {
@@ -160,6 +164,43 @@ struct Part {
 }
 
 impl Part {
+    /// Adds all 128 inputs while every weight is loaded once.
+    ///
+    /// # Safety
+    /// The pointers are those of a half super-block and of a group of `R` rows.
+    #[inline(always)]
+    unsafe fn add_at_once<L: Lanes, const R: usize>(&self, lanes: L, sum: &mut [L::Ints; R]) {
+        for sixteen in 0..2 {
+            let mut dots = [[lanes.splat_int(0); R]; 4];
+            // SAFETY: the caller's contract; fields 0 and 2 go with the first eight vectors of low bits, 1 and 3 with the second.
+            unsafe {
+                for j in sixteen * 4..sixteen * 4 + 4 {
+                    let even = lanes.load_weights(self.low.add(j * 64));
+                    let odd = lanes.load_weights(self.low.add((8 + j) * 64));
+                    let fields = lanes.load_weights(self.high.add(j * 64));
+                    let weights = [
+                        lanes.with_high_bits::<0>(lanes.low_nibbles(even), fields),
+                        lanes.with_high_bits::<1>(lanes.low_nibbles(odd), fields),
+                        lanes.with_high_bits::<2>(lanes.high_nibbles(even), fields),
+                        lanes.with_high_bits::<3>(lanes.high_nibbles(odd), fields),
+                    ];
+                    for field in 0..4 {
+                        for r in 0..R {
+                            let quad = lanes.splat_int(*self.quads.add((field * 8 + j) * R + r));
+                            dots[field][r] = lanes.dot_unsigned(dots[field][r], weights[field], quad);
+                        }
+                    }
+                }
+                for (field, dots) in dots.into_iter().enumerate() {
+                    let scale = lanes.load_i8(self.scales.add((2 * field + sixteen) * 16));
+                    for (sum, dot) in sum.iter_mut().zip(dots) {
+                        *sum = lanes.add_scaled(*sum, dot, scale);
+                    }
+                }
+            }
+        }
+    }
+
     /// Adds the 32 inputs whose high bits are field `M`.
     ///
     /// # Safety
@@ -172,7 +213,7 @@ impl Part {
                 let j = sixteen * 4 + step;
                 // SAFETY: the caller's contract; M is odd for the second eight vectors and at least 2 for high nibbles.
                 unsafe {
-                    let bytes = lanes.load_ints(self.low.add(((M % 2) * 8 + j) * 64));
+                    let bytes = lanes.load_weights(self.low.add(((M % 2) * 8 + j) * 64));
                     let nibbles = if M < 2 { lanes.low_nibbles(bytes) } else { lanes.high_nibbles(bytes) };
                     let weights = lanes.with_high_bits::<M>(nibbles, lanes.load_ints(self.high.add(j * 64)));
                     for (r, dot) in dot.iter_mut().enumerate() {

@@ -46,7 +46,7 @@ impl Tile for Q8 {
                     *dot = lanes.signed_start(*view.sums32.add(block * R + r));
                 }
                 for j in 0..8 {
-                    let weights = lanes.load_ints(bytes.add(j * 64));
+                    let weights = lanes.load_weights(bytes.add(j * 64));
                     for (r, dot) in dot.iter_mut().enumerate() {
                         let quad = lanes.splat_int(*view.quads.add((block * 8 + j) * R + r));
                         *dot = lanes.dot_signed(*dot, weights, quad);
