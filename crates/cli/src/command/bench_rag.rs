@@ -2,7 +2,8 @@
 //!
 //! Every question is asked in four ways over the same index with the same model, one after the other. With kept
 //! beginnings there are two rounds: in the first the cache fills, in the second each question was asked before. Nothing
-//! is kept on disk.
+//! is kept on disk. `tokens` lists prompt and generated tokens of each question, for a peer to repeat
+//! (`benches/llamacpp.py --rag`).
 
 use std::{fs, path::Path};
 
@@ -73,6 +74,8 @@ pub fn run(
             voice.remark(&format!("{way}: done"));
             if plain.is_empty() {
                 plain.clone_from(&answers);
+                figures["tokens"] =
+                    written(&answers).map(|one| json!([one.tokens.prompt, one.tokens.generated])).collect();
             }
             describe(&mut figures, &way, &answers, &plain);
         }
@@ -87,10 +90,14 @@ fn check(cancel: &Cancel) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The answers that a model wrote.
+fn written(answers: &[Answer]) -> impl Iterator<Item = &Answer> {
+    answers.iter().filter(|answer| !answer.extractive && answer.tokens.prompt > 0)
+}
+
 /// Adds the figures of one way; sums are over the questions that a model answered.
 fn describe(figures: &mut Value, way: &str, answers: &[Answer], plain: &[Answer]) {
-    let written: Vec<&Answer> =
-        answers.iter().filter(|answer| !answer.extractive && answer.tokens.prompt > 0).collect();
+    let written: Vec<&Answer> = written(answers).collect();
     let mut times = |time: fn(&Answer) -> f64, what: &str| {
         let mut values: Vec<f64> = written.iter().map(|answer| time(answer)).collect();
         let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;

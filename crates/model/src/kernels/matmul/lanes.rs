@@ -1,5 +1,7 @@
 //! Products on vector lanes: a weight tile against groups of one to twelve rows.
 
+use std::marker::PhantomData;
+
 use super::Task;
 use crate::kernels::{
     activations::Group,
@@ -12,17 +14,16 @@ use crate::kernels::{
 pub(super) fn run(task: Task<'_>) {
     let isa = task.activations.isa();
     match task.job.matrix.format {
-        TileFormat::Q4K => isa.run(Tiles { task, tile: Q4K }),
-        TileFormat::Q6K => isa.run(Tiles { task, tile: Q6K }),
-        TileFormat::Q8 => isa.run(Tiles { task, tile: Q8 }),
-        TileFormat::Q4 => isa.run(Tiles { task, tile: Q4 }),
+        TileFormat::Q4K => isa.run(Tiles { task, format: PhantomData::<Q4K> }),
+        TileFormat::Q6K => isa.run(Tiles { task, format: PhantomData::<Q6K> }),
+        TileFormat::Q8 => isa.run(Tiles { task, format: PhantomData::<Q8> }),
+        TileFormat::Q4 => isa.run(Tiles { task, format: PhantomData::<Q4> }),
     }
 }
 
 struct Tiles<'a, T> {
     task: Task<'a>,
-    #[expect(dead_code, reason = "names the format; the arithmetic has no state")]
-    tile: T,
+    format: PhantomData<T>,
 }
 
 impl<T: Tile> Kernel for Tiles<'_, T> {

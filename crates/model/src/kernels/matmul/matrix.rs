@@ -7,6 +7,8 @@
 //! - **blocks** of 32 (Q8_0, Q4_0): the tile's bytes are operands as they lie; each sum over 32 inputs is scaled, into totals
 //!   that stay in registers over all inputs of a group.
 
+use std::marker::PhantomData;
+
 use super::Task;
 use crate::kernels::{
     activations::{Activations, Group, GroupView},
@@ -20,18 +22,25 @@ use crate::kernels::{
 pub(super) fn run(amx: Amx, task: Task<'_>) {
     let isa = task.activations.isa();
     match task.job.matrix.format {
-        TileFormat::Q4K => amx.with_tiles(Depth::Full, |tiles| isa.run(BySuperBlock { task, tiles, format: Q4K })),
-        TileFormat::Q6K => amx.with_tiles(Depth::Full, |tiles| isa.run(BySuperBlock { task, tiles, format: Q6K })),
-        TileFormat::Q8 => amx.with_tiles(Depth::Half, |tiles| isa.run(ByBlock { task, tiles, format: Q8 })),
-        TileFormat::Q4 => amx.with_tiles(Depth::Half, |tiles| isa.run(ByBlock { task, tiles, format: Q4 })),
+        TileFormat::Q4K => {
+            amx.with_tiles(Depth::Full, |tiles| isa.run(BySuperBlock { task, tiles, format: PhantomData::<Q4K> }))
+        }
+        TileFormat::Q6K => {
+            amx.with_tiles(Depth::Full, |tiles| isa.run(BySuperBlock { task, tiles, format: PhantomData::<Q6K> }))
+        }
+        TileFormat::Q8 => {
+            amx.with_tiles(Depth::Half, |tiles| isa.run(ByBlock { task, tiles, format: PhantomData::<Q8> }))
+        }
+        TileFormat::Q4 => {
+            amx.with_tiles(Depth::Half, |tiles| isa.run(ByBlock { task, tiles, format: PhantomData::<Q4> }))
+        }
     }
 }
 
 struct BySuperBlock<'a, T> {
     task: Task<'a>,
     tiles: &'a amx::Tiles,
-    #[expect(dead_code, reason = "names the format; the arithmetic has no state")]
-    format: T,
+    format: PhantomData<T>,
 }
 
 impl<T: SuperBlocks> Kernel for BySuperBlock<'_, T> {
@@ -136,8 +145,7 @@ fn scale<L: Lanes, T: SuperBlocks>(
 struct ByBlock<'a, T> {
     task: Task<'a>,
     tiles: &'a amx::Tiles,
-    #[expect(dead_code, reason = "names the format; the arithmetic has no state")]
-    format: T,
+    format: PhantomData<T>,
 }
 
 impl<T: Blocks> Kernel for ByBlock<'_, T> {

@@ -20,7 +20,7 @@ use crate::kernels::{activations::GroupView, amx, lanes::Lanes};
 const FILE_BLOCK: usize = 18;
 
 /// The arithmetic of Q4_0 tiles.
-pub(crate) struct Q4;
+pub(crate) enum Q4 {}
 
 impl Tile for Q4 {
     #[inline(always)]

@@ -36,7 +36,7 @@ const DMIN: usize = 2336;
 const FILE_BLOCK: usize = 144;
 
 /// The arithmetic of Q4_K tiles.
-pub(crate) struct Q4K;
+pub(crate) enum Q4K {}
 
 impl Tile for Q4K {
     #[inline(always)]

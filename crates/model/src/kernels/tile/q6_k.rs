@@ -34,7 +34,7 @@ const D: usize = 3328;
 const FILE_BLOCK: usize = 210;
 
 /// The arithmetic of Q6_K tiles.
-pub(crate) struct Q6K;
+pub(crate) enum Q6K {}
 
 impl Tile for Q6K {
     #[inline(always)]

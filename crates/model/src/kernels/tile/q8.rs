@@ -23,7 +23,7 @@ use crate::kernels::{activations::GroupView, amx, lanes::Lanes};
 const FILE_BLOCK: usize = 34;
 
 /// The arithmetic of Q8_0 tiles.
-pub(crate) struct Q8;
+pub(crate) enum Q8 {}
 
 impl Tile for Q8 {
     #[inline(always)]
