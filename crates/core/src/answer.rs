@@ -114,7 +114,7 @@ pub enum Remark {
     QuotedInstead,
     /// A generator said that the sources do not say, but they very likely do, so they are quoted.
     GeneratorSilent,
-    /// This many sentences of the generator were left out, because no source carries them.
+    /// This many sentences of the generator were left out, because no source carries them or they are beside the question.
     LeftOut {
         /// How many.
         sentences: usize,

@@ -254,7 +254,9 @@ impl Answerer {
             on_event(AskEvent::Preview(&quoted.sentences));
         }
         let before_generation_ms = milliseconds(question.begin.elapsed());
-        let prompted = Prompted { generator: generator.as_ref(), sources: &sources, messages: &messages };
+        let likely = likelihoods(&sources, &extracts);
+        let prompted =
+            Prompted { generator: generator.as_ref(), sources: &sources, likely: &likely, messages: &messages };
         let (mut body, gave_up) = self.generate(question, &prompted, on_event, cancel)?;
         let stands = self.policy.verify && (!gave_up || confidence >= self.policy.insist);
         if body.sentences.is_empty() && stands {
@@ -337,11 +339,17 @@ fn keep_close(sources: &mut Vec<Source>, extracts: &[Extract], policy: &AnswerPo
     });
 }
 
+/// Per source, the probability of its likeliest sentence.
+fn likelihoods(sources: &[Source], extracts: &[Extract]) -> Vec<f32> {
+    let mut best = vec![0.0_f32; sources.len()];
+    extracts.iter().for_each(|extract| best[extract.source] = best[extract.source].max(extract.probability));
+    best
+}
+
 /// Puts the sources with the likeliest sentences first, so that the budget of a prompt is spent on them. Markers
 /// stay, and so does the order of the others.
 fn likeliest_first(sources: &mut Vec<Source>, extracts: &mut [Extract]) {
-    let mut best = vec![0.0_f32; sources.len()];
-    extracts.iter().for_each(|extract| best[extract.source] = best[extract.source].max(extract.probability));
+    let best = likelihoods(sources, extracts);
     let mut order: Vec<usize> = (0..sources.len()).collect();
     order.sort_by(|&a, &b| best[b].total_cmp(&best[a]));
     let mut place = vec![0; order.len()];

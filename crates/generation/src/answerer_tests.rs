@@ -204,6 +204,16 @@ fn what_was_left_out_is_counted() {
 }
 
 #[test]
+fn what_is_beside_the_question_is_left_out_though_a_source_carries_it() {
+    let text = "Die Beschwerde ist innert 30 Tagen einzureichen [1]. Der Bundesrat besteht aus sieben Mitgliedern [2].";
+    let answer = generated(ASKED, text, AnswerPolicy::default());
+    assert_eq!(answer.answer, "Die Beschwerde ist innert 30 Tagen einzureichen. [1]");
+    assert_eq!(answer.remarks, [Remark::LeftOut { sentences: 1 }]);
+    let lenient = AnswerPolicy { threshold: 0.0, ..AnswerPolicy::default() };
+    assert_eq!(generated(ASKED, text, lenient).sentences.len(), 2, "what may hold the answer stays");
+}
+
+#[test]
 fn when_nothing_holds_it_is_tried_once_more_and_warmer() {
     let (ledger, passages) = archive(&[FRIST, RAT]);
     let texts = ["Das kostet 900 Franken [1].", "Die Beschwerde ist innert 30 Tagen einzureichen [1]."];
@@ -302,7 +312,7 @@ fn attention_is_summed_per_sentence_and_passage() {
     let scope = staff();
     let mut asked = request(ASKED, passages, &scope);
     asked.settings.attention = true;
-    let answer = answerer(Some(generator), ledger, AnswerPolicy::default())
+    let answer = answerer(Some(generator), ledger, AnswerPolicy { threshold: 0.0, ..AnswerPolicy::default() })
         .answer(asked, &mut |_| {}, &Cancel::default())
         .unwrap();
     let shares: Vec<Vec<(u32, f32)>> = answer

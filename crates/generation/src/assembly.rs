@@ -17,9 +17,14 @@ use crate::{
 /// A sentence that came this often is a loop, and nothing after it is worth waiting for.
 const REPEATS: usize = 2;
 
+/// After this many sentences beside the question, a model that copies its sources one after the other is stopped.
+const STRAYS: usize = 2;
+
 /// The answer so far.
 pub(crate) struct Assembly<'a> {
     sources: &'a [Source],
+    /// Per source, the probability that it holds the answer.
+    likely: &'a [f32],
     template: &'a Template,
     policy: &'a AnswerPolicy,
     language: Language,
@@ -30,11 +35,12 @@ pub(crate) struct Assembly<'a> {
     drafted: String,
     seen: HashSet<String>,
     repeats: usize,
+    strays: usize,
     /// The sentences so far.
     pub(crate) sentences: Vec<Sentence>,
     /// Where each stands in the generated text.
     pub(crate) places: Vec<Span>,
-    /// Sentences left out because no source carries them.
+    /// Sentences left out because no source carries them or because they are beside the question.
     pub(crate) dropped: usize,
     /// The text so far, markers included.
     pub(crate) text: String,
@@ -43,9 +49,10 @@ pub(crate) struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    /// Begins an answer in `language` from `sources`.
+    /// Begins an answer in `language` from `sources`, each of which holds it with the probability in `likely`.
     pub(crate) fn new(
         sources: &'a [Source],
+        likely: &'a [f32],
         template: &'a Template,
         policy: &'a AnswerPolicy,
         language: Language,
@@ -53,6 +60,7 @@ impl<'a> Assembly<'a> {
     ) -> Self {
         Self {
             sources,
+            likely,
             template,
             policy,
             language,
@@ -63,6 +71,7 @@ impl<'a> Assembly<'a> {
             drafted: String::new(),
             seen: HashSet::new(),
             repeats: 0,
+            strays: 0,
             sentences: Vec::new(),
             places: Vec::new(),
             dropped: 0,
@@ -99,7 +108,10 @@ impl<'a> Assembly<'a> {
 
     /// Says whether more text cannot add anything.
     pub(crate) fn is_over(&self) -> bool {
-        self.gave_up || self.repeats >= REPEATS || self.sentences.len() >= self.policy.sentence_limit
+        self.gave_up
+            || self.repeats >= REPEATS
+            || self.strays >= STRAYS
+            || self.sentences.len() >= self.policy.sentence_limit
     }
 
     /// The next piece of the unchecked text, cleaned, for showing that something happens. Whole words only.
@@ -138,9 +150,30 @@ impl<'a> Assembly<'a> {
             self.dropped += 1;
             return Ok(());
         }
+        if self.strays_from_question(&sentence) {
+            self.strays += 1;
+            self.dropped += 1;
+            return Ok(());
+        }
         self.places.push(Span::new(self.done + span.start, self.done + span.end));
         self.add(sentence, bullet, own_line);
         Ok(())
+    }
+
+    /// Says whether a further sentence speaks of something else: it is carried, but by sources that nothing before it rests
+    /// on and that do not hold the answer.
+    fn strays_from_question(&self, sentence: &Sentence) -> bool {
+        let used = |marker: u32| {
+            self.sentences.iter().flat_map(|earlier| &earlier.citations).any(|citation| citation.marker == marker)
+        };
+        let likely = |marker: u32| {
+            let at = self.sources.iter().position(|source| source.marker() == marker);
+            at.and_then(|at| self.likely.get(at)).is_some_and(|&likely| likely >= self.policy.threshold)
+        };
+        self.policy.verify
+            && !self.sentences.is_empty()
+            && !sentence.citations.is_empty()
+            && !sentence.citations.iter().any(|citation| used(citation.marker) || likely(citation.marker))
     }
 
     /// Finds what carries the sentence: first among the passages it names, then among all.

@@ -28,6 +28,8 @@ const REPAIR_TOP_P: f32 = 0.9;
 pub(crate) struct Prompted<'a> {
     pub(crate) generator: &'a dyn Generator,
     pub(crate) sources: &'a [Source],
+    /// Per source, the probability that it holds the answer.
+    pub(crate) likely: &'a [f32],
     pub(crate) messages: &'a [Message],
 }
 
@@ -70,9 +72,9 @@ impl Answerer {
         on_event: &mut dyn FnMut(AskEvent<'_>),
         cancel: &Cancel,
     ) -> Result<(Body, bool)> {
-        let Prompted { generator, sources, messages } = *prompted;
+        let Prompted { generator, sources, likely, messages } = *prompted;
         let verifier = Verifier::new(question.asked, question.language, self.embedder.as_ref(), &self.policy);
-        let mut assembly = Assembly::new(sources, question.template, &self.policy, question.language, verifier);
+        let mut assembly = Assembly::new(sources, likely, question.template, &self.policy, question.language, verifier);
         let mut mask = MarkerMask::new(sources.iter().map(Source::marker), question.template.abstention());
         let mut failure = None;
         let mut shown = 0;

@@ -55,10 +55,20 @@ fn outside_brackets_forged_markers_cannot_begin() {
 
 #[test]
 fn a_finished_sentence_is_followed_by_a_marker() {
-    assert_eq!(allowed("Die Frist beträgt 30 Tage.", &[1], ""), ["[", " [", "[1]"]);
+    assert_eq!(allowed("Die Frist beträgt 30 Tage.", &[1], " Tage"), ["[", " [", "[1]"]);
+    assert_eq!(allowed("Die Frist beträgt 30.", &[1], " ["), ["[", " [", "[1]"]);
     assert_eq!(allowed("Die Frist beträgt 30 Tage", &[1], "<end>"), ["[", " [", "[1]"]);
     assert!(allowed("Die Frist beträgt 30 Tage. [1]", &[1], "").contains(&"evil"));
     assert!(allowed("gemäss Art.", &[1], "").contains(&"evil"), "an abbreviation finishes nothing");
+}
+
+#[test]
+fn a_full_stop_within_a_figure_or_a_name_finishes_nothing() {
+    for (text, next) in [("Die Spurweite beträgt 1.", "12"), ("Es gilt ab dem 1.", " Tage"), ("siehe admin.", "evil")]
+    {
+        assert!(allowed(text, &[1], next).contains(&next), "{text}");
+    }
+    assert!(!allowed("Das war im Jahr 2012.", &[1], " Tage").contains(&" Tage"));
 }
 
 #[test]

@@ -28,19 +28,19 @@ const TEXTS = {
 const REMARKS = {
   en: { quoted_instead: "What the language model wrote does not hold against the sources; they are quoted instead.",
         generator_silent: "The language model found nothing; the sources probably do say it and are quoted.",
-        left_out: "Sentences left out because no source carries them: %", conflict: "These sources contradict each other, compare them yourself: %",
+        left_out: "Sentences left out, carried by no source or beside the question: %", conflict: "These sources contradict each other, compare them yourself: %",
         hidden_text: "This passage contains invisible text, which was removed: %", understood: "Understood as: %", confidence: "confidence %" },
   de: { quoted_instead: "Was das Sprachmodell schrieb, hält vor den Quellen nicht stand; sie sind wörtlich zitiert.",
         generator_silent: "Das Sprachmodell fand nichts; die Quellen sagen es wohl doch und sind wörtlich zitiert.",
-        left_out: "Weggelassene Sätze, die keine Quelle trägt: %", conflict: "Diese Quellen widersprechen sich, bitte selbst vergleichen: %",
+        left_out: "Weggelassene Sätze, von keiner Quelle getragen oder neben der Frage: %", conflict: "Diese Quellen widersprechen sich, bitte selbst vergleichen: %",
         hidden_text: "Diese Stelle enthält unsichtbaren Text, der entfernt wurde: %", understood: "Verstanden als: %", confidence: "Zuversicht %" },
   fr: { quoted_instead: "Ce que le modèle a écrit ne tient pas devant les sources ; elles sont citées mot pour mot.",
         generator_silent: "Le modèle n’a rien trouvé ; les sources le disent sans doute et sont citées mot pour mot.",
-        left_out: "Phrases écartées, qu’aucune source ne porte : %", conflict: "Ces sources se contredisent, à comparer vous-même : %",
+        left_out: "Phrases écartées, sans source ou à côté de la question : %", conflict: "Ces sources se contredisent, à comparer vous-même : %",
         hidden_text: "Ce passage contient du texte invisible, qui a été retiré : %", understood: "Compris comme : %", confidence: "confiance %" },
   it: { quoted_instead: "Ciò che il modello ha scritto non regge davanti alle fonti; sono citate testualmente.",
         generator_silent: "Il modello non ha trovato nulla; le fonti probabilmente lo dicono e sono citate testualmente.",
-        left_out: "Frasi tralasciate, che nessuna fonte sostiene: %", conflict: "Queste fonti si contraddicono, da confrontare di persona: %",
+        left_out: "Frasi tralasciate, senza fonte o fuori tema: %", conflict: "Queste fonti si contraddicono, da confrontare di persona: %",
         hidden_text: "Questo passaggio contiene testo invisibile, che è stato rimosso: %", understood: "Inteso come: %", confidence: "fiducia %" },
 };
 const language = (navigator.languages || ["en"]).map((tag) => tag.slice(0, 2)).find((tag) => TEXTS[tag]) || "en";

@@ -184,10 +184,10 @@ impl Part {
                         lanes.with_high_bits::<2>(lanes.high_nibbles(even), fields),
                         lanes.with_high_bits::<3>(lanes.high_nibbles(odd), fields),
                     ];
-                    for field in 0..4 {
-                        for r in 0..R {
+                    for (field, (dots, weights)) in dots.iter_mut().zip(weights).enumerate() {
+                        for (r, dot) in dots.iter_mut().enumerate() {
                             let quad = lanes.splat_int(*self.quads.add((field * 8 + j) * R + r));
-                            dots[field][r] = lanes.dot_unsigned(dots[field][r], weights[field], quad);
+                            *dot = lanes.dot_unsigned(*dot, weights, quad);
                         }
                     }
                 }
