@@ -229,8 +229,8 @@ impl Answerer {
         let settings = &question.request.settings;
         let mut extracts = self.extracts(question.asked, question.language, &sources)?;
         let confidence = extracts.first().map_or(0.0, |best| best.probability);
-        let speaks = confidence >= settings.threshold.unwrap_or(self.policy.threshold);
-        if !speaks {
+        let threshold = settings.threshold.unwrap_or(self.policy.threshold);
+        if confidence < threshold {
             keep_close(&mut sources, &extracts, &self.policy);
             on_event(AskEvent::Passages(&given(&sources)));
             return Ok((sources, Body { extractive: true, confidence, ..Body::default() }));
@@ -254,7 +254,8 @@ impl Answerer {
             on_event(AskEvent::Preview(&quoted.sentences));
         }
         let before_generation_ms = milliseconds(question.begin.elapsed());
-        let likely = likelihoods(&sources, &extracts);
+        let likely = extracts.iter().filter(|extract| extract.probability >= threshold);
+        let likely = likely.map(|extract| sources[extract.source].marker()).collect();
         let prompted =
             Prompted { generator: generator.as_ref(), sources: &sources, likely: &likely, messages: &messages };
         let (mut body, gave_up) = self.generate(question, &prompted, on_event, cancel)?;
@@ -339,17 +340,11 @@ fn keep_close(sources: &mut Vec<Source>, extracts: &[Extract], policy: &AnswerPo
     });
 }
 
-/// Per source, the probability of its likeliest sentence.
-fn likelihoods(sources: &[Source], extracts: &[Extract]) -> Vec<f32> {
-    let mut best = vec![0.0_f32; sources.len()];
-    extracts.iter().for_each(|extract| best[extract.source] = best[extract.source].max(extract.probability));
-    best
-}
-
 /// Puts the sources with the likeliest sentences first, so that the budget of a prompt is spent on them. Markers
 /// stay, and so does the order of the others.
 fn likeliest_first(sources: &mut Vec<Source>, extracts: &mut [Extract]) {
-    let best = likelihoods(sources, extracts);
+    let mut best = vec![0.0_f32; sources.len()];
+    extracts.iter().for_each(|extract| best[extract.source] = best[extract.source].max(extract.probability));
     let mut order: Vec<usize> = (0..sources.len()).collect();
     order.sort_by(|&a, &b| best[b].total_cmp(&best[a]));
     let mut place = vec![0; order.len()];

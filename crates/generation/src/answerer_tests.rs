@@ -214,6 +214,21 @@ fn what_is_beside_the_question_is_left_out_though_a_source_carries_it() {
 }
 
 #[test]
+fn the_threshold_of_a_request_decides_what_is_beside_the_question() {
+    let text = "Die Beschwerde ist innert 30 Tagen einzureichen [1]. Der Bundesrat besteht aus sieben Mitgliedern [2].";
+    let sentences = |threshold: Option<f32>| {
+        let (ledger, passages) = archive(&[FRIST, RAT]);
+        let generator: Arc<dyn Generator> = Arc::new(ScriptedGenerator::new([text]));
+        let scope = staff();
+        let mut asked = request(ASKED, passages, &scope);
+        asked.settings.threshold = threshold;
+        let answerer = answerer(Some(generator), ledger, AnswerPolicy::default());
+        answerer.answer(asked, &mut |_| {}, &Cancel::default()).unwrap().sentences.len()
+    };
+    assert_eq!([None, Some(0.0)].map(sentences), [1, 2]);
+}
+
+#[test]
 fn when_nothing_holds_it_is_tried_once_more_and_warmer() {
     let (ledger, passages) = archive(&[FRIST, RAT]);
     let texts = ["Das kostet 900 Franken [1].", "Die Beschwerde ist innert 30 Tagen einzureichen [1]."];

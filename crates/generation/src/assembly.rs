@@ -1,6 +1,6 @@
 //! Assembly: generated text comes in pieces, checked sentences with citations come out.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use fontes_core::{Citation, Language, Result, Sentence, Span, Support};
 
@@ -23,8 +23,8 @@ const STRAYS: usize = 2;
 /// The answer so far.
 pub(crate) struct Assembly<'a> {
     sources: &'a [Source],
-    /// Per source, the probability that it holds the answer.
-    likely: &'a [f32],
+    /// Markers of the sources that are likely to hold the answer.
+    likely: &'a BTreeSet<u32>,
     template: &'a Template,
     policy: &'a AnswerPolicy,
     language: Language,
@@ -49,10 +49,10 @@ pub(crate) struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    /// Begins an answer in `language` from `sources`, each of which holds it with the probability in `likely`.
+    /// Begins an answer in `language` from `sources`; those whose markers are in `likely` are likely to hold it.
     pub(crate) fn new(
         sources: &'a [Source],
-        likely: &'a [f32],
+        likely: &'a BTreeSet<u32>,
         template: &'a Template,
         policy: &'a AnswerPolicy,
         language: Language,
@@ -166,14 +166,13 @@ impl<'a> Assembly<'a> {
         let used = |marker: u32| {
             self.sentences.iter().flat_map(|earlier| &earlier.citations).any(|citation| citation.marker == marker)
         };
-        let likely = |marker: u32| {
-            let at = self.sources.iter().position(|source| source.marker() == marker);
-            at.and_then(|at| self.likely.get(at)).is_some_and(|&likely| likely >= self.policy.threshold)
-        };
         self.policy.verify
             && !self.sentences.is_empty()
             && !sentence.citations.is_empty()
-            && !sentence.citations.iter().any(|citation| used(citation.marker) || likely(citation.marker))
+            && !sentence
+                .citations
+                .iter()
+                .any(|citation| used(citation.marker) || self.likely.contains(&citation.marker))
     }
 
     /// Finds what carries the sentence: first among the passages it names, then among all.

@@ -1,6 +1,6 @@
 //! The generated way: a model writes under the marker grammar, and what holds is kept.
 
-use std::ops::ControlFlow;
+use std::{collections::BTreeSet, ops::ControlFlow};
 
 use fontes_core::{
     Attention, Cancel, Error, ErrorKind, FinishReason, Generation, GenerationRequest, Generator, LogitMask, Message,
@@ -28,8 +28,8 @@ const REPAIR_TOP_P: f32 = 0.9;
 pub(crate) struct Prompted<'a> {
     pub(crate) generator: &'a dyn Generator,
     pub(crate) sources: &'a [Source],
-    /// Per source, the probability that it holds the answer.
-    pub(crate) likely: &'a [f32],
+    /// Markers of the sources that are likely to hold the answer.
+    pub(crate) likely: &'a BTreeSet<u32>,
     pub(crate) messages: &'a [Message],
 }
 

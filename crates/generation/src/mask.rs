@@ -99,7 +99,7 @@ impl LogitMask for MarkerMask {
         let best = best(logits);
         let ends = step.vocabulary.end_tokens().contains(&best);
         let next = step.vocabulary.token_bytes(best).unwrap_or_default();
-        let finished = ends || sentence::is_finished(step.text) && !goes_on(step.text, next);
+        let finished = ends || sentence::is_finished_before(step.text, next);
         let wants_marker = !self.markers.is_empty() && finished;
         if wants_marker && self.lacks_marker(step.text) {
             let allowed = tokens.bracketed.iter().copied().filter(|&token| {
@@ -126,18 +126,6 @@ impl Tokens {
             }
         }
         Self { bracketed, inner }
-    }
-}
-
-/// Says whether the full stop at the end of `text` lies within a word, when `next` is what the model would write: `1.` of
-/// `1.435`, `admin.` of `admin.ch`, or the ordinal of `1. Januar`. A marker forced in there would cut a figure in two.
-fn goes_on(text: &str, next: &[u8]) -> bool {
-    let Some(before) = text.strip_suffix('.') else { return false };
-    let digits = before.bytes().rev().take_while(u8::is_ascii_digit).count();
-    match next.first() {
-        Some(b' ') => (1..=2).contains(&digits) && !next.starts_with(b" ["),
-        Some(byte) => byte.is_ascii_alphanumeric(),
-        None => false,
     }
 }
 

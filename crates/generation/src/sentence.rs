@@ -57,6 +57,17 @@ pub(crate) fn is_finished(text: &str) -> bool {
     }
 }
 
+/// [`is_finished`], when `next` is what would be written next: a full stop may lie within a word, as in `1.` of `1.435`, `admin.`
+/// of `admin.ch`, or the ordinal of `1. Januar`.
+pub(crate) fn is_finished_before(text: &str, next: &[u8]) -> bool {
+    let within = text.strip_suffix('.').is_some_and(|before| match next.first() {
+        Some(b' ') => is_ordinal(last_word(before)) && !next.starts_with(b" ["),
+        Some(byte) => byte.is_ascii_alphanumeric(),
+        None => false,
+    });
+    !within && is_finished(text)
+}
+
 /// Where the sentence ends when the terminator at `at` ends one.
 fn after_terminator(text: &str, start: usize, at: usize, next: usize) -> Option<usize> {
     let mut end = next;
@@ -113,24 +124,30 @@ fn is_closer(c: char) -> bool {
 /// Says whether the full stop at `at` belongs to the word before it: an abbreviation, an initial, an ordinal.
 fn stop_is_inner(text: &str, start: usize, at: usize) -> bool {
     let before = &text[start.min(at)..at];
-    let word_start = before.rfind(|c: char| c.is_whitespace() || matches!(c, '(' | '[' | '«' | '„' | '"' | '’' | '\''));
-    let word = match word_start {
-        Some(position) => before[position..].trim_start_matches(|c: char| !c.is_alphanumeric()),
-        None => before.trim_start_matches(|c: char| !c.is_alphanumeric()),
-    };
+    let word = last_word(before);
     if word.is_empty() {
         return false;
     }
     let mut chars = word.chars();
     let single_letter = chars.next().is_some_and(char::is_alphabetic) && chars.next().is_none();
     let dotted = word.contains('.') && word.split('.').all(|part| part.chars().count() <= 2 && !part.is_empty());
-    let is_number = word.chars().all(|c| c.is_ascii_digit());
     let at_end = text[at + 1..].trim().is_empty();
     single_letter
         || dotted && word.chars().any(char::is_alphabetic)
-        || is_number && word.len() <= 2 && !at_end
+        || is_ordinal(word) && !at_end
         || is_abbreviation(word)
         || before.ends_with("ad es")
+}
+
+/// The word that `text` ends with, without what opens before it.
+fn last_word(text: &str) -> &str {
+    let start = text.rfind(|c: char| c.is_whitespace() || matches!(c, '(' | '[' | '«' | '„' | '"' | '’' | '\''));
+    text[start.unwrap_or(0)..].trim_start_matches(|c: char| !c.is_alphanumeric())
+}
+
+/// Says whether a full stop after `word` makes it an ordinal when something follows.
+fn is_ordinal(word: &str) -> bool {
+    (1..=2).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_abbreviation(word: &str) -> bool {

@@ -106,7 +106,7 @@ impl Searcher {
 
     /// The same search without reading its best candidates again; `None` when it does not anyway.
     pub fn without_rescoring(&self) -> Option<Self> {
-        self.reads_again().then(|| Self {
+        self.reads_again(SearchMode::Hybrid).then(|| Self {
             embedder: self.embedder.clone(),
             vectors: self.vectors.clone(),
             lexical: self.lexical.clone(),
@@ -117,8 +117,12 @@ impl Searcher {
         })
     }
 
-    fn reads_again(&self) -> bool {
-        self.reranker.is_some() || self.late_tokens > 0
+    fn reads_again(&self, mode: SearchMode) -> bool {
+        self.reranker.is_some() || self.interacts_late(mode)
+    }
+
+    fn interacts_late(&self, mode: SearchMode) -> bool {
+        self.late_tokens > 0 && mode == SearchMode::Hybrid
     }
 
     /// Finds the best allowed, active chunks for `query`: at most `query.k` and [`MAX_HITS`], best first, in an
@@ -181,7 +185,7 @@ impl Searcher {
         k: usize,
         timings: &mut SearchTimings,
     ) -> Result<Vec<(Hit, LegShares)>> {
-        let wanted = if self.reads_again() { k.max(RERANK_DEPTH) } else { k };
+        let wanted = if self.reads_again(query.mode) { k.max(RERANK_DEPTH) } else { k };
         let vector = match query.mode {
             SearchMode::Lexical => None,
             SearchMode::Dense | SearchMode::Hybrid => {
@@ -286,7 +290,7 @@ impl Searcher {
         let begin = Instant::now();
         if let Some(reranker) = &self.reranker {
             rescoring::decide(reranker.as_ref(), &analysis.dense, &mut confirmed)?;
-        } else if self.late_tokens > 0 && mode == SearchMode::Hybrid {
+        } else if self.interacts_late(mode) {
             rescoring::add(self.embedder.as_ref(), &analysis.dense, self.late_tokens, &mut confirmed)?;
         }
         timings.rerank = milliseconds(begin.elapsed());

@@ -84,6 +84,7 @@ impl Kept {
     pub(super) fn begin(&mut self, fresh: usize, vectors: &HashMap<Digest, Vec<f32>>) {
         self.file = None;
         if fresh + vectors.len() >= LARGE {
+            // Without a file a kill costs the embedding of this group again, and nothing else.
             self.file = File::create(path(&self.data, self.groups % FILES)).ok();
             self.groups += 1;
             let header = self.header.clone();

@@ -120,8 +120,8 @@ fn latencies(config: &Config, searcher: &Searcher, queries: &[impl AsRef<str>]) 
     let mut figures = json!({ "queries": queries.len() });
     for mode in SearchMode::ALL {
         let run = |text: &str| {
-            let (filter, without) = Default::default();
-            let query = Query { text: text.to_owned(), k: HITS, mode, filter, without };
+            let query =
+                Query { text: text.to_owned(), k: HITS, mode, filter: Default::default(), without: Default::default() };
             searcher.search(&query, &scope)
         };
         for text in queries {
