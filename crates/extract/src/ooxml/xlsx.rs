@@ -1,13 +1,15 @@
 //! Spreadsheets of Excel in its three formats, through `calamine`: a page per sheet, a table per region.
 //!
-//! Cells are read one by one and kept sparse: a sheet that claims a million empty rows costs nothing.
+//! Cells are read one by one and kept sparse: a sheet that claims a million empty rows costs nothing. `calamine` cuts
+//! the records of the binary formats without looking at their length and panics on damaged ones: contained here.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Cursor, Read, Seek},
+    panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use calamine::{Data, DataRef, ExcelDateTime, Reader, Xls, XlsError, Xlsb, XlsbError, Xlsx, XlsxError};
+use calamine::{Data, DataRef, ExcelDateTime, Reader, SheetType, Xls, XlsError, Xlsb, XlsbError, Xlsx, XlsxError};
 use fontes_core::BlockKind;
 
 use crate::{ExtractError, Extraction, MediaType, ParseLimits, builder::Builder, package::Package};
@@ -51,10 +53,11 @@ pub(crate) fn parse_xlsx(bytes: &[u8], limits: &ParseLimits) -> Result<Extractio
 /// Parses an XLSB workbook.
 pub(crate) fn parse_xlsb(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, ExtractError> {
     let mut package = checked(bytes, limits)?;
-    let workbook: Xlsb<_> = Xlsb::new(Cursor::new(bytes)).map_err(|error| match error {
-        XlsbError::Password => ExtractError::Encrypted { what: "the workbook".into() },
-        _ => ExtractError::corrupted("XLSB workbook cannot be opened"),
-    })?;
+    let workbook: Xlsb<_> = match contained(|| Xlsb::new(Cursor::new(bytes))) {
+        Some(Ok(workbook)) => workbook,
+        Some(Err(XlsbError::Password)) => return Err(ExtractError::Encrypted { what: "the workbook".into() }),
+        _ => return Err(ExtractError::corrupted("XLSB workbook cannot be opened")),
+    };
     let mut builder = Builder::new(limits);
     builder.metadata = super::metadata(&mut package, limits);
     ranges(workbook, builder, MediaType::Xlsb, limits)
@@ -62,11 +65,17 @@ pub(crate) fn parse_xlsb(bytes: &[u8], limits: &ParseLimits) -> Result<Extractio
 
 /// Parses an XLS workbook (BIFF).
 pub(crate) fn parse_xls(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, ExtractError> {
-    let workbook: Xls<_> = Xls::new(Cursor::new(bytes)).map_err(|error| match error {
-        XlsError::Password => ExtractError::Encrypted { what: "the workbook".into() },
-        _ => ExtractError::corrupted("XLS workbook cannot be opened"),
-    })?;
+    let workbook: Xls<_> = match contained(|| Xls::new(Cursor::new(bytes))) {
+        Some(Ok(workbook)) => workbook,
+        Some(Err(XlsError::Password)) => return Err(ExtractError::Encrypted { what: "the workbook".into() }),
+        _ => return Err(ExtractError::corrupted("XLS workbook cannot be opened")),
+    };
     ranges(workbook, Builder::new(limits), MediaType::Xls, limits)
+}
+
+/// What `calamine` gives, `None` where it panics.
+fn contained<T>(read: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(read)).ok()
 }
 
 /// Opens the container and inflates the parts once under the limits, because `calamine` has none.
@@ -88,14 +97,17 @@ fn ranges<R: Read + Seek, W: Reader<R>>(
     limits: &ParseLimits,
 ) -> Result<Extraction, ExtractError> {
     let mut budget = limits.cells;
-    for name in workbook.sheet_names() {
+    for calamine::Sheet { name, typ, .. } in workbook.sheets_metadata().to_vec() {
         let mut sheet = Sheet::default();
-        if let Ok(range) = workbook.worksheet_range(&name) {
+        let range = contained(|| workbook.worksheet_range(&name));
+        if let Some(Ok(range)) = range {
             let (top, left) = range.start().unwrap_or_default();
             for (row, column, value) in range.used_cells() {
                 let place = |offset: usize, start: u32| start.saturating_add(u32::try_from(offset).unwrap_or(u32::MAX));
                 sheet.put(place(row, top), place(column, left), self::value(value), &mut budget, limits)?;
             }
+        } else if typ == SheetType::WorkSheet {
+            builder.warnings.push(format!("sheet {} is damaged; left out", builder.page_number()));
         }
         sheet.write(&mut builder, &name);
     }
@@ -259,6 +271,51 @@ mod tests {
         assert_eq!(document.pages.len(), 1);
         let limits = ParseLimits { cells: 3, ..ParseLimits::default() };
         assert_eq!(parse_xlsx(&bytes, &limits).unwrap_err().code(), "limit");
+    }
+
+    /// A binary record: type and length in groups of seven bits (MS-XLSB 2.1.4), and what it holds.
+    fn record(kind: u8, content: &[u8]) -> Vec<u8> {
+        let kind = if kind < 0x80 { vec![kind] } else { vec![kind, 1] };
+        [kind.as_slice(), &[u8::try_from(content.len()).unwrap()], content].concat()
+    }
+
+    fn wide(text: &str) -> Vec<u8> {
+        let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        [&u32::try_from(text.len()).unwrap().to_le_bytes(), units.as_slice()].concat()
+    }
+
+    /// A binary workbook: what stands before the identifier of a sheet, and the cells of its two sheets.
+    fn binary(before: &[u8], cells: [&[u8]; 2]) -> Vec<u8> {
+        let listed = |id: &str, name: &str| record(0x9C, &[before, &wide(id), &wide(name)].concat());
+        let book = [listed("r1", "Eins"), listed("r2", "Zwei"), record(0x90, &[]), record(0x9D, &[])].concat();
+        let sheet = |cell: &[u8]| {
+            let row = [record(0, &[0; 17]).as_slice(), cell].concat();
+            [record(0x94, &[0; 16]), record(0x91, &[]), row, record(0x92, &[])].concat()
+        };
+        zipped(&[
+            ("[Content_Types].xml", b"<Types/>"),
+            ("xl/workbook.bin", &book),
+            (
+                "xl/_rels/workbook.bin.rels",
+                br#"<Relationships><Relationship Id="r1" Target="worksheets/1.bin"/><Relationship Id="r2" Target="worksheets/2.bin"/></Relationships>"#,
+            ),
+            ("xl/worksheets/1.bin", &sheet(cells[0])),
+            ("xl/worksheets/2.bin", &sheet(cells[1])),
+        ])
+    }
+
+    #[test]
+    fn damaged_binary_records_cost_their_sheet_or_the_workbook() {
+        let cell = |text: &str| record(6, &[vec![0; 8], wide(text)].concat());
+        let limits = ParseLimits::default();
+        let read = |before: &[u8], first: &[u8]| parse_xlsb(&binary(before, [first, &cell("zwei")]), &limits);
+        assert_eq!(read(&[0; 8], &cell("eins")).unwrap().document.text, "Eins\n\neins\nZwei\n\nzwei\n");
+        // A shared string that is not there.
+        let damaged = read(&[0; 8], &record(7, &[0; 12])).unwrap();
+        assert_eq!(damaged.document.text, "Eins\nZwei\n\nzwei\n");
+        assert_eq!(damaged.warnings, ["sheet 1 is damaged; left out"]);
+        // A record of a beta version has four bytes more.
+        assert_eq!(read(&[0; 12], &cell("eins")).unwrap_err().code(), "corrupted");
     }
 
     #[test]
