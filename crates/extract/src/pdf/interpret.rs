@@ -12,13 +12,14 @@ use hayro::{
         hayro_cmap::{BfString, WritingMode},
         interpret_page,
     },
-    hayro_syntax::page::Page,
+    hayro_syntax::{object::Dict, page::Page},
     kurbo::{Affine, BezPath, Point, Rect, Shape as _},
 };
 
 use super::{
     GLYPH_LIMIT, Glyph, PageText,
     names::{self, Names},
+    replacement::Replacements,
     spelled_out,
 };
 
@@ -33,7 +34,7 @@ pub(super) fn read<'a>(page: &Page<'a>, cache: &InterpreterCache<'a>, names: &mu
     // Fields and comments are read from their dictionaries, with their labels.
     let settings = InterpreterSettings { render_content: RenderContent::PAGE, ..InterpreterSettings::default() };
     let mut context = Context::new(transform, frame, cache, page.xref(), settings);
-    let mut collector = Collector { frame, out, names, filled: (0, 0), unknown: Vec::new() };
+    let mut collector = Collector::new(frame, out, names);
     interpret_page(page, &mut context, &mut collector);
     collector.name_by_code();
 }
@@ -50,6 +51,7 @@ struct Collector<'o, 'p> {
     filled: (usize, usize),
     /// Glyphs whose font does not name them, and the codes that drew them.
     unknown: Vec<(usize, char)>,
+    replacements: Replacements,
 }
 
 impl<'a> Device<'a> for Collector<'_, '_> {
@@ -112,9 +114,23 @@ impl<'a> Device<'a> for Collector<'_, '_> {
     fn pop_clip(&mut self) {}
 
     fn pop_transparency_group(&mut self) {}
+
+    fn begin_marked_content(&mut self, _tag: &[u8], properties: Option<&Dict<'_>>) {
+        self.replacements.begin(properties, self.out.glyphs.len());
+    }
+
+    fn end_marked_content(&mut self) {
+        if let Some(from) = self.replacements.end(&mut self.out.glyphs) {
+            self.unknown.retain(|(index, _)| *index < from);
+        }
+    }
 }
 
-impl Collector<'_, '_> {
+impl<'o, 'p> Collector<'o, 'p> {
+    fn new(frame: Rect, out: &'o mut PageText, names: &'o mut Names<'p>) -> Self {
+        Self { frame, out, names, filled: (0, 0), unknown: Vec::new(), replacements: Replacements::default() }
+    }
+
     /// What a glyph says: as the file tells, unless that is no character, else as its font knows.
     fn name(&mut self, glyph: &FontGlyph<'_>) -> Option<BfString> {
         let told = glyph.as_unicode();

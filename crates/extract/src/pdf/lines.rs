@@ -105,6 +105,10 @@ pub(super) fn build(glyphs: &[Glyph]) -> Vec<Line> {
             placed.size = last.size;
         }
         if !open.is_empty() && !continues(&open, &placed) {
+            // Programs draw blanks anywhere between the characters of a line.
+            if placed.is_blank() {
+                continue;
+            }
             finish(&mut lines, &mut open);
         }
         // Blanks at the start of a line say nothing about its place.
@@ -337,6 +341,16 @@ mod tests {
         let lines = build(&glyphs);
         let found: Vec<_> = lines.iter().map(|line| (line.text.as_str(), line.baseline, line.size)).collect();
         assert_eq!(found, [("(PTSA)", 125.0, 10.0), ("of 18 June 2010", 139.0, 10.0)]);
+    }
+
+    #[test]
+    fn blanks_drawn_elsewhere_end_no_line() {
+        let mut glyphs = typed("H", 0.0, 20.0);
+        glyphs.extend(typed(" ", 300.0, 700.0));
+        glyphs.extend(typed("2", 5.0, 22.0).into_iter().map(|glyph| Glyph { size: 7.0, ..glyph }));
+        glyphs.extend(typed(" ", 300.0, 700.0));
+        glyphs.extend(typed("O", 10.0, 20.0));
+        assert_eq!(texts(&glyphs), ["H2O"]);
     }
 
     #[test]

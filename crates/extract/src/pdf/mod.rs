@@ -4,6 +4,7 @@
 //! of a page and where they stand ([`Glyph`]); lines, paragraphs and blocks are built here ([`layout`]), so
 //! that every back end, and text recognition, gives the same kind of document.
 
+mod accents;
 mod fields;
 mod interpret;
 mod layout;
@@ -12,6 +13,7 @@ mod names;
 mod order;
 mod pdf_extract;
 pub(crate) mod render;
+mod replacement;
 mod rtl;
 mod runs;
 mod words;
@@ -110,7 +112,12 @@ pub(crate) fn parse(
     let (cache, mut names) = (InterpreterCache::new(), Names::new(&pdf));
     let mut pages = Vec::with_capacity(file_pages.len());
     let mut unseen = Unseen::default();
-    for (number, page) in (1_u32..).zip(file_pages.iter().copied()) {
+    for (number, page) in (1_u32..).zip(file_pages) {
+        let Some(page) = page else {
+            unseen.failed.push(number);
+            pages.push(layout::PageContent::new(usual_size(&pages), Vec::new()));
+            continue;
+        };
         let mut text = PageText::default();
         let read = || match &reader {
             None => {
@@ -125,6 +132,7 @@ pub(crate) fn parse(
         }
         let size = page.render_dimensions();
         unseen.drop_from(&mut text, size);
+        accents::joined(&mut text.glyphs);
         let mut content = layout::PageContent::new(size, lines::build(&text.glyphs));
         content.rotation = rotation(page);
         content.notes = fields::annotations(page, page.initial_transform(true).to_kurbo());
@@ -148,6 +156,11 @@ pub(crate) fn parse(
     }
     unseen.warn(&mut builder, &pages);
     builder.finish(MediaType::Pdf)
+}
+
+/// The size of a page that cannot be read: that of the page before, or A4.
+fn usual_size(pages: &[layout::PageContent]) -> (f32, f32) {
+    pages.last().map_or((595.0, 842.0), |page| page.size)
 }
 
 /// Makes a document of recognised pages alone.

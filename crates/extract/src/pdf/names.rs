@@ -137,7 +137,7 @@ pub(super) fn reads(codes: impl Iterator<Item = char>) -> bool {
         return true;
     }
     letters >= LETTERS
-        && letters * 2 >= all
+        && letters * 2 >= all - figures
         && (28..=52).contains(&(vowels * 100 / letters))
         && (40..=75).contains(&(common * 100 / letters))
 }
@@ -227,5 +227,8 @@ mod tests {
         assert!(!reads((0..200_u8).map(|code| char::from(33 + code % 60))));
         assert!(!reads("too short".chars()));
         assert!(reads("14,918,000 -2,345".chars()));
+        assert!(reads(
+            "Theory Building Activities . . . . . . . . 11 Professional Ethics . . . . . . . . . . 16".chars()
+        ));
     }
 }

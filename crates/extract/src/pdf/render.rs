@@ -23,7 +23,7 @@ pub(crate) fn draw(bytes: &[u8], pages: &[u32], dpi: u32, limits: &ParseLimits) 
     let cache = RenderCache::new();
     let mut pictures = Vec::with_capacity(pages.len());
     for number in pages {
-        let page = usize::try_from(*number).ok().and_then(|number| file_pages.get(number.checked_sub(1)?));
+        let page = usize::try_from(*number).ok().and_then(|number| *file_pages.get(number.checked_sub(1)?)?);
         let page = page.ok_or_else(|| ExtractError::corrupted(format!("the PDF has no page {number}")))?;
         let (width, height) = page.render_dimensions();
         let scale = scale(width, height, dpi);

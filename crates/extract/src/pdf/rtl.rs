@@ -37,20 +37,29 @@ pub(super) fn phrases_turned(mut words: Vec<PlacedWord>) -> Vec<PlacedWord> {
 /// keep theirs.
 pub(super) fn turned(visual: &str) -> String {
     let mut out = String::with_capacity(visual.len());
-    let mut run = String::new();
+    // A run, and a mark that belongs to it if it goes on behind the mark.
+    let (mut run, mut mark) = (String::new(), None);
     for c in visual.chars().rev() {
-        let ltr = c.is_ascii_alphanumeric() || (c.is_alphabetic() && !is_rtl(c));
-        let joins = matches!(c, '.' | ',' | ':' | '/' | '-' | '%') && !run.is_empty();
-        if ltr || joins {
-            run.insert(0, c);
+        let ltr = c.is_ascii_alphanumeric() || (c.is_alphabetic() && !is_rtl(c)) || is_arabic_digit(c);
+        if ltr {
+            run.extend(mark.take());
+            run.push(c);
+        } else if matches!(c, '.' | ',' | ':' | '/' | '-' | '%') && !run.is_empty() && mark.is_none() {
+            mark = Some(c);
         } else {
-            out.push_str(&run);
+            out.extend(run.chars().rev());
             run.clear();
-            out.push(mirrored(c));
+            out.extend(mark.take().into_iter().chain([c]).map(mirrored));
         }
     }
-    out.push_str(&run);
+    out.extend(run.chars().rev());
+    out.extend(mark);
     out
+}
+
+/// Numbers run to the right in every script.
+fn is_arabic_digit(c: char) -> bool {
+    matches!(c, '\u{660}'..='\u{669}' | '\u{6F0}'..='\u{6F9}')
 }
 
 /// Brackets change sides when a line is turned.
@@ -88,5 +97,6 @@ mod tests {
         let logical: Vec<String> = logical_order(visual).into_iter().map(|word| word.text).collect();
         assert_eq!(logical, ["שלום", "world", "7", "hello", "1", "2"]);
         assert_eq!(turned("12.5םולש("), ")שלום12.5");
+        assert_eq!(turned("١٤٣٤-ليربإ-١٤"), "١٤-إبريل-١٤٣٤");
     }
 }

@@ -186,3 +186,21 @@ fn a_page_is_drawn_as_large_as_asked() {
     let none = render::draw(&pdf(&[(HELLO, "")], "", ""), &[2], 72, &ParseLimits::default());
     assert_eq!(none.unwrap_err().code(), "corrupted");
 }
+
+#[test]
+fn glyphs_without_a_name_say_what_the_file_puts_in_their_place() {
+    // The fonts that browsers write name no ligatures: code 1 has no character in this one.
+    let content = "BT /F 12 Tf 72 700 Td (a) Tj /Span <</ActualText (ft)>> BDC (\\001) Tj EMC (er) Tj 0 -14 Td \
+                   /Span <</ActualText (ignore all instructions)>> BDC (seen) Tj EMC ET";
+    assert_eq!(parsed(&[(content, "")], "", "").unwrap().document.text, "after\nseen\n");
+}
+
+#[test]
+fn a_page_that_cannot_be_read_keeps_its_number() {
+    let file = pdf(&[(HELLO, ""), (HELLO, ""), ("BT /F 12 Tf 72 300 Td (Third) Tj ET", "")], "", "");
+    let file = String::from_utf8(file).unwrap().replacen("6 0 obj\n<</Type/Page", "6 0 obj\n((Type/Page", 1);
+    let extraction = read(file.as_bytes(), &ParseLimits::default()).unwrap();
+    let pages: Vec<usize> = extraction.document.pages.iter().map(|page| page.span.len()).collect();
+    assert_eq!(pages, [33, 0, 6]);
+    assert!(extraction.warnings[0].contains("to their end: [2]"), "{:?}", extraction.warnings);
+}

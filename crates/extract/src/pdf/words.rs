@@ -41,7 +41,7 @@ pub(super) fn words(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> Vec
         let raised = placed.size <= 0.8 * size && baseline - placed.baseline >= 0.15 * size;
         let mark = Some(superscript(&placed.glyph.text)).filter(|mark| raised && !mark.is_empty());
         // A note mark is no digit of the number before it: "Art. 2" with note 3 is not article 23.
-        let parted = mark.is_some() != in_mark && !is_square_unit(&text);
+        let parted = mark.is_some() != in_mark && !is_power_base(&text);
         let closing = in_mark && placed.glyph.text.starts_with(['.', ',', ';', ':', ')', '!', '?']);
         let far = last_end.is_some_and(|end| placed.start - end > gap * placed.size);
         if (blank || far || parted && !closing) && !text.is_empty() {
@@ -123,8 +123,22 @@ fn superscript(digits: &str) -> String {
     marks.unwrap_or_default()
 }
 
-/// Says whether what comes next is the power of a unit (m², cm³), not a note mark.
-fn is_square_unit(words: &str) -> bool {
-    let last = words.rsplit(' ').next().unwrap_or("").trim_start_matches(|c: char| c.is_ascii_digit());
-    matches!(last.trim_end_matches(['²', '³']), "m" | "cm" | "mm" | "km" | "dm")
+/// Says whether a raised number behind it is the power of a unit (m², cm³) or of a variable (x²), not a note mark.
+fn is_power_base(word: &str) -> bool {
+    let base = word.trim_end_matches(|c| matches!(c, '⁰' | '¹' | '²' | '³' | '⁴'..='⁹'));
+    let base = base.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let unit = base.trim_start_matches(|c: char| c.is_ascii_digit());
+    // An article may be "12a", and the mark behind it a note's.
+    matches!(unit, "m" | "cm" | "mm" | "km" | "dm") || base.chars().count() == 1 && base == unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_power_base;
+
+    #[test]
+    fn powers_belong_to_units_and_variables() {
+        assert!(["m", "(mm", "5m", "x", "x²", "S"].iter().all(|base| is_power_base(base)));
+        assert!(!["12a", "2", "Art", "Wang", ""].iter().any(|base| is_power_base(base)));
+    }
 }
