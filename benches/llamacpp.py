@@ -28,7 +28,7 @@ GENERATED = 32
 HIGHER_IS_BETTER = {"prefill_512": True, "prefill_2048": True, "decode_0": True, "decode_2048": True}
 
 
-def open_peer(path, threads, plain, context):
+def open_peer(path, threads, plain, context, **more):
     import llama_cpp
     from llama_cpp import Llama
 
@@ -41,7 +41,9 @@ def open_peer(path, threads, plain, context):
             return parameters
 
         llama_cpp.llama_model_default_params = llama_cpp.llama_cpp.llama_model_default_params = without_repacking
-    return Llama(path, n_ctx=context, n_batch=512, n_threads=threads, n_threads_batch=threads, verbose=False)
+    return Llama(
+        path, n_ctx=context, n_batch=512, n_threads=threads, n_threads_batch=threads, verbose=False, **more
+    )
 
 
 def peer(path, threads, plain):

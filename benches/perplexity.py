@@ -16,6 +16,8 @@ import tempfile
 
 import numpy as np
 
+from llamacpp import open_peer
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -26,16 +28,12 @@ def main():
     parser.add_argument("--window", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--isa", nargs="*", default=[], help="instruction sets to force; the fastest by default")
+    parser.add_argument("--plain", action="store_true", help="llama.cpp without its repacked weights, AMX among them")
     arguments = parser.parse_args()
-
-    from llama_cpp import Llama
 
     share = arguments.bytes // len(arguments.texts)
     text = "\n".join(path.read_bytes()[:share].decode(errors="ignore") for path in arguments.texts)
-    peer = Llama(
-        arguments.model, n_ctx=arguments.window, n_batch=arguments.window, n_threads=arguments.threads,
-        n_threads_batch=arguments.threads, logits_all=True, verbose=False,
-    )
+    peer = open_peer(arguments.model, arguments.threads, arguments.plain, arguments.window, logits_all=True)
     ids = peer.tokenize(text.encode(), add_bos=False)
     windows = [ids[at:at + arguments.window] for at in range(0, len(ids) - 1, arguments.window)]
     windows = [window for window in windows if len(window) > 1]

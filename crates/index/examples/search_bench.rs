@@ -1,16 +1,21 @@
-//! Measures search over synthetic chunks: `search_bench [CHUNKS] [DIMENSIONS]`, best built with `--release`.
+//! Measures search over synthetic chunks: `search_bench [CHUNKS] [DIMENSIONS] [none|int8] [FOLDER]`, best built with
+//! `--release`. With a folder the index stays there, and is only searched when it is there already.
 //!
-//! Vectors lie in clusters and words follow Zipf's law, as real ones do; a group that may see a quarter of the
-//! chunks asks. Each half is measured through the seam and by calling its engine directly with the same filter and the
+//! Vectors lie in clusters and words follow Zipf's law, as real ones do; groups that may see from a thousandth to all of the
+//! chunks ask. Each half is measured through the seam and by calling its engine directly with the same filter and the
 //! same terms in the same fields; for that comparison the lookup of compounds, which Tantivy does not have, is off.
 
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
+    thread,
     time::{Duration, Instant},
 };
 
-use fontes_core::{AccessScope, Classification, Digest, Filter, IndexEntry, LedgerPosition, ModelIdentity, Result};
-use fontes_index::{Index, Recipe};
+use fontes_core::{
+    AccessScope, Classification, Digest, Error, Filter, IndexEntry, LedgerPosition, ModelIdentity, Result,
+};
+use fontes_index::{Index, Quantization, Recipe};
 use fontes_testkit::{Specimen, scope, unit_vector};
 use qdrant_edge::{
     AcornSearchParams, AnyVariants, Condition, EdgeShard, FieldCondition, Filter as QdrantFilter, Match, NamedQuery,
@@ -29,65 +34,69 @@ const QUERIES: u64 = 300;
 const WORDS: u64 = 8;
 const K: usize = 100;
 
+/// Groups by the number of chunks of which they may see one.
+const GROUPS: [(&str, u64); 6] =
+    [("a thousandth", 1_000), ("a hundredth", 100), ("a tenth", 10), ("a quarter", 4), ("half", 2), ("all", 1)];
+
 #[expect(clippy::print_stdout, reason = "a benchmark reports")]
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let mut number = |default: usize| args.next().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (chunks, dimensions) = (number(100_000), number(384));
-    let dir =
-        tempfile::tempdir().map_err(|error| fontes_core::Error::unavailable("no temporary folder").because(error))?;
+    let mut recipe = Recipe::builtin();
+    if args.next().as_deref() == Some("int8") {
+        recipe.vectors.quantization = Quantization::Int8;
+    }
+    let scratch = tempfile::tempdir().map_err(|error| Error::unavailable("no temporary folder").because(error))?;
+    let dir = args.next().map_or_else(|| scratch.path().to_owned(), PathBuf::from);
     let identity = ModelIdentity { name: "synthetic".into(), sha256: Digest::of(b"synthetic") };
-    let recipe = Recipe::builtin();
-    let index = Index::open(dir.path(), &recipe, &identity, dimensions)?;
-
-    let started = Instant::now();
-    let mut generating = Duration::ZERO;
-    for batch in 0..chunks.div_ceil(500) {
-        let before = Instant::now();
-        let specimens: Vec<Specimen> =
-            (batch * 500..chunks.min(batch * 500 + 500)).map(|n| specimen(n as u64, dimensions)).collect();
-        generating += before.elapsed();
-        let entries: Vec<IndexEntry<'_>> = specimens.iter().map(Specimen::entry).collect();
-        index.vectors.upsert(&entries)?;
-        index.lexical.upsert(&entries)?;
+    println!("{chunks} chunks of {dimensions} dimensions, vectors held as {:?}", recipe.vectors.quantization);
+    let there = dir.join("lexical").exists();
+    let index = Index::open(&dir, &recipe, &identity, dimensions)?;
+    if !there {
+        build(&index, chunks, dimensions)?;
     }
-    index.vectors.flush()?;
-    index.lexical.commit(LedgerPosition(1))?;
-    println!("{chunks} chunks of {dimensions} dimensions");
-    println!("written in {:.1} s", (started.elapsed() - generating).as_secs_f64());
-    let started = Instant::now();
-    index.vectors.optimize()?;
-    println!("graph built in {:.1} s", started.elapsed().as_secs_f64());
-    println!("on disk {} MB", bytes(dir.path()) / 1_000_000);
+    println!("on disk {} MB", bytes(&dir) / 1_000_000);
 
-    let all = scope(&["quarter", "rest"], Classification::Internal);
-    let none = Filter::default();
     // Vectors are mapped, not held: the first searches after building fault every page in once.
-    let dense = |n| index.vectors.search(&vector(n + 5_000_000, dimensions), &all, &none, K).map(drop);
-    println!("dense, all allowed, right after building: {}", percentiles(dense)?);
-    let quarter = scope(&["quarter"], Classification::Internal);
-    for (name, scope) in [("all", &all), ("a quarter", &quarter)] {
-        let dense = |n| index.vectors.search(&vector(n + 5_000_000, dimensions), scope, &none, K).map(drop);
-        println!("dense, {name} allowed: {}", percentiles(dense)?);
-        let lexical = |n| index.lexical.search(&text(n + 5_000_000, WORDS), scope, &none, K).map(drop);
-        println!("lexical, {name} allowed: {}", percentiles(lexical)?);
+    let all = allowed("all");
+    let dense = |n| index.vectors.search(&vector(n + 5_000_000, dimensions), &all, &Filter::default(), K).map(drop);
+    println!("dense, all allowed, first searches: {}", percentiles(dense)?);
+    for (group, _) in GROUPS {
+        let (scope, none) = (allowed(group), Filter::default());
+        let dense = |n| index.vectors.search(&vector(n + 5_000_000, dimensions), &scope, &none, K).map(drop);
+        let lexical = |n| index.lexical.search(&text(n + 5_000_000, WORDS), &scope, &none, K).map(drop);
+        let both = |n| {
+            thread::scope(|threads| {
+                let words = threads.spawn(|| lexical(n));
+                dense(n)?;
+                words.join().map_err(|_| Error::internal("a search panicked"))?
+            })
+        };
+        println!("{group} allowed, dense: {}", percentiles(dense)?);
+        println!("{group} allowed, lexical: {}", percentiles(lexical)?);
+        println!("{group} allowed, both at once: {}", percentiles(both)?);
     }
-    println!("recall@10 of a quarter: {:.4}", recall(&index, &quarter, chunks, dimensions)?);
+    for (group, recall) in recalls(&index, chunks, dimensions)? {
+        println!("{group} allowed, recall@10: {recall:.4}");
+    }
+    println!("resident: {}", resident());
+    let quarter = allowed("a quarter");
+    let none = Filter::default();
     drop(index);
-    let mut plain = Recipe::builtin();
+    let mut plain = recipe;
     plain.lexical.weights.compound = 0.0;
-    let index = Index::open(dir.path(), &plain, &identity, dimensions)?;
+    let index = Index::open(&dir, &plain, &identity, dimensions)?;
     let lexical = |n| index.lexical.search(&text(n + 5_000_000, WORDS), &quarter, &none, K).map(drop);
     println!("lexical without compounds, a quarter allowed: {}", percentiles(lexical)?);
     drop(index);
 
-    let internal = |what: &'static str| move |_| fontes_core::Error::internal(what);
-    let shard = EdgeShard::load(&dir.path().join("vectors"), None).map_err(|_| fontes_core::Error::internal("load"))?;
+    let internal = |what: &'static str| move |_| Error::internal(what);
+    let shard = EdgeShard::load(&dir.join("vectors"), None).map_err(|_| Error::internal("load"))?;
     let direct = |n| shard.query(dense_request(vector(n + 5_000_000, dimensions))).map(drop).map_err(internal("query"));
     println!("Qdrant alone, a quarter allowed: {}", percentiles(direct)?);
-    let opened =
-        tantivy::Index::open_in_dir(dir.path().join("lexical")).map_err(|_| fontes_core::Error::internal("open"))?;
-    let searcher = opened.reader().map_err(|_| fontes_core::Error::internal("reader"))?.searcher();
+    let opened = tantivy::Index::open_in_dir(dir.join("lexical")).map_err(|_| Error::internal("open"))?;
+    let searcher = opened.reader().map_err(|_| Error::internal("reader"))?.searcher();
     let schema = opened.schema();
     let mut stemmers = stemmers();
     let direct = |n| {
@@ -95,7 +104,7 @@ fn main() -> Result<()> {
         searcher
             .search(&query, &TopDocs::with_limit(K).order_by_score())
             .map(drop)
-            .map_err(|_| fontes_core::Error::internal("search"))
+            .map_err(|_| Error::internal("search"))
     };
     println!("Tantivy alone, the same fields and terms, a quarter allowed: {}", percentiles(direct)?);
     Ok(())
@@ -113,34 +122,80 @@ fn percentiles(mut search: impl FnMut(u64) -> Result<()>) -> Result<String> {
     Ok(format!("p50 {:.2} ms, p99 {:.2} ms", times[times.len() / 2], times[times.len() * 99 / 100]))
 }
 
-/// Share of the true ten nearest that are found, over 50 queries.
-fn recall(index: &Index, scope: &AccessScope, chunks: usize, dimensions: usize) -> Result<f64> {
+#[expect(clippy::print_stdout, reason = "a benchmark reports")]
+fn build(index: &Index, chunks: usize, dimensions: usize) -> Result<()> {
+    let started = Instant::now();
+    let mut generating = Duration::ZERO;
+    for batch in 0..chunks.div_ceil(500) {
+        let before = Instant::now();
+        let specimens: Vec<Specimen> =
+            (batch * 500..chunks.min(batch * 500 + 500)).map(|n| specimen(n as u64, dimensions)).collect();
+        generating += before.elapsed();
+        let entries: Vec<IndexEntry<'_>> = specimens.iter().map(Specimen::entry).collect();
+        index.vectors.upsert(&entries)?;
+        index.lexical.upsert(&entries)?;
+    }
+    index.vectors.flush()?;
+    index.lexical.commit(LedgerPosition(1))?;
+    println!("written in {:.1} s", (started.elapsed() - generating).as_secs_f64());
+    let started = Instant::now();
+    index.vectors.optimize()?;
+    println!("graph built in {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Share of the true ten nearest that are found for each group, over 50 queries.
+fn recalls(index: &Index, chunks: usize, dimensions: usize) -> Result<Vec<(&'static str, f64)>> {
     let queries: Vec<Vec<f32>> = (0..50).map(|n| vector(n + 5_000_000, dimensions)).collect();
-    let mut nearest: Vec<Vec<(f32, fontes_core::ChunkId)>> = vec![Vec::new(); queries.len()];
-    for n in (0..chunks as u64).filter(|n| n.is_multiple_of(4)) {
-        let specimen = specimen(n, dimensions);
-        for (query, nearest) in queries.iter().zip(&mut nearest) {
-            nearest.push((query.iter().zip(&specimen.vector).map(|(x, y)| x * y).sum(), specimen.id()));
-            if nearest.len() > 1_000 {
-                nearest.sort_by(|a, b| b.0.total_cmp(&a.0));
-                nearest.truncate(10);
+    let mut nearest = vec![vec![Vec::new(); queries.len()]; GROUPS.len()];
+    let keep_ten = |nearest: &mut Vec<(f32, fontes_core::ChunkId)>| {
+        nearest.sort_by(|a, b| b.0.total_cmp(&a.0));
+        nearest.truncate(10);
+    };
+    for n in 0..chunks as u64 {
+        let (id, vector) = (Specimen::new("bench", ordinal(n), "").id(), vector(n, dimensions));
+        for (number, query) in queries.iter().enumerate() {
+            let cosine = query.iter().zip(&vector).map(|(x, y)| x * y).sum();
+            for (nearest, _) in nearest.iter_mut().zip(GROUPS).filter(|(_, (_, every))| n.is_multiple_of(*every)) {
+                let nearest = &mut nearest[number];
+                nearest.push((cosine, id));
+                if nearest.len() > 1_000 {
+                    keep_ten(nearest);
+                }
             }
         }
     }
-    let mut found_true = 0;
-    for (query, mut nearest) in queries.iter().zip(nearest) {
-        nearest.sort_by(|a, b| b.0.total_cmp(&a.0));
-        nearest.truncate(10);
-        let found = index.vectors.search(query, scope, &Filter::default(), 10)?;
-        found_true += found.iter().filter(|hit| nearest.iter().any(|(_, id)| *id == hit.chunk)).count();
-    }
-    Ok(found_true as f64 / (10 * queries.len()) as f64)
+    let share = |group, nearest: &mut Vec<Vec<(f32, fontes_core::ChunkId)>>| -> Result<f64> {
+        let mut found_true = 0;
+        for (query, nearest) in queries.iter().zip(nearest) {
+            keep_ten(nearest);
+            let found = index.vectors.search(query, &allowed(group), &Filter::default(), 10)?;
+            found_true += found.iter().filter(|hit| nearest.iter().any(|(_, id)| *id == hit.chunk)).count();
+        }
+        Ok(found_true as f64 / (10 * queries.len()) as f64)
+    };
+    GROUPS.into_iter().zip(&mut nearest).map(|((group, _), nearest)| Ok((group, share(group, nearest)?))).collect()
+}
+
+fn allowed(group: &str) -> AccessScope {
+    scope(&[group], Classification::Internal)
+}
+
+fn ordinal(n: u64) -> u32 {
+    u32::try_from(n).expect("fewer than four billion chunks")
 }
 
 fn specimen(n: u64, dimensions: usize) -> Specimen {
-    let group: &[&str] = if n.is_multiple_of(4) { &["quarter"] } else { &["rest"] };
-    let ordinal = u32::try_from(n).expect("fewer than four billion chunks");
-    Specimen::new("bench", ordinal, &text(n, 120)).groups(group).vector(vector(n, dimensions))
+    let groups: Vec<&str> =
+        GROUPS.into_iter().filter(|(_, every)| n.is_multiple_of(*every)).map(|(group, _)| group).collect();
+    Specimen::new("bench", ordinal(n), &text(n, 120)).groups(&groups).vector(vector(n, dimensions))
+}
+
+/// Memory of this process: its own, and pages of files that the system may take back.
+fn resident() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let lines = status.lines().filter(|line| line.starts_with("RssAnon") || line.starts_with("RssFile"));
+    lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join(", ")
 }
 
 /// A vector in one of 2,000 clusters.
@@ -175,7 +230,7 @@ fn letters(mut number: u64) -> String {
 }
 
 fn dense_request(vector: Vec<f32>) -> QueryRequest {
-    let group = Match::new_any(AnyVariants::Strings(["quarter".to_owned()].into_iter().collect()));
+    let group = Match::new_any(AnyVariants::Strings(["a quarter".to_owned()].into_iter().collect()));
     let must = Condition::Field(FieldCondition::new_match("groups".parse().expect("a plain name is a path"), group));
     QueryRequest {
         prefetches: Vec::new(),
@@ -234,7 +289,7 @@ fn lexical_request(schema: &tantivy::schema::Schema, stemmers: &mut [TextAnalyze
             add("headings", &form, weights.headings);
         }
     }
-    let access = term("access", "1quarter", IndexRecordOption::Basic);
+    let access = term("access", "1a quarter", IndexRecordOption::Basic);
     BooleanQuery::new(vec![
         (Occur::Must, Box::new(ConstScoreQuery::new(access, 0.0))),
         (Occur::Must, Box::new(BooleanQuery::union(words))),
@@ -242,8 +297,8 @@ fn lexical_request(schema: &tantivy::schema::Schema, stemmers: &mut [TextAnalyze
 }
 
 fn bytes(dir: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    let size = |entry: fs::DirEntry| match entry.metadata() {
         Ok(meta) if meta.is_dir() => bytes(&entry.path()),
         // Blocks, not length: preallocated files are sparse.
         Ok(meta) => std::os::unix::fs::MetadataExt::blocks(&meta) * 512,
