@@ -12,7 +12,7 @@ use fontes_core::{
 
 use crate::{
     AnswerPolicy, Prompts, Template,
-    assembly::{one_line, reduce},
+    assembly::{Likely, one_line, reduce},
     clean::hides_text,
     conflict::conflicting,
     estimate::Estimate,
@@ -255,7 +255,8 @@ impl Answerer {
         }
         let before_generation_ms = milliseconds(question.begin.elapsed());
         let likely = extracts.iter().filter(|extract| extract.probability >= threshold);
-        let likely = likely.map(|extract| sources[extract.source].marker()).collect();
+        let likely: Vec<Likely> =
+            likely.map(|extract| Likely { marker: sources[extract.source].marker(), span: extract.span }).collect();
         let prompted =
             Prompted { generator: generator.as_ref(), sources: &sources, likely: &likely, messages: &messages };
         let (mut body, gave_up) = self.generate(question, &prompted, on_event, cancel)?;

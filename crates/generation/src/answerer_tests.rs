@@ -130,9 +130,23 @@ fn a_supported_sentence_points_at_the_smallest_span() {
 
 #[test]
 fn pages_are_those_of_the_quote_not_of_the_passage() {
-    let answer = generated(ASKED, "Für Einsprachen gilt eine Frist von 10 Tagen [1].", AnswerPolicy::default());
+    let asked = "Welche Frist gilt für Einsprachen?";
+    let answer = generated(asked, "Für Einsprachen gilt eine Frist von 10 Tagen [1].", AnswerPolicy::default());
     assert_eq!(answer.sentences[0].support, Support::Verbatim);
     assert_eq!(answer.sentences[0].citations[0].pages, [2]);
+}
+
+#[test]
+fn what_is_carried_but_answers_something_else_gives_way_to_a_quote() {
+    let aside = "Für Einsprachen gilt eine Frist von 10 Tagen [1].";
+    let answer = generated(ASKED, aside, AnswerPolicy::default());
+    assert!(answer.extractive && answer.remarks.contains(&Remark::QuotedInstead), "{answer:?}");
+    assert!(answer.sentences[0].text.contains("30 Tagen"), "{}", answer.sentences[0].text);
+    // Beside what answers the question it may stand.
+    let both = format!("Die Beschwerde ist innert 30 Tagen einzureichen [1]. {aside}");
+    let answer = generated(ASKED, &both, AnswerPolicy::default());
+    assert!(!answer.extractive);
+    assert_eq!(answer.sentences.len(), 2);
 }
 
 #[test]
@@ -271,6 +285,22 @@ fn documents_that_contradict_each_other_stand_side_by_side_with_their_dates() {
             answer.remarks.iter().any(|remark| matches!(remark, Remark::Conflict { markers } if markers.len() == 2))
         );
     }
+}
+
+#[test]
+fn the_same_number_of_another_unit_is_a_conflict() {
+    let text = |unit: &str| format!("Die Einsprache ist innert 10 {unit} nach der Eröffnung zu erheben.");
+    let question = "Innert welcher Frist ist die Einsprache zu erheben?";
+    let scope = staff();
+    let conflicts = |units: [&str; 2]| {
+        let (ledger, passages) = archive(&[&text(units[0]), &text(units[1])]);
+        let answer = answerer(None, ledger, AnswerPolicy { threshold: 0.0, ..AnswerPolicy::default() })
+            .answer(request(question, passages, &scope), &mut |_| {}, &Cancel::default())
+            .unwrap();
+        answer.remarks.iter().any(|remark| matches!(remark, Remark::Conflict { .. }))
+    };
+    assert!(conflicts(["Tagen", "Arbeitstagen"]));
+    assert!(!conflicts(["Arbeitstagen", "Werktagen"]));
 }
 
 #[test]

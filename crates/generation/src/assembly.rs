@@ -1,6 +1,6 @@
 //! Assembly: generated text comes in pieces, checked sentences with citations come out.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use fontes_core::{Citation, Language, Result, Sentence, Span, Support};
 
@@ -20,11 +20,25 @@ const REPEATS: usize = 2;
 /// After this many sentences beside the question, a model that copies its sources one after the other is stopped.
 const STRAYS: usize = 2;
 
+/// A sentence of a source that is likely to hold the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Likely {
+    /// Marker of the source.
+    pub(crate) marker: u32,
+    /// The sentence in the stored text.
+    pub(crate) span: Span,
+}
+
+impl Likely {
+    fn is_cited_by(&self, citation: &Citation) -> bool {
+        citation.marker == self.marker && citation.span.overlaps(&self.span)
+    }
+}
+
 /// The answer so far.
 pub(crate) struct Assembly<'a> {
     sources: &'a [Source],
-    /// Markers of the sources that are likely to hold the answer.
-    likely: &'a BTreeSet<u32>,
+    likely: &'a [Likely],
     template: &'a Template,
     policy: &'a AnswerPolicy,
     language: Language,
@@ -49,10 +63,10 @@ pub(crate) struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    /// Begins an answer in `language` from `sources`; those whose markers are in `likely` are likely to hold it.
+    /// Begins an answer in `language` from `sources`, which are likely to hold it at `likely`.
     pub(crate) fn new(
         sources: &'a [Source],
-        likely: &'a BTreeSet<u32>,
+        likely: &'a [Likely],
         template: &'a Template,
         policy: &'a AnswerPolicy,
         language: Language,
@@ -97,13 +111,35 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    /// Checks what is left.
-    pub(crate) fn finish(&mut self) -> Result<()> {
-        let rest = self.raw.split_off(self.done);
-        for span in sentences(&rest, Lines::Meant) {
-            self.sentence(&rest, span)?;
+    /// Checks what is left, and drops everything when none of it rests on a sentence that is likely to hold the answer: what
+    /// is carried by the sources but answers something else is worse than a quote.
+    pub(crate) fn finish(&mut self, cut: bool) -> Result<()> {
+        if !cut {
+            let rest = self.raw.split_off(self.done);
+            for span in sentences(&rest, Lines::Meant) {
+                self.sentence(&rest, span)?;
+            }
+        }
+        if !self.is_anchored() {
+            self.dropped += self.sentences.len();
+            self.sentences.clear();
+            self.places.clear();
+            self.text.clear();
         }
         Ok(())
+    }
+
+    /// The sentences that will stay whatever follows.
+    pub(crate) fn settled(&self) -> &[Sentence] {
+        if self.is_anchored() { &self.sentences } else { &[] }
+    }
+
+    /// Says whether some sentence rests on one that is likely to hold the answer. Not asked where nothing is left out.
+    fn is_anchored(&self) -> bool {
+        let cited = |likely: &Likely| {
+            self.sentences.iter().flat_map(|sentence| &sentence.citations).any(|citation| likely.is_cited_by(citation))
+        };
+        !self.policy.verify || self.policy.unsupported == Unsupported::Mark || self.likely.iter().any(cited)
     }
 
     /// Says whether more text cannot add anything.
@@ -169,10 +205,9 @@ impl<'a> Assembly<'a> {
         self.policy.verify
             && !self.sentences.is_empty()
             && !sentence.citations.is_empty()
-            && !sentence
-                .citations
-                .iter()
-                .any(|citation| used(citation.marker) || self.likely.contains(&citation.marker))
+            && !sentence.citations.iter().any(|citation| {
+                used(citation.marker) || self.likely.iter().any(|likely| likely.marker == citation.marker)
+            })
     }
 
     /// Finds what carries the sentence: first among the passages it names, then among all.

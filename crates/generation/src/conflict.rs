@@ -2,7 +2,7 @@
 //!
 //! Nothing is averaged and nothing is decided: both are quoted, with their dates, and the reader is told. Only
 //! questions for a quantity or a time are looked at, because only there can a difference be told without
-//! understanding the text; and only sentences that say nearly the same in other figures count.
+//! understanding the text; and only sentences that say nearly the same in other figures, or in other units, count.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use fontes_core::Language;
 use crate::{
     asked::{Asked, asked},
     extractive::Extract,
-    facts::Facts,
+    facts::{Facts, Figures},
     source::Source,
     words::content_stems,
 };
@@ -34,11 +34,11 @@ pub(crate) fn conflicting(
     else {
         return Vec::new();
     };
-    let known = Facts::of(question, language).figures();
-    let said = |extract: &Extract| -> (HashSet<String>, HashSet<String>) {
+    let known = Facts::of(question, language);
+    let said = |extract: &Extract| -> (Figures, HashSet<String>) {
         let source = &sources[extract.source];
         let text = source.text(extract.span);
-        let figures = Facts::of(text, source.language()).figures().difference(&known).cloned().collect();
+        let figures = Facts::of(text, source.language()).figures_beyond(&known);
         let mut words = content_stems(text);
         words.retain(|stem| !stem.starts_with(|c: char| c.is_ascii_digit()));
         (figures, words)
@@ -54,7 +54,7 @@ pub(crate) fn conflicting(
         let all = words.union(&other_words).count().max(1) as f32;
         extract.probability >= NEARLY_AS_LIKELY * best.probability
             && !other_figures.is_empty()
-            && figures.is_disjoint(&other_figures)
+            && !figures.meet(&other_figures)
             && shared / all >= ALIKE
             && documents.insert(sources[extract.source].passage.hit.document_id)
     };

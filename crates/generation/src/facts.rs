@@ -35,6 +35,32 @@ pub(crate) struct Facts {
     denied: Vec<HashSet<String>>,
 }
 
+/// Figures of a sentence.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Figures {
+    quantities: Vec<Quantity>,
+    /// Parts of dates.
+    implied: HashSet<String>,
+}
+
+impl Figures {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.quantities.is_empty() && self.implied.is_empty()
+    }
+
+    /// Says whether both have a figure, with the same unit where both name one.
+    pub(crate) fn meet(&self, other: &Self) -> bool {
+        let same = |one: &Quantity, other: &Quantity| {
+            one.value == other.value && (one.unit.is_none() || other.unit.is_none() || one.unit == other.unit)
+        };
+        self.quantities
+            .iter()
+            .any(|one| other.quantities.iter().any(|other| same(one, other)) || other.implied.contains(&one.value))
+            || other.quantities.iter().any(|other| self.implied.contains(&other.value))
+            || !self.implied.is_disjoint(&other.implied)
+    }
+}
+
 /// Why a sentence's facts are not carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mismatch {
@@ -120,14 +146,11 @@ impl Facts {
         if !self.quantities.iter().all(number_found) {
             return Err(Mismatch::Number);
         }
-        let has_value = |facts: &Facts, value: &String| {
-            facts.implied.contains(value) || facts.quantities.iter().any(|quantity| quantity.value == *value)
-        };
         let month_value = |value: &String| value.parse().is_ok_and(|month| source.months.contains(&month));
         if !self
             .implied
             .iter()
-            .all(|value| has_value(source, value) || month_value(value) || has_value(frame_numbers, value))
+            .all(|value| source.has_value(value) || month_value(value) || frame_numbers.has_value(value))
         {
             return Err(Mismatch::Number);
         }
@@ -147,21 +170,24 @@ impl Facts {
         self.agrees_in_denial(source).then_some(()).ok_or(Mismatch::Negation)
     }
 
-    /// Every figure: numbers, and the parts of dates.
-    pub(crate) fn figures(&self) -> HashSet<String> {
-        self.quantities.iter().map(|quantity| &quantity.value).chain(&self.implied).cloned().collect()
+    /// The figures, numbers and parts of dates, that `known` does not have.
+    pub(crate) fn figures_beyond(&self, known: &Facts) -> Figures {
+        let new = |value: &String| !known.has_value(value);
+        let quantities = self.quantities.iter().filter(|quantity| new(&quantity.value)).cloned().collect();
+        Figures { quantities, implied: self.implied.iter().filter(|value| new(value)).cloned().collect() }
+    }
+
+    fn has_value(&self, value: &String) -> bool {
+        self.implied.contains(value) || self.quantities.iter().any(|quantity| quantity.value == *value)
     }
 
     /// These facts and, beside them, the numbers that `question` and `passage` share: a sentence may repeat them
     /// from the question, wherever in the passage they stand.
     pub(crate) fn with_echo(&self, question: &Facts, passage: &Facts) -> Self {
         let mut frame = self.clone();
-        let known = |value: &String| {
-            passage.implied.contains(value) || passage.quantities.iter().any(|quantity| quantity.value == *value)
-        };
-        let asked = question.quantities.iter().filter(|quantity| known(&quantity.value)).cloned();
+        let asked = question.quantities.iter().filter(|quantity| passage.has_value(&quantity.value)).cloned();
         frame.quantities.extend(asked);
-        frame.implied.extend(question.implied.iter().filter(|value| known(value)).cloned());
+        frame.implied.extend(question.implied.iter().filter(|value| passage.has_value(value)).cloned());
         frame.months.extend(question.months.intersection(&passage.months));
         frame
     }

@@ -1,6 +1,6 @@
 //! The generated way: a model writes under the marker grammar, and what holds is kept.
 
-use std::{collections::BTreeSet, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use fontes_core::{
     Attention, Cancel, Error, ErrorKind, FinishReason, Generation, GenerationRequest, Generator, LogitMask, Message,
@@ -10,7 +10,7 @@ use fontes_core::{
 use crate::{
     MarkerMask,
     answerer::{Answerer, AskEvent, Body, Question},
-    assembly::Assembly,
+    assembly::{Assembly, Likely},
     source::Source,
     verify::Verifier,
 };
@@ -28,8 +28,8 @@ const REPAIR_TOP_P: f32 = 0.9;
 pub(crate) struct Prompted<'a> {
     pub(crate) generator: &'a dyn Generator,
     pub(crate) sources: &'a [Source],
-    /// Markers of the sources that are likely to hold the answer.
-    pub(crate) likely: &'a BTreeSet<u32>,
+    /// The sentences of the sources that are likely to hold the answer.
+    pub(crate) likely: &'a [Likely],
     pub(crate) messages: &'a [Message],
 }
 
@@ -87,10 +87,10 @@ impl Answerer {
             if let Some(draft) = assembly.draft() {
                 on_event(AskEvent::Draft(&draft));
             }
-            for sentence in &assembly.sentences[shown..] {
+            for sentence in &assembly.settled()[shown..] {
                 on_event(AskEvent::Sentence(sentence));
             }
-            shown = assembly.sentences.len();
+            shown = assembly.settled().len();
             taken += piece.len();
             if assembly.is_over() || taken > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
@@ -108,9 +108,7 @@ impl Answerer {
         if let Some(error) = failure {
             return Err(error);
         }
-        if !is_cut(&generation) {
-            assembly.finish()?;
-        }
+        assembly.finish(is_cut(&generation))?;
         for sentence in &assembly.sentences[shown..] {
             on_event(AskEvent::Sentence(sentence));
         }

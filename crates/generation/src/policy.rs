@@ -36,7 +36,8 @@ pub struct AnswerPolicy {
     /// … or when the passage is this similar to the question. Everything else is of another matter.
     pub close_similarity: f32,
     /// Sources that hold the answer with at least this probability are quoted although a generator says that they
-    /// do not say: small generators give up too early.
+    /// do not say. By default the threshold itself: generators small enough for a machine without a GPU give up too early.
+    /// With a better one a higher value lets its silence count.
     pub insist: f32,
     /// Most places the extractive method quotes.
     pub quote_limit: usize,
@@ -68,7 +69,7 @@ impl Default for AnswerPolicy {
             threshold: 0.35,
             close: 0.1,
             close_similarity: 0.83,
-            insist: 0.6,
+            insist: 0.35,
             quote_limit: 2,
             quote_ratio: 0.95,
             neighbour_ratio: 0.1,
