@@ -47,6 +47,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/page.css", get(page::css))
         .route("/page.js", get(page::js))
         .route("/v1/search", post(search::search))
+        .route("/v1/facets", get(search::facets))
         .route("/v1/ask", post(ask::ask))
         .route("/v1/documents/{id}", get(document::document))
         .route("/metrics", get(metrics::render))

@@ -1,4 +1,4 @@
-//! `POST /v1/search`: passages as JSON, the shape of `fontes search --json`.
+//! `POST /v1/search`: passages as JSON, the shape of `fontes search --json`. `GET /v1/facets`: what can be narrowed to.
 
 use std::sync::Arc;
 
@@ -76,4 +76,16 @@ pub async fn search(
         })
         .await?;
     Ok(Json(reply))
+}
+
+/// What documents can be narrowed to.
+#[derive(Serialize)]
+pub struct FacetsReply {
+    facets: Vec<Facet>,
+}
+
+/// Counts the documents that the default principal may see by the values of their fields.
+pub async fn facets(State(site): State<Arc<Site>>) -> Result<Json<FacetsReply>, Failure> {
+    let facets = site.work(|site| site.searcher().facets(&site.scope()?, &Filter::default())).await?;
+    Ok(Json(FacetsReply { facets }))
 }

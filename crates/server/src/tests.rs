@@ -93,6 +93,14 @@ async fn a_search_tells_how_it_was_read_and_counts_when_asked() {
 }
 
 #[tokio::test]
+async fn documents_are_counted_for_narrowing() {
+    let response = get("/v1/facets").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let reply: Value = serde_json::from_str(&text(response).await).unwrap();
+    assert!(reply["facets"].is_array());
+}
+
+#[tokio::test]
 async fn an_answer_streams_and_ends_with_the_whole() {
     let response = post("/v1/ask", &json!({ "question": "Wie viele Mitglieder hat der Bundesrat?" })).await;
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");

@@ -7,22 +7,26 @@ const TEXTS = {
         answer: "Answer", sources: "Sources", close: "Close", page: "page", pages: "pages", searching: "Searching …", reading: "Quoted while the model reads …",
         writing: "Writing …", abstained: "The closest passages are below.",
         extractive: "Quoted from the sources; no language model is installed.", stopped: "Stopped.",
-        failed: "That did not work", open: "Open source", unsupported: "not supported by the sources", alsoIn: "also in", index: "index state" },
+        failed: "That did not work", open: "Open source", unsupported: "not supported by the sources", alsoIn: "also in",
+        everything: "all", language: "Language", source: "Source", media_type: "Type", index: "index state" },
   de: { tagline: "Fragen Sie Ihre Dokumente. Jeder Satz nennt seine Quelle.", question: "Frage", ask: "Fragen", stop: "Anhalten",
         answer: "Antwort", sources: "Quellen", close: "Schliessen", page: "Seite", pages: "Seiten", searching: "Suche …", reading: "Zitiert, während das Modell liest …",
         writing: "Antwort entsteht …", abstained: "Die nächstliegenden Stellen stehen unten.",
         extractive: "Wörtlich aus den Quellen; kein Sprachmodell ist installiert.", stopped: "Angehalten.",
-        failed: "Das hat nicht geklappt", open: "Quelle öffnen", unsupported: "durch die Quellen nicht gestützt", alsoIn: "auch in", index: "Indexstand" },
+        failed: "Das hat nicht geklappt", open: "Quelle öffnen", unsupported: "durch die Quellen nicht gestützt", alsoIn: "auch in",
+        everything: "alle", language: "Sprache", source: "Ablage", media_type: "Art", index: "Indexstand" },
   fr: { tagline: "Interrogez vos documents. Chaque phrase cite sa source.", question: "Question", ask: "Demander", stop: "Arrêter",
         answer: "Réponse", sources: "Sources", close: "Fermer", page: "page", pages: "pages", searching: "Recherche …", reading: "Cité pendant que le modèle lit …",
         writing: "Rédaction …", abstained: "Les passages les plus proches suivent.",
         extractive: "Cité mot pour mot ; aucun modèle de langue n’est installé.", stopped: "Arrêté.",
-        failed: "Cela n’a pas fonctionné", open: "Ouvrir la source", unsupported: "non étayé par les sources", alsoIn: "aussi dans", index: "état de l’index" },
+        failed: "Cela n’a pas fonctionné", open: "Ouvrir la source", unsupported: "non étayé par les sources", alsoIn: "aussi dans",
+        everything: "tout", language: "Langue", source: "Fonds", media_type: "Type", index: "état de l’index" },
   it: { tagline: "Interroghi i Suoi documenti. Ogni frase indica la fonte.", question: "Domanda", ask: "Chiedere", stop: "Fermare",
         answer: "Risposta", sources: "Fonti", close: "Chiudere", page: "pagina", pages: "pagine", searching: "Ricerca …", reading: "Citato mentre il modello legge …",
         writing: "Risposta in corso …", abstained: "Seguono i passaggi più vicini.",
         extractive: "Citato testualmente; nessun modello linguistico è installato.", stopped: "Fermato.",
-        failed: "Non ha funzionato", open: "Aprire la fonte", unsupported: "non sostenuto dalle fonti", alsoIn: "anche in", index: "stato dell’indice" },
+        failed: "Non ha funzionato", open: "Aprire la fonte", unsupported: "non sostenuto dalle fonti", alsoIn: "anche in",
+        everything: "tutto", language: "Lingua", source: "Fondo", media_type: "Tipo", index: "stato dell’indice" },
 };
 // What a reader should know about an answer, by the kinds of `core::Remark`; `%` stands for markers or a number.
 const REMARKS = {
@@ -55,6 +59,7 @@ const element = (tag, properties = {}, ...children) => {
 
 document.documentElement.lang = language;
 for (const node of document.querySelectorAll("[data-text]")) node.textContent = say(node.dataset.text);
+offerNarrowing();
 
 let running = null;
 // Earlier questions of this conversation, so that a follow-up can lean on them; a reload begins a new one.
@@ -102,12 +107,40 @@ function state(text, failed = false) {
   byId("state").classList.toggle("error", failed);
 }
 
+// One choice per field of which the documents have several values. A failure costs the choices, not the page.
+async function offerNarrowing() {
+  const reply = await fetch("/v1/facets").catch(() => null);
+  if (!reply || !reply.ok) return;
+  const { facets } = await reply.json();
+  const fields = ["source", "media_type", "language"].map((field) => facets.filter((facet) => facet.field === field));
+  byId("narrow").replaceChildren(...fields.filter((values) => values.length > 1).map((values) => {
+    const { field } = values[0];
+    const choice = (facet) => element("option", { value: `${field}=${facet.value}` }, `${valueText(facet)} (${facet.documents})`);
+    const choices = element("select", {}, element("option", { value: "" }, say("everything")), ...values.map(choice));
+    return element("label", {}, say(field), choices);
+  }));
+  byId("narrow").hidden = byId("narrow").childElementCount === 0;
+}
+
+function chosen() {
+  return [...byId("narrow").querySelectorAll("select")].map((select) => select.value).filter((value) => value !== "");
+}
+
+function valueText({ field, value }) {
+  if (field === "language") return new Intl.DisplayNames([language], { type: "language", fallback: "code" }).of(value);
+  if (field !== "media_type") return value;
+  const kinds = { wordprocessingml: "Word", spreadsheetml: "Excel", presentationml: "PowerPoint", msword: "Word 97", "ms-excel": "Excel 97",
+                  "opendocument.text": "Writer", "opendocument.spreadsheet": "Calc", "opendocument.presentation": "Impress", rfc822: "Mail" };
+  const kind = Object.keys(kinds).find((part) => value.includes(part));
+  return kind ? kinds[kind] : value.replace(/^.*\/(x-)?/, "").toUpperCase();
+}
+
 // Server-sent events over POST (EventSource can only GET).
 async function stream(question, signal) {
   const reply = await fetch("/v1/ask", {
     method: "POST", signal,
     headers: { "content-type": "application/json", accept: "text/event-stream" },
-    body: JSON.stringify({ question, earlier }),
+    body: JSON.stringify({ question, earlier, filter: chosen() }),
   });
   if (!reply.ok) {
     const problem = await reply.json().catch(() => ({}));
