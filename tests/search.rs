@@ -61,3 +61,46 @@ fn slips_and_operators_are_told() {
     assert!(found["remark"].as_str().unwrap().contains("plain words"));
     assert!(found["hits"][0]["text"].as_str().unwrap().contains("sieben Mitgliedern"));
 }
+
+#[test]
+fn what_is_asked_for_one_patient_brings_no_other() {
+    let site = Site::new();
+    // The note is "Asthma seit der Kindheit, Salbutamol bei Bedarf." in base64.
+    let record = |id: &str, given: &str| {
+        format!(
+            r#"{{"resourceType":"Bundle","entry":[
+            {{"resource":{{"resourceType":"Patient","id":"{id}","name":[{{"given":["{given}"],"family":"Muster"}}]}}}},
+            {{"resource":{{"resourceType":"DocumentReference","id":"note","subject":{{"reference":"Patient/{id}"}},"content":[{{"attachment":
+              {{"contentType":"text/plain","data":"QXN0aG1hIHNlaXQgZGVyIEtpbmRoZWl0LCBTYWxidXRhbW9sIGJlaSBCZWRhcmYu"}}}}]}}}}]}}"#
+        )
+    };
+    site.write("eva.json", record("p1", "Eva"));
+    site.write("ida.json", record("p2", "Ida"));
+    site.write("merkblatt.txt", "Asthma: Salbutamol bei Bedarf, höchstens achtmal am Tag.");
+    site.ingest(0);
+    let paths = |filters: &[&str]| -> Vec<String> {
+        let arguments =
+            ["search", "Asthma Salbutamol"].into_iter().chain(filters.iter().flat_map(|&one| ["--filter", one]));
+        let found = site.json(&arguments.collect::<Vec<_>>(), 0);
+        let mut places: Vec<String> = found["hits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|hit| {
+                let others = hit["also_in"].as_array().into_iter().flatten();
+                std::iter::once(hit)
+                    .chain(others)
+                    .map(|place| place["path"].as_str().unwrap().to_owned())
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        places.sort();
+        places
+    };
+    assert!(paths(&[]).iter().any(|path| path.contains("merkblatt")));
+    for filter in ["patient=eva muster", "patient=P1"] {
+        let found = paths(&[filter]);
+        assert!(found.iter().any(|path| path.contains("eva.json!/note")), "{found:?}");
+        assert!(found.iter().all(|path| path.contains("eva.json")), "{found:?}");
+    }
+}

@@ -342,7 +342,7 @@ pub struct Search {
     /// Which legs run
     #[arg(long, value_enum, default_value_t = ModeChoice::Hybrid)]
     pub mode: ModeChoice,
-    /// Narrow: language=de, date=2024-01..2024-06, source, media_type, document_id, author, group, classification
+    /// Narrow: language=de, date=2024-01..2024-06, source, media_type, document_id, author, patient, group, classification
     #[arg(long = "filter", value_name = "K=V")]
     pub filters: Vec<String>,
     /// Who is asking

@@ -60,6 +60,9 @@ pub struct DocumentSummary {
     pub author: Option<String>,
     /// RFC 3339 creation or sending time, when known.
     pub created: Option<String>,
+    /// Names and numbers of the one patient it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patient: Vec<String>,
     /// Revision number of this source item, from 1.
     pub revision: u32,
     /// Number of pages.

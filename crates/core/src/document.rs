@@ -154,6 +154,10 @@ pub struct Metadata {
     pub author: Option<String>,
     /// Creation or sending time as RFC 3339, when given.
     pub created: Option<String>,
+    /// Names and numbers of the one patient it is about. Empty when it is about none, and when it is about several: what is
+    /// asked for one patient must not bring another's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patient: Vec<String>,
 }
 
 /// The result of extraction: one text and its structure.

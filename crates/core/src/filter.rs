@@ -26,11 +26,13 @@ pub enum FilterField {
     Classification,
     /// Day on which the document was made or sent; days, months, years and ranges of them.
     Date,
+    /// Name or number of the patient that the document is about, whole, whatever the case.
+    Patient,
 }
 
 impl FilterField {
     /// Every field, in the order in which they are named.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Language,
         Self::Source,
         Self::MediaType,
@@ -39,6 +41,7 @@ impl FilterField {
         Self::Group,
         Self::Classification,
         Self::Date,
+        Self::Patient,
     ];
 
     /// The name that filters, reports and the command line use.
@@ -52,6 +55,7 @@ impl FilterField {
             Self::Group => "group",
             Self::Classification => "classification",
             Self::Date => "date",
+            Self::Patient => "patient",
         }
     }
 }
@@ -111,7 +115,7 @@ impl Filter {
                 })?;
                 value.to_owned()
             }
-            FilterField::Author => value.to_lowercase(),
+            FilterField::Author | FilterField::Patient => folded(value),
             FilterField::Source | FilterField::MediaType | FilterField::Group => value.to_owned(),
         };
         self.conditions.push((field, value));
@@ -127,6 +131,11 @@ impl Filter {
     pub fn dates(&self) -> impl Iterator<Item = (u32, u32)> {
         self.values(FilterField::Date).filter_map(days)
     }
+}
+
+/// A name as it is compared: in lower case, with single spaces.
+pub fn folded(name: &str) -> String {
+    name.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The day on which a document was made or sent, as a number of eight digits: 17 May 2024 is 20240517.
@@ -189,6 +198,7 @@ mod tests {
             "source = mails",
             "classification=Internal",
             "author=Anna MUSTER",
+            "patient=Eva  Muster",
             "date=2024-05",
         ];
         for condition in conditions {
@@ -198,6 +208,7 @@ mod tests {
         assert_eq!(filter.values(FilterField::Source).collect::<Vec<_>>(), ["mails"]);
         assert_eq!(filter.values(FilterField::Classification).collect::<Vec<_>>(), ["internal"]);
         assert_eq!(filter.values(FilterField::Author).collect::<Vec<_>>(), ["anna muster"]);
+        assert_eq!(filter.values(FilterField::Patient).collect::<Vec<_>>(), ["eva muster"]);
         assert_eq!(filter.dates().collect::<Vec<_>>(), [(20_240_501, 20_240_531)]);
         let bad =
             ["language", "language=klingon", "document_id=7", "source=", "classification=cosmic", "date=yesterday"];

@@ -35,7 +35,7 @@ pub use answer::{
 pub use chunk::{Chunk, ChunkRecord, DocumentSummary, PageRange};
 pub use document::{BBox, Block, BlockKind, Document, ExtractionMethod, Metadata, Page, Span};
 pub use error::{Error, ErrorKind, Result};
-pub use filter::{Facet, Filter, FilterField, day_of};
+pub use filter::{Facet, Filter, FilterField, day_of, folded};
 pub use generation::{
     DecodeStep, FinishReason, Generation, GenerationRequest, LogitMask, Message, PassageNumber, PromptOrigin, Role,
     Sampling, Segment, TokenAttention, TokenId, Vocabulary,

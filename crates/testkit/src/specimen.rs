@@ -82,6 +82,7 @@ impl Specimen {
             language: Language::German,
             author: None,
             created: None,
+            patient: Vec::new(),
             revision: 1,
             pages: 1,
             labels,
@@ -136,6 +137,13 @@ impl Specimen {
     pub fn written(mut self, author: &str, created: &str) -> Self {
         self.document.author = Some(author.to_owned());
         self.document.created = Some(created.to_owned());
+        self
+    }
+
+    /// Sets the names of the patient it is about.
+    #[must_use]
+    pub fn patient(mut self, names: &[&str]) -> Self {
+        self.document.patient = names.iter().map(|&name| name.to_owned()).collect();
         self
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use fontes_core::{
     AccessScope, Candidate, ChunkId, DocumentId, Error, Filter, FilterField, IndexEntry, Labels, Language, Result,
-    VectorIndex, day_of, seam::require_labels,
+    VectorIndex, day_of, folded, seam::require_labels,
 };
 
 /// What both fakes keep of an entry to decide who finds it.
@@ -18,6 +18,7 @@ pub(crate) struct Visibility {
     language: Language,
     media_type: String,
     author: Option<String>,
+    patient: Vec<String>,
     day: Option<u32>,
 }
 
@@ -36,7 +37,8 @@ impl Visibility {
             labels: entry.document.labels.clone(),
             language: entry.chunk.language,
             media_type: entry.document.media_type.clone(),
-            author: entry.document.author.as_ref().map(|author| author.to_lowercase()),
+            author: entry.document.author.as_deref().map(folded),
+            patient: entry.document.patient.iter().map(|name| folded(name)).collect(),
             day: day_of(entry.document),
         })
     }
@@ -55,6 +57,7 @@ impl Visibility {
             && wanted(FilterField::DocumentId, &document)
             && wanted(FilterField::Author, self.author.as_deref().unwrap_or_default())
             && wanted(FilterField::Classification, self.labels.classification.name())
+            && self.of_patient(filter)
             && self.of_group(scope, filter)
             && self.of_day(filter)
     }
@@ -66,6 +69,11 @@ impl Visibility {
         let mut groups = filter.values(FilterField::Group).peekable();
         let own = |group: &str| scope.groups().any(|own| own.0 == group && self.labels.groups.contains(own));
         groups.peek().is_none() || groups.any(own)
+    }
+
+    fn of_patient(&self, filter: &Filter) -> bool {
+        let mut names = filter.values(FilterField::Patient).peekable();
+        names.peek().is_none() || names.any(|name| self.patient.iter().any(|own| own == name))
     }
 
     fn of_day(&self, filter: &Filter) -> bool {

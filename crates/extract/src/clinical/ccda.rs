@@ -4,6 +4,7 @@
 use fontes_core::BlockKind;
 use roxmltree::{Document, Node};
 
+use super::Patients;
 use crate::{builder::Builder, clean::collapse, time, xml::NodeExt as _};
 
 /// Appends the blocks of a clinical document; gives `false` when `tree` is none.
@@ -23,6 +24,12 @@ pub(crate) fn blocks(builder: &mut Builder, tree: &Document<'_>) -> bool {
         Some(collapse(&words.join(" "))).filter(|name| !name.is_empty())
     };
     builder.metadata.author = name("author");
+    let mut patients = Patients::default();
+    for target in root.children().filter(|child| child.name() == "recordTarget") {
+        let number = target.descendants().find(|node| node.name() == "id").and_then(|id| id.attr("extension"));
+        patients.add(number.unwrap_or_default(), name("recordTarget"));
+    }
+    builder.metadata.patient = patients.only();
     if let Some(patient) = name("recordTarget") {
         builder.block(BlockKind::Paragraph, &format!("Patient: {patient}"));
     }
@@ -84,13 +91,14 @@ mod tests {
     #[test]
     fn sections_and_their_narrative_are_read() {
         let xml = br#"<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"><title>Brief</title><effectiveTime value="20240102"/>
-            <recordTarget><patientRole><patient><name><given>Eva</given><family>Muster</family></name></patient></patientRole></recordTarget>
+            <recordTarget><patientRole><id root="1.2" extension="4711"/><patient><name><given>Eva</given><family>Muster</family></name></patient></patientRole></recordTarget>
             <component><structuredBody><component><section><title>Allergien</title><text>Keine<br/>bekannt
               <list><item>Penicillin</item></list><table><tbody><tr><th>A</th></tr><tr><td>1</td></tr></tbody></table></text>
               <entry><observation><text>coded</text></observation></entry></section></component></structuredBody></component></ClinicalDocument>"#;
         let document = crate::parse(xml, "x.xml", &ParseLimits::default()).unwrap().document;
         assert_eq!(document.text, "Patient: Eva Muster\n\nAllergien\n\nKeine bekannt\n\n- Penicillin\n\nA\n1\n");
         assert_eq!(document.metadata.title.as_deref(), Some("Brief"));
+        assert_eq!(document.metadata.patient, ["4711", "Eva Muster"]);
         assert_eq!(document.metadata.created.as_deref(), Some("2024-01-02T00:00:00Z"));
     }
 }

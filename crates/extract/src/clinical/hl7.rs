@@ -2,6 +2,7 @@
 
 use fontes_core::BlockKind;
 
+use super::Patients;
 use crate::{ExtractError, Extraction, MediaType, ParseLimits, builder::Builder, encoding, time};
 
 /// Parses one or more messages: who and when, then results and notes in their order. Each message begins
@@ -9,6 +10,7 @@ use crate::{ExtractError, Extraction, MediaType, ParseLimits, builder::Builder, 
 pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, ExtractError> {
     let text = encoding::decode(bytes, None);
     let mut builder = Builder::new(limits);
+    let mut patients = Patients::default();
     // Segments end with a carriage return; files made on other systems have line feeds.
     for segment in text.split(['\r', '\n']).filter(|segment| segment.len() > 3) {
         let fields: Vec<&str> = segment.split('|').collect();
@@ -20,7 +22,15 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
                 builder.block(BlockKind::Heading(1), &format!("{} {}", field(8), date.as_deref().unwrap_or("")));
                 builder.metadata.created = builder.metadata.created.take().or(date);
             }
-            "PID" => builder.block(BlockKind::Paragraph, &format!("Patient: {}; {}; {}", field(5), field(7), field(8))),
+            "PID" => {
+                builder.block(BlockKind::Paragraph, &format!("Patient: {}; {}; {}", field(5), field(7), field(8)));
+                let first = |index: usize| fields.get(index).copied().unwrap_or("").split('~').next().unwrap_or("");
+                let number = first(3).split('^').next().unwrap_or("");
+                // Family name, then given names.
+                let name = first(5).split('^').take(2).collect::<Vec<_>>();
+                let name = name.into_iter().rev().collect::<Vec<_>>().join(" ");
+                patients.add(number, [name]);
+            }
             "OBR" => builder.block(BlockKind::Heading(2), &field(4)),
             "OBX" => {
                 let line = format!("{}: {} {} {}", field(3), field(5), field(6), field(8));
@@ -36,6 +46,7 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
     if builder.is_empty() {
         return Err(ExtractError::Empty);
     }
+    builder.metadata.patient = patients.only();
     builder.finish(MediaType::Hl7)
 }
 
@@ -71,5 +82,9 @@ mod tests {
         let expected = "ORU R01 2024-01-02T03:04:05Z\n\nPatient: Muster Eva; 19800101; F\n\nHemoglobin\n\n\
                         Hemoglobin: 13.5 g/dL N\n\nNachkontrolle\nempfohlen\n";
         assert_eq!(document.text, expected);
+        assert_eq!(document.metadata.patient, ["42", "Eva Muster"]);
+        let second = b"\rMSH|^~\\&|LAB|X|||20240102030405||ORU^R01|2|P|2.5\rPID|1||43||Zweite^Ida||19900101|F\r";
+        let both = parse(&[&message[..], second].concat(), &ParseLimits::default()).unwrap().document;
+        assert!(both.metadata.patient.is_empty(), "of two patients");
     }
 }

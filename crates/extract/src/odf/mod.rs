@@ -82,6 +82,7 @@ fn metadata(package: &mut Package<'_>, limits: &ParseLimits) -> Metadata {
         title: field("title"),
         author: field("initial-creator").or_else(|| field("creator")),
         created: field("creation-date").and_then(|text| rfc3339(&text)),
+        ..Metadata::default()
     }
 }
 

@@ -85,6 +85,7 @@ fn metadata(package: &mut Package<'_>, limits: &ParseLimits) -> Metadata {
         title: field("title"),
         author: field("creator"),
         created: field("created").and_then(|text| rfc3339(&text)),
+        ..Metadata::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! From scope and filter to Qdrant: payload fields, and the one function that compiles who may see what.
 
-use fontes_core::{AccessScope, Classification, Filter, FilterField, IndexEntry, day_of};
+use fontes_core::{AccessScope, Classification, Filter, FilterField, IndexEntry, day_of, folded};
 use qdrant_edge::{
     AnyVariants, Condition, FieldCondition, Filter as QdrantFilter, JsonPath, Match, PayloadSchemaType, Range,
     external::ordered_float::OrderedFloat,
@@ -22,11 +22,13 @@ const DOCUMENT: &str = "document";
 
 /// Payload field: author, in lower case.
 const AUTHOR: &str = "author";
+/// Payload field: names and numbers of the patient it is about, in lower case.
+const PATIENT: &str = "patient";
 /// Payload field: day of the document, as a number of eight digits.
 const DAY: &str = "day";
 
 /// Every payload field, each of which is indexed: a filter on a field without an index reads every payload.
-pub(super) const FIELDS: [(&str, PayloadSchemaType); 8] = [
+pub(super) const FIELDS: [(&str, PayloadSchemaType); 9] = [
     (GROUPS, PayloadSchemaType::Keyword),
     (RANK, PayloadSchemaType::Integer),
     (LANGUAGE, PayloadSchemaType::Keyword),
@@ -34,6 +36,7 @@ pub(super) const FIELDS: [(&str, PayloadSchemaType); 8] = [
     (MEDIA_TYPE, PayloadSchemaType::Keyword),
     (DOCUMENT, PayloadSchemaType::Keyword),
     (AUTHOR, PayloadSchemaType::Keyword),
+    (PATIENT, PayloadSchemaType::Keyword),
     (DAY, PayloadSchemaType::Integer),
 ];
 
@@ -47,7 +50,8 @@ pub(super) fn payload(entry: &IndexEntry<'_>) -> Value {
         SOURCE: labels.source,
         MEDIA_TYPE: entry.document.media_type,
         DOCUMENT: entry.document.id,
-        AUTHOR: entry.document.author.as_ref().map(|author| author.to_lowercase()),
+        AUTHOR: entry.document.author.as_deref().map(folded),
+        PATIENT: entry.document.patient.iter().map(|name| folded(name)).collect::<Vec<_>>(),
         DAY: day_of(entry.document),
     })
 }
@@ -73,6 +77,7 @@ pub(super) fn scope_filter(scope: &AccessScope, filter: &Filter) -> Option<Qdran
             FilterField::MediaType => any_of(MEDIA_TYPE, values.into_iter()),
             FilterField::DocumentId => any_of(DOCUMENT, values.into_iter()),
             FilterField::Author => any_of(AUTHOR, values.into_iter()),
+            FilterField::Patient => any_of(PATIENT, values.into_iter()),
             // Who else may see a document is nobody's business: only groups of one's own can be asked for.
             FilterField::Group => {
                 any_of(GROUPS, values.into_iter().filter(|group| scope.groups().any(|own| own.0 == *group)))

@@ -46,7 +46,7 @@ use crate::{
 
 /// Version of everything that decides which words are stored: analysis, stemmers, schema. Raised with any change,
 /// whereupon older indexes ask to be rebuilt.
-pub const ANALYZERS: u32 = 3;
+pub const ANALYZERS: u32 = 4;
 
 /// Segments are merged when so many are of about one size: commits of a few documents stay cheap, and a query
 /// visits tens of segments at most.

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use fontes_core::{AccessScope, ChunkId, Classification, Filter, FilterField, IndexEntry, Language, day_of};
+use fontes_core::{AccessScope, ChunkId, Classification, Filter, FilterField, IndexEntry, Language, day_of, folded};
 use tantivy::{
     Term,
     query::{BooleanQuery, Query, RangeQuery, TermQuery},
@@ -40,6 +40,8 @@ pub(super) struct Fields {
     pub document: Field,
     /// Author, in lower case.
     pub author: Field,
+    /// Names and numbers of the patient it is about, in lower case.
+    pub patient: Field,
     /// Day of the document, as a number of eight digits.
     pub day: Field,
     /// Whether it is the first chunk of its document: those are counted as documents.
@@ -75,6 +77,7 @@ impl Fields {
             media_type: builder.add_text_field("media_type", label()),
             document: builder.add_text_field("document", label()),
             author: builder.add_text_field("author", label()),
+            patient: builder.add_text_field("patient", label()),
             day: builder.add_u64_field("day", FAST | INDEXED),
             first: builder.add_bool_field("first", INDEXED),
             exact: builder.add_text_field("exact", indexed_text(IndexRecordOption::WithFreqs, false)),
@@ -104,7 +107,10 @@ impl Fields {
         document.add_text(self.media_type, &entry.document.media_type);
         document.add_text(self.document, entry.document.id.to_string());
         if let Some(author) = &entry.document.author {
-            document.add_text(self.author, author.to_lowercase());
+            document.add_text(self.author, folded(author));
+        }
+        for name in &entry.document.patient {
+            document.add_text(self.patient, folded(name));
         }
         if let Some(day) = day_of(entry.document) {
             document.add_u64(self.day, day.into());
@@ -179,6 +185,7 @@ impl Fields {
             FilterField::MediaType => Some(self.media_type),
             FilterField::DocumentId => Some(self.document),
             FilterField::Author => Some(self.author),
+            FilterField::Patient => Some(self.patient),
             FilterField::Group | FilterField::Classification | FilterField::Date => None,
         }
     }

@@ -21,8 +21,8 @@ pub(crate) struct RevisionId(pub(crate) i64);
 /// What [`document_summary`] reads, from `revisions AS r JOIN documents AS d`.
 pub(crate) const SUMMARY_COLUMNS: &str = "d.id AS document_id, d.source AS source, d.path AS path, r.sha256 AS sha256, \
      r.title AS title, r.media_type AS media_type, r.language AS document_language, r.author AS author, \
-     r.created AS created, r.number AS number, r.pages AS pages, r.access_groups AS access_groups, \
-     r.classification AS classification";
+     r.created AS created, r.patient AS patient, r.number AS number, r.pages AS pages, \
+     r.access_groups AS access_groups, r.classification AS classification";
 
 /// What [`chunk`] reads, from `chunks AS c`.
 pub(crate) const CHUNK_COLUMNS: &str = "c.id AS chunk_id, c.ordinal AS ordinal, c.span_start AS span_start, \
@@ -99,6 +99,7 @@ pub(crate) fn document_summary(row: &Row<'_>) -> Result<DocumentSummary, LedgerE
         language: language(row, "document_language")?,
         author: row.get("author")?,
         created: row.get("created")?,
+        patient: from_json(row.get::<_, String>("patient")?.as_bytes())?,
         revision: small(row, "number")?,
         pages: small(row, "pages")?,
         labels: labels(row)?,
@@ -128,6 +129,7 @@ pub(crate) fn document(summary: &DocumentSummary, text: Vec<u8>, structure: &[u8
             title: Some(summary.title.clone()),
             author: summary.author.clone(),
             created: summary.created.clone(),
+            patient: summary.patient.clone(),
         },
         language: summary.language,
         text: String::from_utf8(text).map_err(|_| damaged("a stored text is not UTF-8"))?,

@@ -7,12 +7,13 @@ use rusqlite::Connection;
 use super::error::LedgerError;
 
 /// The schema version this code reads and writes; kept in SQLite's `user_version`.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// Marks the file as a ledger of Fontes ("FNTS"); kept in SQLite's `application_id`.
 const APPLICATION_ID: i64 = 0x464e_5453;
 
-const V1: &str = include_str!("schema_v1.sql");
+/// What makes version n + 1 out of version n; the first makes a ledger out of nothing.
+const STEPS: [&str; 2] = [include_str!("schema_v1.sql"), include_str!("schema_v2.sql")];
 
 /// Files up to this size are checked in full on every open (a fraction of a second). Larger ones only after
 /// an unclean end, which leaves a write-ahead log behind; `check` looks at everything in any case.
@@ -65,14 +66,15 @@ fn prepare(connection: &mut Connection) -> Result<(), LedgerError> {
     let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (version, application, tables) {
-        (0, 0, 0) => {
+        (VERSION, APPLICATION_ID, _) => Ok(()),
+        (0, 0, 0) | (1.., APPLICATION_ID, _) if version < VERSION => {
+            let done = usize::try_from(version).unwrap_or(0);
             let transaction = connection.transaction()?;
-            transaction.execute_batch(V1)?;
+            STEPS[done..].iter().try_for_each(|step| transaction.execute_batch(step))?;
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.commit().map_err(LedgerError::from)
         }
-        (VERSION, APPLICATION_ID, _) => Ok(()),
         (found, APPLICATION_ID, _) if found > VERSION => Err(LedgerError::Newer { found, known: VERSION }),
         _ => Err(LedgerError::Damaged { what: "the file is a database, but not a ledger of Fontes".into() }),
     }

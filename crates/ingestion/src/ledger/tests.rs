@@ -6,7 +6,9 @@ use rusqlite::Connection;
 
 use super::{SqliteLedger, schema};
 
-const GOLDEN: &str = include_str!("../../../../tests/golden/ledger-v1.sql");
+/// Each adds to the one before.
+const GOLDEN: [&str; 2] =
+    [include_str!("../../../../tests/golden/ledger-v1.sql"), include_str!("../../../../tests/golden/ledger-v2.sql")];
 
 fn schema_of(connection: &Connection) -> Vec<(String, Option<String>)> {
     let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY type, name").unwrap();
@@ -16,9 +18,14 @@ fn schema_of(connection: &Connection) -> Vec<(String, Option<String>)> {
 
 /// Writes the golden database into `directory` as a ledger file.
 fn golden(directory: &std::path::Path) -> Connection {
+    golden_of(GOLDEN.len(), directory)
+}
+
+/// The same as `version` wrote it.
+fn golden_of(version: usize, directory: &std::path::Path) -> Connection {
     std::fs::create_dir_all(directory).unwrap();
     let connection = Connection::open(directory.join("ledger.sqlite")).unwrap();
-    connection.execute_batch(GOLDEN).unwrap();
+    GOLDEN[..version].iter().for_each(|step| connection.execute_batch(step).unwrap());
     connection
 }
 
@@ -32,7 +39,19 @@ fn the_schema_is_the_golden_one() {
 }
 
 #[test]
-fn a_ledger_of_version_1_reads() {
+fn a_ledger_of_any_version_reads() {
+    for (version, patient) in [(1, &[][..]), (2, &["P-4711", "Eva Beispiel"])] {
+        let folder = tempfile::tempdir().unwrap();
+        drop(golden_of(version, folder.path()));
+        let ledger = SqliteLedger::open(folder.path()).unwrap();
+        let ids: Vec<_> = ledger.active_chunk_ids().unwrap().into_iter().collect();
+        let records = ledger.chunks(&ids, &scope(&["staff"], Classification::Internal)).unwrap();
+        assert_eq!(records[0].document.patient, patient);
+    }
+}
+
+#[test]
+fn a_ledger_reads_as_it_was_written() {
     let folder = tempfile::tempdir().unwrap();
     drop(golden(folder.path()));
     let ledger = SqliteLedger::open(folder.path()).unwrap();

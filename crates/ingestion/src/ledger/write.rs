@@ -130,6 +130,7 @@ fn stage_one(connection: &Connection, new: &NewRevision<'_>, at: SystemTime) -> 
         language: new.content.language,
         author: new.content.metadata.author.clone(),
         created: new.content.metadata.created.clone(),
+        patient: new.content.metadata.patient.clone(),
         revision: number,
         pages: u32::try_from(new.content.pages.len()).unwrap_or(u32::MAX),
         labels: new.labels.clone(),
@@ -157,9 +158,9 @@ fn insert_revision(
     let number: u32 = next.query_row([new.document.as_bytes()], |row| row.get(0))?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO revisions (document, number, state, recorded_ms, sha256, bytes, media_type, title, author, \
-         created, language, pages, chunks, access_groups, classification, chunker, context) \
+         created, patient, language, pages, chunks, access_groups, classification, chunker, context) \
          VALUES (:document, :number, 'pending', :recorded_ms, :sha256, :bytes, :media_type, :title, :author, \
-         :created, :language, :pages, :chunks, :access_groups, :classification, :chunker, :context)",
+         :created, :patient, :language, :pages, :chunks, :access_groups, :classification, :chunker, :context)",
     )?;
     insert.execute(named_params! {
         ":document": new.document.as_bytes(),
@@ -171,6 +172,7 @@ fn insert_revision(
         ":title": new.title,
         ":author": new.content.metadata.author,
         ":created": new.content.metadata.created,
+        ":patient": to_json(&new.content.metadata.patient),
         ":language": new.content.language.code(),
         ":pages": integer(new.content.pages.len()),
         ":chunks": integer(new.chunks.len()),

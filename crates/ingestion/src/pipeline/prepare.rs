@@ -92,6 +92,8 @@ pub(super) struct Place<'p> {
     name: &'p str,
     labels: &'p Labels,
     parent: Option<DocumentId>,
+    /// Whom the document around it is about.
+    patient: &'p [String],
     depth: u32,
     /// Where the file was when it was last seen, if elsewhere.
     pub(super) moved_from: Option<String>,
@@ -132,8 +134,17 @@ impl Preparer<'_> {
             Some(id) => id,
             None => self.fresh_id(&locator)?,
         };
-        let mut place =
-            Place { id, locator, path, name: &name, labels: &labels, parent: None, depth: 0, moved_from: None };
+        let mut place = Place {
+            id,
+            locator,
+            path,
+            name: &name,
+            labels: &labels,
+            parent: None,
+            patient: &[],
+            depth: 0,
+            moved_from: None,
+        };
         // Taken before the reading: a change meanwhile makes the stamp an old one.
         let metadata = std::fs::symlink_metadata(&found.path).ok();
         let now = self.parts.clock.now();
@@ -237,8 +248,11 @@ impl Preparer<'_> {
         inside: &mut Inside,
         emit: &mut Emit<'_>,
     ) -> Result<(), Stop> {
-        let Extraction { document, children, warnings } = extraction;
-        self.children(place, children, inside, emit)?;
+        let Extraction { mut document, children, warnings } = extraction;
+        if document.metadata.patient.is_empty() {
+            document.metadata.patient = place.patient.to_vec();
+        }
+        self.children(place, &document.metadata.patient, children, inside, emit)?;
         let profile = self.profile(&document.media_type)?;
         let chunker = Chunker::new(profile, &*self.parts.embedder);
         let cut = || chunker.counted(&document, place.id, sha256);
@@ -279,6 +293,7 @@ impl Preparer<'_> {
     fn children(
         &self,
         parent: &Place<'_>,
+        patient: &[String],
         children: Vec<Child>,
         inside: &mut Inside,
         emit: &mut Emit<'_>,
@@ -298,6 +313,7 @@ impl Preparer<'_> {
                 name: &child.name,
                 labels: parent.labels,
                 parent: Some(parent.id),
+                patient,
                 depth: parent.depth + 1,
                 moved_from: None,
             };

@@ -38,14 +38,18 @@ fn variously_labelled(own: [Specimen; 5], other: Specimen) -> [Specimen; 6] {
         mail(mailed),
         mail(french_mail).language(Language::French),
         mail(board).language(Language::Italian).groups(&["board"]),
-        other.language(Language::French).written("Anna Muster", "2024-05-17T08:30:00Z").groups(&["board", "staff"]),
+        other
+            .language(Language::French)
+            .written("Anna Muster", "2024-05-17T08:30:00Z")
+            .patient(&["Eva Beispiel", "P-4711"])
+            .groups(&["board", "staff"]),
     ]
 }
 
 /// Checks what each filter lets through of [`variously_labelled`] chunks, for staff; `found` searches for all of them.
 fn filters_are_kept(specimens: &[Specimen; 6], found: impl Fn(&Filter) -> Vec<ChunkId>) {
     let document = format!("document_id={}", specimens[5].document.id);
-    let cases: [(&[&str], &[usize]); 19] = [
+    let cases: [(&[&str], &[usize]); 22] = [
         (&[], &[0, 1, 2, 3, 5]),
         (&["language=fr"], &[1, 3, 5]),
         (&["language=fr", "language=de"], &[0, 1, 2, 3, 5]),
@@ -57,6 +61,9 @@ fn filters_are_kept(specimens: &[Specimen; 6], found: impl Fn(&Filter) -> Vec<Ch
         (&["source=mail"], &[]),
         (&["author=anna muster"], &[5]),
         (&["author=Anna"], &[]),
+        (&["patient=eva  BEISPIEL"], &[5]),
+        (&["patient=p-4711", "patient=unknown"], &[5]),
+        (&["patient=Beispiel"], &[]),
         (&["date=2024-05"], &[5]),
         (&["date=2023", "date=2024-05-17..2024-05-18"], &[5]),
         (&["date=..2024-05-16"], &[]),
