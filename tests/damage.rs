@@ -11,16 +11,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::site::{Site, fontes};
+use crate::site::{Site, fontes, skipped};
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Says that a test cannot run here, and why. The count of skipped tests is the count of these lines.
-fn skipped(test: &str, why: &str) {
-    let _closed_stderr_is_no_failure =
-        std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("SKIPPED {test}: {why}\n"));
 }
 
 /// Says whether `program` with `arguments` runs and succeeds.

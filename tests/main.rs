@@ -13,6 +13,7 @@ mod ingest;
 mod layout;
 mod model_double;
 mod models;
+mod qdrant;
 mod recovery;
 mod search;
 mod site;

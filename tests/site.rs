@@ -100,6 +100,12 @@ pub fn fontes() -> Command {
     command
 }
 
+/// Says that a test cannot run here, and why. The count of skipped tests is the count of these lines.
+pub fn skipped(test: &str, why: &str) {
+    let _closed_stderr_is_no_failure =
+        std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("SKIPPED {test}: {why}\n"));
+}
+
 /// The repository.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()

@@ -20,7 +20,7 @@ use anyhow::Context as _;
 use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Labels, Language, ModelIdentity, Reader, Reranker};
 use fontes_extract::{ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool, worker::Recognition};
 use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
-use fontes_index::{Index, Recipe};
+use fontes_index::{Index, Recipe, ServerSettings, VectorHome};
 use fontes_ingestion::{Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Profiles, SqliteLedger};
 use fontes_model::{
     decoder::{DeviceChoice, Dtype, OpenOptions},
@@ -221,12 +221,46 @@ fn remote(remote: &config::Remote) -> anyhow::Result<RemoteGenerator> {
         return Err(Error::invalid("no remote server is configured").advise("set models.remote.base_url").into());
     }
     let mut options = RemoteOptions::new(&remote.base_url, &remote.model, remote.context_length);
-    if !remote.api_key_file.as_os_str().is_empty() {
-        let path = &remote.api_key_file;
-        let key = std::fs::read_to_string(path).with_context(|| format!("API key file {}", path.display()))?;
-        options.api_key = Some(key.trim().to_owned());
-    }
+    options.api_key = api_key(&remote.api_key_file)?;
     Ok(RemoteGenerator::new(options).map_err(Error::from)?)
+}
+
+/// The key in a file; none when no file is named.
+fn api_key(path: &Path) -> anyhow::Result<Option<String>> {
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let key = std::fs::read_to_string(path).with_context(|| format!("API key file {}", path.display()))?;
+    Ok(Some(key.trim().to_owned()))
+}
+
+/// Where vectors live.
+pub fn vector_home(config: &Config) -> anyhow::Result<VectorHome> {
+    let qdrant = &config.qdrant;
+    if qdrant.url.is_empty() {
+        return Ok(VectorHome::InProcess);
+    }
+    Ok(VectorHome::Server(ServerSettings {
+        url: qdrant.url.clone(),
+        api_key: api_key(&qdrant.api_key_file)?,
+        name: qdrant.collection.clone(),
+        shards: qdrant.shards,
+        replicas: qdrant.replicas,
+        timeout: Duration::from_secs(qdrant.timeout_seconds),
+        plain_http: qdrant.plain_http,
+    }))
+}
+
+/// Folder of the index in the data directory.
+fn index_folder(config: &Config) -> PathBuf {
+    config.data.dir.join("index")
+}
+
+/// Removes a data directory that was made for a measurement, and its vectors wherever they are.
+pub fn remove_archive(config: &Config) -> anyhow::Result<()> {
+    Index::discard(&index_folder(config), &vector_home(config)?)?;
+    let dir = &config.data.dir;
+    std::fs::remove_dir_all(dir).with_context(|| format!("remove {}", dir.display()))
 }
 
 /// How documents get in: what parses them, and how they are cut.
@@ -256,6 +290,8 @@ pub struct Archive {
     /// What a reader can be made of, unless the embedder is of the caller's choice.
     encoder: Option<Arc<EncoderEmbedder>>,
     recipe: Recipe,
+    /// Where the vectors are.
+    pub vectors: VectorHome,
 }
 
 impl Archive {
@@ -303,13 +339,13 @@ impl Archive {
     ) -> anyhow::Result<Self> {
         let ledger = ledger(config)?;
         let recipe = Recipe::builtin();
-        let dir = config.data.dir.join("index");
-        let open = || Index::open(&dir, &recipe, embedder.identity(), embedder.dimensions());
+        let (dir, home) = (index_folder(config), vector_home(config)?);
+        let open = || Index::open(&dir, &recipe, embedder.identity(), embedder.dimensions(), &home);
         let index = match open() {
             Ok(index) => index,
             Err(error) => {
                 replace(error)?;
-                std::fs::remove_dir_all(&dir).with_context(|| format!("remove index {}", dir.display()))?;
+                Index::discard(&dir, &home)?;
                 open()?
             }
         };
@@ -333,7 +369,7 @@ impl Archive {
             ErrorKind::Unavailable => Ok(()),
             _ => Err(error),
         })?;
-        Ok(Self { ledger, ingestion, index, embedder, encoder: None, recipe })
+        Ok(Self { ledger, ingestion, index, embedder, encoder: None, recipe, vectors: home })
     }
 
     /// Builds what makes searches fast; blocks while it does.

@@ -1,5 +1,6 @@
-//! Measures search over synthetic chunks: `search_bench [CHUNKS] [DIMENSIONS] [none|int8] [FOLDER]`, best built with
-//! `--release`. With a folder the index stays there, and is only searched when it is there already.
+//! Measures search over synthetic chunks: `search_bench [CHUNKS] [DIMENSIONS] [none|int8] [FOLDER|URL]`, best built
+//! with `--release`. With a folder the index stays there, and is only searched when it is there already. With the address of a
+//! Qdrant server the vectors live there, and are deleted in the end.
 //!
 //! Vectors lie in clusters and words follow Zipf's law, as real ones do; groups that may see from a thousandth to all of the
 //! chunks ask. Each half is measured through the seam and by calling its engine directly with the same filter and the
@@ -15,7 +16,7 @@ use std::{
 use fontes_core::{
     AccessScope, Classification, Digest, Error, Filter, IndexEntry, LedgerPosition, ModelIdentity, Result,
 };
-use fontes_index::{Index, Quantization, Recipe};
+use fontes_index::{Index, Quantization, Recipe, ServerSettings, VectorHome};
 use fontes_testkit::{Specimen, scope, unit_vector};
 use qdrant_edge::{
     AcornSearchParams, AnyVariants, Condition, EdgeShard, FieldCondition, Filter as QdrantFilter, Match, NamedQuery,
@@ -48,11 +49,15 @@ fn main() -> Result<()> {
         recipe.vectors.quantization = Quantization::Int8;
     }
     let scratch = tempfile::tempdir().map_err(|error| Error::unavailable("no temporary folder").because(error))?;
-    let dir = args.next().map_or_else(|| scratch.path().to_owned(), PathBuf::from);
+    let (dir, home) = match args.next() {
+        Some(url) if url.starts_with("http") => (scratch.path().to_owned(), server(url)),
+        Some(folder) => (PathBuf::from(folder), VectorHome::InProcess),
+        None => (scratch.path().to_owned(), VectorHome::InProcess),
+    };
     let identity = ModelIdentity { name: "synthetic".into(), sha256: Digest::of(b"synthetic") };
     println!("{chunks} chunks of {dimensions} dimensions, vectors held as {:?}", recipe.vectors.quantization);
     let there = dir.join("lexical").exists();
-    let index = Index::open(&dir, &recipe, &identity, dimensions)?;
+    let index = Index::open(&dir, &recipe, &identity, dimensions, &home)?;
     if !there {
         build(&index, chunks, dimensions)?;
     }
@@ -84,9 +89,12 @@ fn main() -> Result<()> {
     let quarter = allowed("a quarter");
     let none = Filter::default();
     drop(index);
+    if let VectorHome::Server(_) = home {
+        return Index::discard(&dir, &home);
+    }
     let mut plain = recipe;
     plain.lexical.weights.compound = 0.0;
-    let index = Index::open(&dir, &plain, &identity, dimensions)?;
+    let index = Index::open(&dir, &plain, &identity, dimensions, &home)?;
     let lexical = |n| index.lexical.search(&text(n + 5_000_000, WORDS), &quarter, &none, K).map(drop);
     println!("lexical without compounds, a quarter allowed: {}", percentiles(lexical)?);
     drop(index);
@@ -108,6 +116,18 @@ fn main() -> Result<()> {
     };
     println!("Tantivy alone, the same fields and terms, a quarter allowed: {}", percentiles(direct)?);
     Ok(())
+}
+
+fn server(url: String) -> VectorHome {
+    VectorHome::Server(ServerSettings {
+        url,
+        api_key: std::env::var("FONTES_QDRANT_API_KEY").ok(),
+        name: format!("fontes-bench-{}", std::process::id()),
+        shards: 1,
+        replicas: 1,
+        timeout: Duration::from_secs(60),
+        plain_http: false,
+    })
 }
 
 fn percentiles(mut search: impl FnMut(u64) -> Result<()>) -> Result<String> {

@@ -6,6 +6,8 @@ use fontes_core::{Error, ErrorKind, ModelIdentity};
 use qdrant_edge::OperationError;
 use tantivy::{TantivyError, directory::error::LockError};
 
+use crate::server::ServerError;
+
 /// An error of this crate; converted to [`fontes_core::Error`] where it leaves.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
@@ -69,6 +71,19 @@ pub enum IndexError {
         /// The number known.
         known: u32,
     },
+    /// The index keeps its vectors elsewhere than the configuration says.
+    #[error("index {path:?} keeps its vectors in {built}, and is to be opened with {given}")]
+    OtherHome {
+        /// The directory.
+        path: PathBuf,
+        /// Where they are.
+        built: String,
+        /// Where the configuration says they are.
+        given: &'static str,
+    },
+    /// The vectors' home on a server.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// Something in the directory is not what was written there.
     #[error("index directory {path:?} is damaged: {what}")]
     Damaged {
@@ -166,7 +181,9 @@ impl IndexError {
             Self::Busy { .. }
             | Self::OtherEmbedder { .. }
             | Self::OtherDimensions { .. }
-            | Self::OtherFormat { .. } => ErrorKind::Conflict,
+            | Self::OtherFormat { .. }
+            | Self::OtherHome { .. } => ErrorKind::Conflict,
+            Self::Server(error) => error.kind(),
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Io { .. } | Self::Full { .. } | Self::Panicked { .. } => ErrorKind::Unavailable,
             Self::Qdrant { source, .. } => qdrant_kind(source),
@@ -185,6 +202,10 @@ impl IndexError {
                 Some("a newer Fontes made it: use that version, or another data directory")
             }
             Self::OtherFormat { .. } => Some("an older Fontes made it: run `fontes check --repair` to rebuild it"),
+            Self::OtherHome { .. } => Some(
+                "set qdrant.url as it was, or run `fontes check --repair` to compute the vectors anew where it says now",
+            ),
+            Self::Server(error) => Some(error.advice()),
             Self::Recipe(_) => Some("compare it with indexes/default/index.toml"),
             _ => match self.kind() {
                 ErrorKind::Corrupt => Some(REBUILD_ADVICE),

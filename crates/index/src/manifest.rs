@@ -13,11 +13,14 @@ const FILE: &str = "manifest.toml";
 /// Version of the directory layout and of what the engines write. Raised when either changes.
 pub const FORMAT: u32 = 1;
 
+/// The same for an index whose vectors are on a server; programs before it would look for them in the directory.
+pub const FORMAT_SERVER: u32 = 2;
+
 /// What an index was built with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of the layout; [`FORMAT`] when this program made it.
+    /// Version of the layout; [`FORMAT`] or [`FORMAT_SERVER`] when this program made it.
     pub format: u32,
     /// Version of the text analysis, on which the stored words depend.
     pub analyzers: u32,
@@ -25,6 +28,9 @@ pub struct Manifest {
     pub dimensions: usize,
     /// Whether the directory is complete; false only while it is being created.
     pub ready: bool,
+    /// The collection on a Qdrant server that was made for the vectors; `None` when they are in the directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
     /// The embedder that made the vectors.
     pub embedder: ModelIdentity,
 }
@@ -38,7 +44,12 @@ struct Probe {
 impl Manifest {
     /// The manifest of a new index.
     pub(crate) fn new(embedder: ModelIdentity, dimensions: usize) -> Self {
-        Self { format: FORMAT, analyzers: ANALYZERS, dimensions, ready: false, embedder }
+        Self { format: FORMAT, analyzers: ANALYZERS, dimensions, ready: false, collection: None, embedder }
+    }
+
+    /// The same for vectors in `collection` on a server.
+    pub(crate) fn in_collection(self, collection: &str) -> Self {
+        Self { format: FORMAT_SERVER, collection: Some(collection.to_owned()), ..self }
     }
 
     /// Reads the manifest of the index in `dir`; `None` when there is none.
@@ -66,16 +77,30 @@ impl Manifest {
             what: format!("the manifest does not parse: {}", error.message()),
         };
         let Probe { format } = toml::from_str(&text).map_err(damaged)?;
-        if format != FORMAT {
-            return Err(IndexError::OtherFormat { path: dir.to_owned(), what: "format", found: format, known: FORMAT });
+        if ![FORMAT, FORMAT_SERVER].contains(&format) {
+            let known = FORMAT_SERVER;
+            return Err(IndexError::OtherFormat { path: dir.to_owned(), what: "format", found: format, known });
         }
-        toml::from_str(&text).map(Some).map_err(damaged)
+        let manifest: Self = toml::from_str(&text).map_err(damaged)?;
+        if manifest.collection.is_some() != (format == FORMAT_SERVER) {
+            return Err(IndexError::Damaged { path, what: "the manifest does not say where the vectors are".into() });
+        }
+        Ok(Some(manifest))
     }
 
     /// Writes the manifest into `dir`, replacing the one there whole.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), IndexError> {
         let text = toml::to_string(self).expect("a manifest is plain data");
         replace_file(&dir.join(FILE), text.as_bytes())
+    }
+
+    /// Removes the manifest from `dir`; a missing one is no error.
+    pub(crate) fn remove(dir: &Path) -> Result<(), IndexError> {
+        let path = dir.join(FILE);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(IndexError::io("remove", path)(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Checks that the index in `dir` may be opened with this embedder by this program.
@@ -115,6 +140,19 @@ name = \"multilingual-e5-small\"
 sha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"
 ";
 
+    /// The same of version 2, for vectors on a server. Never edit.
+    const GOLDEN_2: &str = "\
+format = 2
+analyzers = 1
+dimensions = 384
+ready = true
+collection = \"fontes-ba7816bf-1\"
+
+[embedder]
+name = \"multilingual-e5-small\"
+sha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"
+";
+
     fn identity() -> ModelIdentity {
         ModelIdentity { name: "multilingual-e5-small".into(), sha256: Digest::of(b"abc") }
     }
@@ -132,6 +170,16 @@ sha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"
         assert_eq!(Manifest::read(dir.path()).unwrap(), Some(manifest.clone()));
         manifest.write(dir.path()).unwrap();
         assert_eq!(fs::read_to_string(dir.path().join(FILE)).unwrap(), GOLDEN_1);
+    }
+
+    #[test]
+    fn format_2_is_read_and_written() {
+        let manifest = Manifest { ready: true, analyzers: 1, ..Manifest::new(identity(), 384) };
+        let manifest = manifest.in_collection("fontes-ba7816bf-1");
+        let dir = dir_with(GOLDEN_2.as_bytes());
+        assert_eq!(Manifest::read(dir.path()).unwrap(), Some(manifest.clone()));
+        manifest.write(dir.path()).unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join(FILE)).unwrap(), GOLDEN_2);
     }
 
     #[test]
@@ -162,7 +210,7 @@ sha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"
 
     #[test]
     fn a_newer_format_is_a_conflict_with_advice() {
-        let newer = GOLDEN_1.replace("format = 1", "format = 2\nsomething_new = true");
+        let newer = GOLDEN_1.replace("format = 1", "format = 3\nsomething_new = true");
         let error = Manifest::read(dir_with(newer.as_bytes()).path()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
         assert!(error.advice().unwrap().contains("newer"));
@@ -172,7 +220,10 @@ sha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"
     fn a_damaged_manifest_is_corrupt() {
         let cut = &GOLDEN_1.as_bytes()[..60];
         let unknown = GOLDEN_1.replace("ready", "reddy");
-        for bytes in [&b""[..], b"\xff\xfe\x00", b"format = ", cut, unknown.as_bytes()] {
+        let (nowhere, twice) =
+            (GOLDEN_1.replace("format = 1", "format = 2"), GOLDEN_2.replace("format = 2", "format = 1"));
+        let texts = [&unknown, &nowhere, &twice].map(String::as_bytes);
+        for bytes in [&b""[..], b"\xff\xfe\x00", b"format = ", cut].into_iter().chain(texts) {
             let error = Manifest::read(dir_with(bytes).path()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", String::from_utf8_lossy(bytes));
             assert!(error.advice().is_some());

@@ -28,5 +28,5 @@ pub use embedder::HashEmbedder;
 pub use generator::{RecordedRequest, ScriptedGenerator};
 pub use ledger::MemoryLedger;
 pub use lexical::MemoryLexicalIndex;
-pub use specimen::{Specimen, policy, scope, unit_vector};
+pub use specimen::{Specimen, clustered_vector, policy, scope, unit_vector};
 pub use vector::MemoryVectorIndex;

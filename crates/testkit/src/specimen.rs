@@ -41,6 +41,17 @@ pub fn unit_vector(seed: u64, dimensions: usize) -> Vec<f32> {
     vector
 }
 
+/// A vector of unit length near one of 64 centres, as embeddings are: uniform directions would all be equally far from
+/// each other. Other seeds have other centres.
+pub fn clustered_vector(n: u32, seed: u64, dimensions: usize) -> Vec<f32> {
+    let centre = unit_vector(u64::from(n) % 64 + 1_000_000 * seed, dimensions);
+    let noise = unit_vector(u64::from(n) + 7_000_000 + seed, dimensions);
+    let mut vector: Vec<f32> = centre.iter().zip(noise).map(|(c, x)| c + 0.8 * x).collect();
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    vector.iter_mut().for_each(|x| *x /= length);
+    vector
+}
+
 /// A chunk with its document and its vector: what [`IndexEntry`] borrows from.
 ///
 /// By default: German, group `staff`, classification internal, source `files`, plain text.

@@ -27,10 +27,10 @@ const QUESTIONS: [&str; 2] = [
 ];
 
 /// Runs the demonstration in a data directory of its own, beside the user's.
-pub fn run(mut config: Config, voice: Voice, arguments: &args::Demo) -> anyhow::Result<Outcome> {
+pub fn run(config: Config, voice: Voice, arguments: &args::Demo) -> anyhow::Result<Outcome> {
     let cancel = interrupt::install()?;
     let samples = samples(arguments.samples.as_deref())?;
-    config.data.dir = config.data.dir.join("demo");
+    let config = config.beneath("demo");
     let store = wiring::model_store(&config)?;
     if store.resolve(&config.models.embedder).is_err() {
         voice.remark(&format!("installing {} (pinned, checked)", config.models.embedder));

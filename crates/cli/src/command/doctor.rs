@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use fontes_core::Language;
+use fontes_core::{Error, Language};
+use fontes_index::VectorHome;
 use serde::Serialize;
 
 use fontes_model::{
@@ -52,6 +53,7 @@ pub fn run(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
     checks.extend(sandbox());
     checks.push(recognition(config));
     checks.push(embedder(config));
+    checks.push(vectors(config));
     checks.push(generator(config, memory));
     checks.push(gpu(config));
     checks.push(speed(memory));
@@ -200,6 +202,33 @@ fn embedder(config: &Config) -> Check {
     }
 }
 
+/// Where vectors live, and whether that place answers.
+fn vectors(config: &Config) -> Check {
+    const NAME: &str = "vectors";
+    let failed = |error: anyhow::Error| {
+        let advice = error.downcast_ref::<Error>().and_then(Error::advice).unwrap_or("qdrant").to_owned();
+        Check::new(NAME, Status::Fail, format!("{error:#}"), advice)
+    };
+    let home = match wiring::vector_home(config) {
+        Ok(home) => home,
+        Err(error) => return failed(error),
+    };
+    let VectorHome::Server(settings) = &home else { return Check::new(NAME, Status::Ok, home.to_string(), "") };
+    match fontes_index::report(settings) {
+        Ok(report) => {
+            let held = match &report.collection {
+                Some(collection) => format!(
+                    "{} vectors in {collection}, {} shards of {} replicas",
+                    report.vectors, report.shards, report.replicas
+                ),
+                None => "nothing yet".into(),
+            };
+            Check::new(NAME, Status::Ok, format!("{home} (version {}): {held}", report.version), "")
+        }
+        Err(error) => failed(error.into()),
+    }
+}
+
 fn generator(config: &Config, memory: Option<u64>) -> Check {
     match wiring::generator_choice(config, None) {
         Ok(wiring::GeneratorChoice::None) => {
@@ -241,7 +270,7 @@ fn gpu(config: &Config) -> Check {
     let found = machine::gpus();
     let names = if found.is_empty() { "no NVIDIA GPU".to_owned() } else { found.join(", ") };
     let (status, detail, advice) = match config.generation.device.parse() {
-        Err(error) => (Status::Fail, fontes_core::Error::to_string(&error), "generation.device"),
+        Err(error) => (Status::Fail, Error::to_string(&error), "generation.device"),
         Ok(DeviceChoice::Cuda(_)) if !DeviceChoice::gpu_built() => {
             (Status::Fail, format!("{names}; this build computes on the processor only"), BUILD)
         }

@@ -216,8 +216,7 @@ impl Corpus {
     /// Brings the corpus of `dataset` into an index, or finds it there.
     pub(super) fn index(config: &Config, voice: Voice, dataset: &Dataset) -> anyhow::Result<Self> {
         let cancel = interrupt::install()?;
-        let mut config = config.clone();
-        config.data.dir = config.data.dir.join("eval").join(&dataset.name);
+        let config = config.beneath(Path::new("eval").join(&dataset.name));
         let folder = config.data.dir.join("corpus");
         fs::create_dir_all(&folder).with_context(|| format!("folder {}", folder.display()))?;
         let mut documents = BTreeMap::new();

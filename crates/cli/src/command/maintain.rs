@@ -27,6 +27,7 @@ pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
             .collect();
         object["disk_bytes"] = disk.into();
         object["generator"] = generator.into();
+        object["vectors"] = archive.vectors.to_string().into();
         object["data_dir"] = config.data.dir.display().to_string().into();
         voice.object(&object)?;
         return Ok(Outcome::Done);
@@ -37,6 +38,7 @@ pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
         status.documents, status.chunks, status.index_snapshot.0
     ))?;
     voice.line(&format!("embedder   {} ({:.12}…)", status.embedder.name, status.embedder.sha256.to_string()))?;
+    voice.line(&format!("vectors    {}", archive.vectors))?;
     voice.line(&format!("generator  {generator}"))?;
     voice.line(&format!("pending    {}", status.pending))?;
     voice.line(&format!("consistent {}", if status.consistent { "yes" } else { "no: run `fontes check`" }))?;
@@ -85,7 +87,7 @@ pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outc
         }
         voice.object(&json!({
             "consistent": consistent, "chunks": report.chunks, "chunk_ids_sha256": report.chunk_ids_sha256,
-            "models": models.len(), "findings": findings,
+            "vectors": archive.vectors.to_string(), "models": models.len(), "findings": findings,
         }))?;
     } else {
         for finding in &report.findings {
@@ -100,8 +102,9 @@ pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outc
         }
         let verdict = if consistent { "consistent" } else { "NOT consistent" };
         voice.line(&format!(
-            "{verdict}: {} chunks in ledger, Qdrant and Tantivy; {} models",
+            "{verdict}: {} chunks in ledger, Qdrant ({}) and Tantivy; {} models",
             report.chunks,
+            archive.vectors,
             models.len()
         ))?;
     }

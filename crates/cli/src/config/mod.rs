@@ -29,6 +29,8 @@ pub struct Config {
     pub models: Models,
     /// How documents are taken in.
     pub ingest: Ingest,
+    /// Where vectors live.
+    pub qdrant: Qdrant,
     /// How passages are found.
     pub search: Search,
     /// How answers are made.
@@ -140,6 +142,26 @@ pub enum PdfEngine {
     PdfExtract,
 }
 
+/// `[qdrant]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Qdrant {
+    /// Address of a server's gRPC port, or empty for vectors in process.
+    pub url: String,
+    /// File with the API key, or empty.
+    pub api_key_file: PathBuf,
+    /// Name of this archive on the server.
+    pub collection: String,
+    /// Parts of a new collection.
+    pub shards: u32,
+    /// Copies of each part of a new collection.
+    pub replicas: u32,
+    /// Longest wait for one reply, in seconds.
+    pub timeout_seconds: u64,
+    /// Whether vectors and key may go unencrypted to another machine.
+    pub plain_http: bool,
+}
+
 /// `[search]`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -219,6 +241,18 @@ impl Config {
         config.data.dir = std::path::absolute(&config.data.dir)?;
         config.models.dir = std::path::absolute(&config.models.dir)?;
         Ok(config)
+    }
+
+    /// The same for an archive of its own in a folder of the data directory: on a server it has a name of its own too.
+    pub fn beneath(&self, folder: impl AsRef<Path>) -> Self {
+        let mut config = self.clone();
+        config.data.dir.push(folder.as_ref());
+        for part in folder.as_ref() {
+            let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+            config.qdrant.collection.push('-');
+            config.qdrant.collection.extend(part.to_string_lossy().chars().map(plain));
+        }
+        config
     }
 
     /// Lays `layers` over the defaults, later ones over earlier ones.
@@ -346,6 +380,18 @@ mod tests {
         assert!(config.server.listen.ip().is_loopback());
         assert!(config.access.scope(None).is_ok(), "the default principal exists");
         assert!(config.models.generators[0].starts_with("apertus"), "Apertus comes first");
+    }
+
+    #[test]
+    fn an_archive_beneath_has_its_own_folder_and_name() {
+        let config = compose("[data]\ndir = '/data'\n", &[]).unwrap();
+        let beneath = config.beneath(Path::new("eval").join("x.y"));
+        assert_eq!(beneath.data.dir, Path::new("/data/eval/x.y"));
+        assert_eq!(
+            (config.qdrant.collection.as_str(), beneath.qdrant.collection.as_str()),
+            ("fontes", "fontes-eval-x-y")
+        );
+        assert!(config.qdrant.url.is_empty(), "no network unless it is set");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 mod filter;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -17,9 +17,7 @@ use std::{
     },
 };
 
-use fontes_core::{
-    AccessScope, Candidate, ChunkId, ErrorKind, Filter, IndexEntry, Result, VectorIndex, seam::require_labels,
-};
+use fontes_core::{AccessScope, Candidate, ChunkId, ErrorKind, Filter, IndexEntry, Result, VectorIndex};
 use qdrant_edge::{
     AcornSearchParams, CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams,
     FieldIndexOperations, HnswIndexConfig, NamedQuery, OperationResult, PayloadFieldSchema, PointId,
@@ -28,19 +26,17 @@ use qdrant_edge::{
     WalOptions, WithPayloadInterface, WithVector, external::ordered_float::OrderedFloat, external::uuid::Uuid,
 };
 
-use self::filter::{FIELDS, json_path, payload, scope_filter};
+use self::filter::{json_path, schema, scope_filter};
 use crate::{
     MAX_RESULTS,
     directory::{DirectoryLock, remove_dir, require_space},
     error::IndexError,
+    point::{FIELDS, check_vector, checked, payload},
     recipe::{Quantization, VectorRecipe},
 };
 
 /// The name Qdrant gives the only vector of a point.
 const VECTOR: &str = "";
-
-/// How far from one the length of a vector may be: f32 rounding over a few thousand dimensions stays far below.
-const UNIT_TOLERANCE: f32 = 1e-3;
 
 /// Ids read per step of a scroll: enough to make steps rare, little enough to hold.
 const SCROLL_PAGE: usize = 10_000;
@@ -85,9 +81,9 @@ impl EdgeIndex {
         require_space(path)?;
         let shard = guarded("create", || EdgeShard::new(path, config(dimensions, recipe)))?;
         let index = Self::new(shard, path, dimensions, recipe, lock);
-        for (field, schema) in FIELDS {
+        for (field, kind) in FIELDS {
             index.write("index a payload field", || {
-                let field_schema = Some(PayloadFieldSchema::FieldType(schema));
+                let field_schema = Some(PayloadFieldSchema::FieldType(schema(kind)));
                 let create = CreateIndex { field_name: json_path(field), field_schema };
                 index.shard().update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(create)))
             })?;
@@ -164,39 +160,16 @@ impl EdgeIndex {
             Ok(())
         })
     }
-
-    fn check(&self, vector: &[f32]) -> Result<(), IndexError> {
-        if vector.len() != self.dimensions {
-            return Err(IndexError::Dimensions { got: vector.len(), want: self.dimensions });
-        }
-        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-        // A NaN is near nothing, so it is refused too.
-        let unit = (length - 1.0).abs() < UNIT_TOLERANCE;
-        if unit { Ok(()) } else { Err(IndexError::NotUnit) }
-    }
-
-    fn point(&self, entry: &IndexEntry<'_>) -> Result<PointStruct> {
-        self.check(entry.vector)?;
-        require_labels(&entry.document.labels)?;
-        if entry.chunk.document != entry.document.id {
-            return Err(IndexError::Mismatch { chunk: entry.chunk.id, document: entry.document.id }.into());
-        }
-        Ok(PointStruct::new(point_id(entry.chunk.id), entry.vector.to_vec(), payload(entry)))
-    }
 }
 
 impl VectorIndex for EdgeIndex {
     fn upsert(&self, entries: &[IndexEntry<'_>]) -> Result<()> {
-        // By id, so that the later of two entries for one chunk is the one that is written.
-        let mut points = BTreeMap::new();
-        for entry in entries {
-            points.insert(entry.chunk.id, self.point(entry)?.into());
-        }
+        let points: Vec<_> = checked(entries, self.dimensions)?.into_iter().map(|entry| point(entry).into()).collect();
         if points.is_empty() {
             return Ok(());
         }
         require_space(&self.path)?;
-        let points = PointInsertOperations::PointsList(points.into_values().collect());
+        let points = PointInsertOperations::PointsList(points);
         let operation = UpdateOperation::PointOperation(PointOperations::UpsertPoints(points));
         Ok(self.write("add vectors", || self.shard().update(operation))?)
     }
@@ -215,7 +188,7 @@ impl VectorIndex for EdgeIndex {
     }
 
     fn search(&self, vector: &[f32], scope: &AccessScope, filter: &Filter, k: usize) -> Result<Vec<Candidate>> {
-        self.check(vector)?;
+        check_vector(vector, self.dimensions)?;
         let limit = k.min(MAX_RESULTS);
         let Some(filter) = scope_filter(scope, filter) else { return Ok(Vec::new()) };
         if limit == 0 {
@@ -357,6 +330,10 @@ fn search_params(recipe: &VectorRecipe) -> SearchParams {
         // Every search carries an access filter. When it keeps all, ACORN does what plain HNSW does.
         acorn: Some(AcornSearchParams { enable: true, max_selectivity: Some(OrderedFloat(1.0)) }),
     }
+}
+
+fn point(entry: &IndexEntry<'_>) -> PointStruct {
+    PointStruct::new(point_id(entry.chunk.id), entry.vector.to_vec(), payload(entry))
 }
 
 fn point_id(chunk: ChunkId) -> PointId {

@@ -1,7 +1,7 @@
 //! Tests of the vector index: the contract, recall under filters, reopening, damage.
 
 use fontes_core::{Classification, ErrorKind};
-use fontes_testkit::{Specimen, conformance, scope, unit_vector};
+use fontes_testkit::{Specimen, clustered_vector, conformance, scope, unit_vector};
 use tempfile::TempDir;
 
 use super::*;
@@ -22,16 +22,6 @@ fn create(dir: &TempDir, dimensions: usize, recipe: &VectorRecipe) -> EdgeIndex 
 fn reopen(dir: &TempDir, dimensions: usize) -> Result<EdgeIndex, IndexError> {
     let lock = Arc::new(DirectoryLock::acquire(dir.path()).unwrap());
     EdgeIndex::open(&dir.path().join("vectors"), dimensions, &graph_recipe(), lock)
-}
-
-/// Points in clusters, as embeddings are: uniform directions would all be equally far from each other.
-fn clustered(n: u32, seed: u64) -> Vec<f32> {
-    let centre = unit_vector(u64::from(n) % 64 + 1_000_000 * seed, DIMENSIONS);
-    let noise = unit_vector(u64::from(n) + 7_000_000 + seed, DIMENSIONS);
-    let mut vector: Vec<f32> = centre.iter().zip(noise).map(|(c, x)| c + 0.8 * x).collect();
-    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-    vector.iter_mut().for_each(|x| *x /= length);
-    vector
 }
 
 #[test]
@@ -58,7 +48,7 @@ fn filters_do_not_cost_recall() {
                 1..=3 => &["audit"],
                 _ => &["staff"],
             };
-            Specimen::new("doc", n, "").groups(groups).vector(clustered(n, 1))
+            Specimen::new("doc", n, "").groups(groups).vector(clustered_vector(n, 1, DIMENSIONS))
         })
         .collect();
     for batch in specimens.chunks(500) {
@@ -71,8 +61,8 @@ fn filters_do_not_cost_recall() {
         let scope = scope(groups, Classification::Internal);
         let mut found_true = 0;
         for query in (0..50)
-            .map(|n| clustered(n, 1).iter().map(|x| -x).collect::<Vec<_>>())
-            .chain((0..50).map(|n| clustered(n * 7 + 1, 2)))
+            .map(|n| clustered_vector(n, 1, DIMENSIONS).iter().map(|x| -x).collect::<Vec<_>>())
+            .chain((0..50).map(|n| clustered_vector(n * 7 + 1, 2, DIMENSIONS)))
         {
             let mut exact: Vec<(f32, ChunkId)> = specimens
                 .iter()
@@ -192,7 +182,8 @@ fn damage_is_told_and_not_repaired() {
 fn quantised_vectors_find_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let index = create(&dir, DIMENSIONS, &VectorRecipe { quantization: Quantization::Int8, ..graph_recipe() });
-    let specimens: Vec<Specimen> = (0..2_000).map(|n| Specimen::new("doc", n, "").vector(clustered(n, 1))).collect();
+    let specimens: Vec<Specimen> =
+        (0..2_000).map(|n| Specimen::new("doc", n, "").vector(clustered_vector(n, 1, DIMENSIONS))).collect();
     index.upsert(&specimens.iter().map(Specimen::entry).collect::<Vec<_>>()).unwrap();
     index.optimize().unwrap();
     let staff = scope(&["staff"], Classification::Internal);

@@ -23,7 +23,7 @@ fn identity(name: &str) -> ModelIdentity {
 }
 
 fn open(dir: &Path) -> Result<Index> {
-    Index::open(dir, &Recipe::builtin(), &identity("e5"), DIMENSIONS)
+    Index::open(dir, &Recipe::builtin(), &identity("e5"), DIMENSIONS, &VectorHome::InProcess)
 }
 
 fn specimen(n: u32) -> Specimen {
@@ -56,11 +56,13 @@ fn an_index_is_created_and_opened_again() {
 fn another_embedder_is_refused_and_both_are_named() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).unwrap();
-    let error = Index::open(dir.path(), &Recipe::builtin(), &identity("minilm"), DIMENSIONS).unwrap_err();
+    let error = Index::open(dir.path(), &Recipe::builtin(), &identity("minilm"), DIMENSIONS, &VectorHome::InProcess)
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     let message = error.to_string();
     assert!(message.contains("e5") && message.contains("minilm"), "{message}");
-    let error = Index::open(dir.path(), &Recipe::builtin(), &identity("e5"), DIMENSIONS + 1).unwrap_err();
+    let error = Index::open(dir.path(), &Recipe::builtin(), &identity("e5"), DIMENSIONS + 1, &VectorHome::InProcess)
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     open(dir.path()).unwrap();
 }
@@ -198,7 +200,7 @@ fn thirty_two_readers_see_every_commit_while_a_writer_ingests() {
     let mut recipe = Recipe::builtin();
     // Few vectors already get a graph, so that readers search while graphs are built and segments merged.
     recipe.vectors.full_scan_kib = 4;
-    let index = Index::open(dir.path(), &recipe, &identity("e5"), DIMENSIONS).unwrap();
+    let index = Index::open(dir.path(), &recipe, &identity("e5"), DIMENSIONS, &VectorHome::InProcess).unwrap();
     let specimen = |n: u32| {
         let groups: &[&str] = if n.is_multiple_of(5) { &["board"] } else { &["staff"] };
         let text = format!("Frist Nummer {n}");

@@ -221,14 +221,12 @@ fn add_limits(figures: &mut Value, multiply_adds: f64, bytes: f64) -> anyhow::Re
 
 fn ingestion(config: &Config, voice: Voice, dir: &Path) -> anyhow::Result<Value> {
     let cancel = interrupt::install()?;
-    let temporary = config.data.dir.join(format!("bench-{}", std::process::id()));
-    let mut config = config.clone();
-    config.data.dir.clone_from(&temporary);
+    let config = config.beneath(format!("bench-{}", std::process::id()));
     let summary = Archive::open(&config).and_then(|archive| {
         let request = wiring::request(&config, vec![dir.to_owned()]);
         ingest::once(&archive.ingestion, voice, &request, &mut ingest::Records::default(), &cancel)
     });
-    fs::remove_dir_all(&temporary).with_context(|| format!("remove {}", temporary.display()))?;
+    wiring::remove_archive(&config)?;
     let summary = summary?;
     Ok(json!({
         "files": summary.files_seen, "quarantined": summary.quarantined, "pages": summary.pages,

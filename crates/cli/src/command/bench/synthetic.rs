@@ -41,10 +41,9 @@ const QUERY_WORDS: u64 = 8;
 /// Builds a temporary archive of about `chunks` chunks, optimises it, and times searches over it.
 pub(super) fn search(config: &Config, chunks: usize) -> anyhow::Result<Value> {
     let cancel = interrupt::install()?;
-    let mut config = config.clone();
-    config.data.dir = config.data.dir.join(format!("bench-{}", std::process::id()));
+    let config = config.beneath(format!("bench-{}", std::process::id()));
     let figures = build_and_search(&config, chunks, &cancel);
-    fs::remove_dir_all(&config.data.dir).with_context(|| format!("remove {}", config.data.dir.display()))?;
+    wiring::remove_archive(&config)?;
     figures
 }
 
