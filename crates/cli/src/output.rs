@@ -105,11 +105,9 @@ impl Voice {
     }
 }
 
-/// Tells what went wrong, why, and what to do about it, on stderr.
-pub fn explain(error: &anyhow::Error) {
-    let known = error.downcast_ref::<Error>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<Error>()));
-    let kind = known.map_or(ErrorKind::Internal, Error::kind);
-    let mut text = format!("error ({kind}): {error}");
+/// What went wrong and why, each said once.
+pub fn describe(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         if !text.ends_with(&cause) {
@@ -117,6 +115,14 @@ pub fn explain(error: &anyhow::Error) {
             text.push_str(&cause);
         }
     }
+    text
+}
+
+/// Tells what went wrong, why, and what to do about it, on stderr.
+pub fn explain(error: &anyhow::Error) {
+    let known = error.downcast_ref::<Error>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<Error>()));
+    let kind = known.map_or(ErrorKind::Internal, Error::kind);
+    let mut text = format!("error ({kind}): {}", describe(error));
     if let Some(advice) = known.and_then(Error::advice) {
         text.push_str("\n  try: ");
         text.push_str(advice);

@@ -15,7 +15,7 @@ use super::recommend::recommend;
 use crate::{
     config::Config,
     machine::{self, available_memory},
-    output::{Outcome, Voice},
+    output::{Outcome, Voice, describe},
     wiring,
 };
 
@@ -206,8 +206,8 @@ fn embedder(config: &Config) -> Check {
 fn vectors(config: &Config) -> Check {
     const NAME: &str = "vectors";
     let failed = |error: anyhow::Error| {
-        let advice = error.downcast_ref::<Error>().and_then(Error::advice).unwrap_or("qdrant").to_owned();
-        Check::new(NAME, Status::Fail, format!("{error:#}"), advice)
+        let advice = error.downcast_ref::<Error>().and_then(Error::advice).unwrap_or("qdrant.api_key_file").to_owned();
+        Check::new(NAME, Status::Fail, describe(&error), advice)
     };
     let home = match wiring::vector_home(config) {
         Ok(home) => home,

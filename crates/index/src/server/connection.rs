@@ -55,7 +55,7 @@ impl Connection {
         let client = Qdrant::new(config).map_err(|source| ServerError::Request {
             url: url.clone(),
             action: "be addressed",
-            source: Box::new(source),
+            refusal: Box::new(source),
         })?;
         let connection = Self { client, url, runtime: Some(runtime) };
         let version = connection.wait("say its version", connection.client.health_check())?.version;
@@ -76,7 +76,7 @@ impl Connection {
         request: impl Future<Output = Result<T, QdrantError>>,
     ) -> Result<T, ServerError> {
         let runtime = self.runtime.as_ref().expect("the runtime is there until the connection is dropped");
-        let failed = |source| ServerError::Request { url: self.url.clone(), action, source: Box::new(source) };
+        let failed = |source| ServerError::Request { url: self.url.clone(), action, refusal: Box::new(source) };
         runtime.block_on(request).map_err(failed)
     }
 

@@ -13,14 +13,14 @@ pub enum ServerError {
     #[error("cannot start what talks to the Qdrant server")]
     Start(#[source] std::io::Error),
     /// A request that failed, or was refused.
-    #[error("Qdrant server {url} cannot {action}")]
+    #[error("Qdrant server {url} cannot {action}: {}", reason(refusal))]
     Request {
         /// Its address.
         url: String,
         /// What was asked.
         action: &'static str,
-        /// Why not.
-        source: Box<QdrantError>,
+        /// Why not, with what a person need not know.
+        refusal: Box<QdrantError>,
     },
     /// A reply that does not say what was asked.
     #[error("Qdrant server {url} did not {action}: {what}")]
@@ -91,7 +91,7 @@ impl ServerError {
             Self::Start(_) | Self::Reply { .. } => ErrorKind::Unavailable,
             Self::Old { .. } | Self::Foreign { .. } | Self::OtherEmbedder { .. } => ErrorKind::Conflict,
             Self::Altered { .. } => ErrorKind::Corrupt,
-            Self::Request { source, .. } => match status(source) {
+            Self::Request { refusal, .. } => match code_of(refusal) {
                 Some(code::CANCELLED | code::DEADLINE_EXCEEDED) => ErrorKind::Timeout,
                 Some(code::RESOURCE_EXHAUSTED) => ErrorKind::Overloaded,
                 Some(code::INVALID_ARGUMENT | code::ALREADY_EXISTS | code::FAILED_PRECONDITION) => ErrorKind::Conflict,
@@ -119,7 +119,7 @@ impl ServerError {
                 "configure the embedder that built it, or run `fontes check --repair` to compute the vectors anew"
             }
             Self::Altered { .. } => "run `fontes check --repair` to compute its vectors anew from the stored text",
-            Self::Request { source, .. } => match status(source) {
+            Self::Request { refusal, .. } => match code_of(refusal) {
                 Some(code::PERMISSION_DENIED | code::UNAUTHENTICATED) => {
                     "check qdrant.api_key_file: the server refuses the key, or the key may not manage collections"
                 }
@@ -131,7 +131,7 @@ impl ServerError {
                 Some(code::INVALID_ARGUMENT | code::ALREADY_EXISTS | code::FAILED_PRECONDITION) => {
                     "look at the server's log: its configuration does not allow what Fontes needs"
                 }
-                _ if source.to_string().contains("ertificate") => {
+                _ if reason(refusal) == CERTIFICATE => {
                     "add the authority that signed the server's certificate to this system's, or name it in SSL_CERT_FILE"
                 }
                 _ => {
@@ -142,12 +142,32 @@ impl ServerError {
     }
 }
 
+/// Why there is no connection, when it is the server's certificate.
+const CERTIFICATE: &str = "its certificate is not one that this system trusts";
+
 /// The status code of a refused request.
-fn status(error: &QdrantError) -> Option<i32> {
-    match error {
+fn code_of(refusal: &QdrantError) -> Option<i32> {
+    match refusal {
         QdrantError::ResponseError { status } | QdrantError::ResourceExhaustedError { status, .. } => {
             Some(status.code().into())
         }
         _ => None,
+    }
+}
+
+/// Why a request was refused, for a person: what the server says, or why there is no connection to it.
+fn reason(refusal: &QdrantError) -> String {
+    let message = match refusal {
+        QdrantError::ResponseError { status } | QdrantError::ResourceExhaustedError { status, .. } => status.message(),
+        other => return other.to_string(),
+    };
+    // The client library gives the reason of a failed connection as the debug text of nested errors.
+    let Some((_, detail)) = message.split_once("transport::Error(") else { return message.to_owned() };
+    if detail.contains("ertificate") {
+        return CERTIFICATE.into();
+    }
+    match detail.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"')) {
+        Some((system, _)) => format!("there is no connection ({system})"),
+        None => "there is no connection".into(),
     }
 }
