@@ -413,7 +413,7 @@ pub struct Ask {
     /// Who is asking
     #[arg(long = "as", value_name = "PRINCIPAL")]
     pub principal: Option<String>,
-    /// Narrow: language=de, source=…, media_type=…, document_id=…
+    /// Narrow: language=de, date=2024-01..2024-06, source, media_type, document_id, author, patient, group, classification
     #[arg(long = "filter", value_name = "K=V")]
     pub filters: Vec<String>,
 }

@@ -154,10 +154,33 @@ pub struct Metadata {
     pub author: Option<String>,
     /// Creation or sending time as RFC 3339, when given.
     pub created: Option<String>,
-    /// Names and numbers of the one patient it is about. Empty when it is about none, and when it is about several: what is
-    /// asked for one patient must not bring another's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub patient: Vec<String>,
+    /// Whom it is about, of patients.
+    #[serde(default)]
+    pub patient: PatientLabel,
+}
+
+/// Which patient a document says it is about. What is asked for one patient must not bring another's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PatientLabel {
+    /// It does not say: it is about whom the document around it is about.
+    #[default]
+    Unsaid,
+    /// One, known by these names and numbers.
+    One(Vec<String>),
+    /// Several, or some that cannot be told apart: it is found for none of them.
+    Several,
+}
+
+impl PatientLabel {
+    /// Names and numbers by which it is found, inside a document that is found by `around`.
+    pub fn names<'a>(&'a self, around: &'a [String]) -> &'a [String] {
+        match self {
+            Self::Unsaid => around,
+            Self::One(names) => names,
+            Self::Several => &[],
+        }
+    }
 }
 
 /// The result of extraction: one text and its structure.

@@ -33,7 +33,7 @@ pub use answer::{
     Answer, AskSettings, AskTimings, Attention, Citation, LeftOut, Remark, Sentence, Support, TokenUsage,
 };
 pub use chunk::{Chunk, ChunkRecord, DocumentSummary, PageRange};
-pub use document::{BBox, Block, BlockKind, Document, ExtractionMethod, Metadata, Page, Span};
+pub use document::{BBox, Block, BlockKind, Document, ExtractionMethod, Metadata, Page, PatientLabel, Span};
 pub use error::{Error, ErrorKind, Result};
 pub use filter::{Facet, Filter, FilterField, day_of, folded};
 pub use generation::{

@@ -43,6 +43,12 @@ pub enum MediaType {
 }
 
 impl MediaType {
+    /// Says whether documents of the type with this name may be about a patient, or hold such documents.
+    pub fn may_hold_records(name: &str) -> bool {
+        use MediaType::{Email, Fhir, Gzip, Hl7, Mbox, OutlookMessage, SevenZip, Tar, Xml, Zip};
+        [Fhir, Hl7, Xml, Email, Mbox, OutlookMessage, Zip, SevenZip, Tar, Gzip].iter().any(|kind| kind.name() == name)
+    }
+
     /// The media type name (RFC 6838), as stored with the document.
     pub fn name(self) -> &'static str {
         match self {

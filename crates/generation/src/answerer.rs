@@ -249,7 +249,11 @@ impl Answerer {
             sources.get(extract.source).is_some_and(|source| extract.span.end <= source.passage.hit.span.end)
         });
         on_event(AskEvent::Passages(&given(&sources)));
-        let quoted = self.quote(question, &sources, &extracts);
+        let quoted = match extracts.first() {
+            Some(best) if best.probability >= threshold => self.quote(question, &sources, &extracts),
+            // What is likely did not fit into the prompt.
+            _ => Body { extractive: true, ..Body::default() },
+        };
         if question.request.preview {
             on_event(AskEvent::Preview(&quoted.sentences));
         }
@@ -260,9 +264,9 @@ impl Answerer {
         let prompted =
             Prompted { generator: generator.as_ref(), sources: &sources, likely: &likely, messages: &messages };
         let (mut body, gave_up) = self.generate(question, &prompted, on_event, cancel)?;
-        let stands = self.policy.verify && (!gave_up || confidence >= self.policy.insist);
-        if body.sentences.is_empty() && stands {
-            // Nothing the model wrote holds. What the sources say word for word does.
+        if body.sentences.is_empty() && self.policy.verify && !quoted.sentences.is_empty() {
+            // Nothing the model wrote holds. What the sources say word for word does. Models small enough for a machine without
+            // a GPU give up too early, so their silence counts no more than that.
             quoted.sentences.iter().for_each(|sentence| on_event(AskEvent::Sentence(sentence)));
             let mut remarks = vec![if gave_up { Remark::GeneratorSilent } else { Remark::QuotedInstead }];
             remarks.extend(quoted.remarks);

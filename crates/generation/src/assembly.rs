@@ -60,6 +60,8 @@ pub(crate) struct Assembly<'a> {
     pub(crate) text: String,
     /// The model said that the sources do not say.
     pub(crate) gave_up: bool,
+    /// What it wrote is carried by the sources, but by nothing that is likely to hold the answer.
+    pub(crate) astray: bool,
 }
 
 impl<'a> Assembly<'a> {
@@ -91,6 +93,7 @@ impl<'a> Assembly<'a> {
             dropped: 0,
             text: String::new(),
             gave_up: false,
+            astray: false,
         }
     }
 
@@ -120,7 +123,8 @@ impl<'a> Assembly<'a> {
                 self.sentence(&rest, span)?;
             }
         }
-        if !self.is_anchored() {
+        if !self.sentences.is_empty() && !self.is_anchored() {
+            self.astray = true;
             self.dropped += self.sentences.len();
             self.sentences.clear();
             self.places.clear();
@@ -134,12 +138,14 @@ impl<'a> Assembly<'a> {
         if self.is_anchored() { &self.sentences } else { &[] }
     }
 
-    /// Says whether some sentence rests on one that is likely to hold the answer. Not asked where nothing is left out.
+    /// Says whether some sentence rests on one that is likely to hold the answer. Not asked where nothing is left out, or where
+    /// no such sentence was given.
     fn is_anchored(&self) -> bool {
         let cited = |likely: &Likely| {
             self.sentences.iter().flat_map(|sentence| &sentence.citations).any(|citation| likely.is_cited_by(citation))
         };
-        !self.policy.verify || self.policy.unsupported == Unsupported::Mark || self.likely.iter().any(cited)
+        let asked = self.policy.verify && self.policy.unsupported == Unsupported::Drop && !self.likely.is_empty();
+        !asked || self.likely.iter().any(cited)
     }
 
     /// Says whether more text cannot add anything.

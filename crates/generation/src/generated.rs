@@ -33,6 +33,13 @@ pub(crate) struct Prompted<'a> {
     pub(crate) messages: &'a [Message],
 }
 
+/// What came of one run of the generator.
+struct Attempt {
+    body: Body,
+    gave_up: bool,
+    astray: bool,
+}
+
 impl Answerer {
     /// Generates, and once more, warmer, when nothing of it holds. The flag says whether the model said that the
     /// sources do not say.
@@ -54,9 +61,10 @@ impl Answerer {
                     ..asked.clone()
                 },
             };
-            let (body, gave_up) = self.attempt(question, prompted, &sampling, on_event, cancel)?;
-            let holds = !body.sentences.is_empty() || gave_up || !self.policy.verify;
-            if holds || repair == self.policy.repairs || cancel.is_cancelled() {
+            let Attempt { body, gave_up, astray } = self.attempt(question, prompted, &sampling, on_event, cancel)?;
+            // A model that is astray has read its sources another way, which warmth does not change.
+            let done = !body.sentences.is_empty() || gave_up || astray || !self.policy.verify;
+            if done || repair == self.policy.repairs || cancel.is_cancelled() {
                 return Ok((body, gave_up));
             }
         }
@@ -71,7 +79,7 @@ impl Answerer {
         sampling: &Sampling,
         on_event: &mut dyn FnMut(AskEvent<'_>),
         cancel: &Cancel,
-    ) -> Result<(Body, bool)> {
+    ) -> Result<Attempt> {
         let Prompted { generator, sources, likely, messages } = *prompted;
         let verifier = Verifier::new(question.asked, question.language, self.embedder.as_ref(), &self.policy);
         let mut assembly = Assembly::new(sources, likely, question.template, &self.policy, question.language, verifier);
@@ -122,7 +130,7 @@ impl Answerer {
         } else {
             Vec::new()
         };
-        let gave_up = assembly.gave_up;
+        let (gave_up, astray) = (assembly.gave_up, assembly.astray);
         let body = Body {
             text: assembly.text,
             sentences: assembly.sentences,
@@ -130,7 +138,7 @@ impl Answerer {
             generation: Some(generation),
             ..Body::default()
         };
-        Ok((body, gave_up))
+        Ok(Attempt { body, gave_up, astray })
     }
 }
 

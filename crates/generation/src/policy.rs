@@ -35,10 +35,6 @@ pub struct AnswerPolicy {
     pub close: f32,
     /// … or when the passage is this similar to the question. Everything else is of another matter.
     pub close_similarity: f32,
-    /// Sources that hold the answer with at least this probability are quoted although a generator says that they
-    /// do not say. By default the threshold itself: generators small enough for a machine without a GPU give up too early.
-    /// With a better one a higher value lets its silence count.
-    pub insist: f32,
     /// Most places the extractive method quotes.
     pub quote_limit: usize,
     /// A further place is quoted only when it is at least this share as likely as the best.
@@ -69,7 +65,6 @@ impl Default for AnswerPolicy {
             threshold: 0.35,
             close: 0.1,
             close_similarity: 0.83,
-            insist: 0.35,
             quote_limit: 2,
             quote_ratio: 0.95,
             neighbour_ratio: 0.1,

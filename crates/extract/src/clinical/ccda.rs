@@ -4,8 +4,11 @@
 use fontes_core::BlockKind;
 use roxmltree::{Document, Node};
 
-use super::Patients;
+use super::patient::{Patient, Patients};
 use crate::{builder::Builder, clean::collapse, time, xml::NodeExt as _};
+
+/// Who gives numbers that have no business in an index: the social insurances of the USA and of Switzerland.
+const INSURANCE: [&str; 2] = ["2.16.840.1.113883.4.1", "2.16.756.5.32"];
 
 /// Appends the blocks of a clinical document; gives `false` when `tree` is none.
 pub(crate) fn blocks(builder: &mut Builder, tree: &Document<'_>) -> bool {
@@ -26,10 +29,9 @@ pub(crate) fn blocks(builder: &mut Builder, tree: &Document<'_>) -> bool {
     builder.metadata.author = name("author");
     let mut patients = Patients::default();
     for target in root.children().filter(|child| child.name() == "recordTarget") {
-        let number = target.descendants().find(|node| node.name() == "id").and_then(|id| id.attr("extension"));
-        patients.add(number.unwrap_or_default(), name("recordTarget"));
+        patients.add(patient(target));
     }
-    builder.metadata.patient = patients.only();
+    builder.metadata.patient = patients.label();
     if let Some(patient) = name("recordTarget") {
         builder.block(BlockKind::Paragraph, &format!("Patient: {patient}"));
     }
@@ -44,6 +46,18 @@ pub(crate) fn blocks(builder: &mut Builder, tree: &Document<'_>) -> bool {
         }
     }
     true
+}
+
+/// Whom a record target identifies, by the number that the institution gave.
+fn patient(target: Node<'_, '_>) -> Patient {
+    let role = target.child("patientRole");
+    let mut ids = role.into_iter().flat_map(|role| role.children()).filter(|child| child.name() == "id");
+    let own = ids.find(|id| !id.attr("root").is_some_and(|root| INSURANCE.contains(&root)));
+    let attribute = |name: &str| own.and_then(|id| id.attr(name)).unwrap_or_default().to_owned();
+    let name = role.and_then(|role| role.child("patient")).and_then(|patient| patient.child("name"));
+    let words = name.into_iter().flat_map(|name| name.descendants()).filter(Node::is_text);
+    let words: Vec<&str> = words.filter_map(|word| word.text()).collect();
+    Patient { authority: attribute("root"), number: attribute("extension"), name: words.join(" ") }
 }
 
 /// Reads a narrative block: paragraphs, lists, tables, and text between them.
@@ -86,6 +100,8 @@ fn block(builder: &mut Builder, node: Node<'_, '_>) {
 
 #[cfg(test)]
 mod tests {
+    use fontes_core::PatientLabel;
+
     use crate::ParseLimits;
 
     #[test]
@@ -98,7 +114,11 @@ mod tests {
         let document = crate::parse(xml, "x.xml", &ParseLimits::default()).unwrap().document;
         assert_eq!(document.text, "Patient: Eva Muster\n\nAllergien\n\nKeine bekannt\n\n- Penicillin\n\nA\n1\n");
         assert_eq!(document.metadata.title.as_deref(), Some("Brief"));
-        assert_eq!(document.metadata.patient, ["4711", "Eva Muster"]);
+        assert_eq!(document.metadata.patient, PatientLabel::One(vec!["4711".into(), "Eva Muster".into()]));
+        let second = "<recordTarget><patientRole><id root=\"1.3\"/></patientRole></recordTarget><component>";
+        let two = String::from_utf8_lossy(xml).replacen("<component>", second, 1);
+        let two = crate::parse(two.as_bytes(), "x.xml", &ParseLimits::default()).unwrap().document;
+        assert_eq!(two.metadata.patient, PatientLabel::Several);
         assert_eq!(document.metadata.created.as_deref(), Some("2024-01-02T00:00:00Z"));
     }
 }

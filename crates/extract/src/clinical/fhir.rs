@@ -6,7 +6,7 @@ use fontes_core::BlockKind;
 use mail_parser::decoders::base64::base64_decode;
 use serde_json::Value;
 
-use super::Patients;
+use super::fhir_patient::patient;
 use crate::{
     ExtractError, Extraction, MediaType, ParseLimits, archive::push_child, builder::Builder, html, time::rfc3339,
 };
@@ -39,7 +39,7 @@ pub(crate) fn parse(root: &Value, limits: &ParseLimits) -> Result<Extraction, Ex
     let mut kinds: Vec<&str> = Vec::new();
     let mut groups: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
     let mut left_out = 0;
-    builder.metadata.patient = patient(&resources);
+    builder.metadata.patient = patient(root);
     for resource in resources {
         let Some(kind) = resource["resourceType"].as_str() else { continue };
         if LEFT_OUT.contains(&kind) {
@@ -130,7 +130,7 @@ fn described(resource: &Value) -> String {
 }
 
 /// The name of a person or organisation.
-fn person(resource: &Value) -> Option<String> {
+pub(super) fn person(resource: &Value) -> Option<String> {
     match &resource["name"] {
         Value::String(name) => Some(name.clone()),
         Value::Array(names) => {
@@ -144,33 +144,6 @@ fn person(resource: &Value) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// Numbers and names of the one patient that the resources are about, by themselves or by reference. Of the identifiers only
-/// record numbers count: others, such as those of social insurance, have no business in an index.
-fn patient(resources: &[&Value]) -> Vec<String> {
-    let mut patients = Patients::default();
-    for resource in resources {
-        if resource["resourceType"] == "Patient" {
-            let identifiers = resource["identifier"].as_array().into_iter().flatten();
-            let is_record = |identifier: &&Value| {
-                let codes = identifier["type"]["coding"].as_array();
-                codes.is_some_and(|codes| codes.iter().any(|coding| coding["code"] == "MR"))
-            };
-            let numbers = identifiers.filter(is_record).filter_map(|identifier| identifier["value"].as_str());
-            let names = numbers.map(str::to_owned).chain(person(resource));
-            patients.add(resource["id"].as_str().unwrap_or_default(), names);
-        }
-        for subject in ["subject", "patient"].map(|field| &resource[field]) {
-            let reference = subject["reference"].as_str().unwrap_or_default();
-            let is_other = reference.split_once('/').is_some_and(|(kind, _)| kind != "Patient" && !kind.contains(':'));
-            if !is_other && !reference.starts_with('#') {
-                let number = reference.rsplit(['/', ':']).next().unwrap_or_default();
-                patients.add(number, subject["display"].as_str().map(str::to_owned));
-            }
-        }
-    }
-    patients.only()
 }
 
 /// The readable side of a coded value: its text, else the display of its first coding.
@@ -236,6 +209,8 @@ fn attachments(builder: &mut Builder, resource: &Value) {
 
 #[cfg(test)]
 mod tests {
+    use fontes_core::PatientLabel;
+
     use super::*;
 
     #[test]
@@ -253,30 +228,12 @@ mod tests {
                         Body Height; 52.69 cm; 2020-10-20\nGrowing.\n\nDocumentReference\n\nComposition\n\nBrief\n\nBefund\n\nOhne Befund.\n";
         assert_eq!(extraction.document.text, expected);
         assert_eq!(extraction.document.metadata.title.as_deref(), Some("Eva Muster"));
-        assert_eq!(extraction.document.metadata.patient, ["Eva Muster"]);
+        assert_eq!(extraction.document.metadata.patient, PatientLabel::One(vec!["Eva Muster".into()]));
         assert_eq!(extraction.document.media_type, "application/fhir+json");
         assert_eq!(
             (extraction.children[0].name.as_str(), extraction.children[0].bytes.as_slice()),
             ("d.txt", b"hello".as_slice())
         );
         assert_eq!(extraction.warnings, ["left out 1 resources about billing and provenance"]);
-    }
-
-    #[test]
-    fn a_record_is_of_one_patient_or_of_nobody() {
-        let of = |entries: &str| {
-            let bundle = format!(r#"{{"resourceType":"Bundle","entry":[{entries}]}}"#);
-            crate::parse(bundle.as_bytes(), "x.json", &ParseLimits::default()).unwrap().document.metadata.patient
-        };
-        let eva = r#"{"resource":{"resourceType":"Patient","id":"p1","name":[{"given":["Eva"],"family":"Muster"}],"identifier":[
-            {"type":{"coding":[{"code":"MR"}]},"value":"4711"},{"type":{"coding":[{"code":"SS"}]},"value":"756.1"}]}}"#;
-        let seen = |subject: &str| {
-            format!(r#"{{"resource":{{"resourceType":"Condition","code":{{"text":"Asthma"}},"subject":{subject}}}}}"#)
-        };
-        assert_eq!(of(&[eva, &seen(r#"{"reference":"Patient/p1"}"#)].join(",")), ["p1", "4711", "Eva Muster"]);
-        assert_eq!(of(&[eva, &seen(r#"{"reference":"urn:uuid:p1"}"#)].join(",")), ["p1", "4711", "Eva Muster"]);
-        assert_eq!(of(&seen(r#"{"reference":"Patient/p2","display":"Ida Zweite"}"#)), ["p2", "Ida Zweite"]);
-        assert_eq!(of(&seen(r#"{"reference":"Group/g"}"#)), [""; 0]);
-        assert_eq!(of(&[eva, &seen(r#"{"reference":"Patient/p2"}"#)].join(",")), [""; 0]);
     }
 }

@@ -2,7 +2,7 @@
 
 use fontes_core::BlockKind;
 
-use super::Patients;
+use super::patient::{Patient, Patients};
 use crate::{ExtractError, Extraction, MediaType, ParseLimits, builder::Builder, encoding, time};
 
 /// Parses one or more messages: who and when, then results and notes in their order. Each message begins
@@ -24,12 +24,7 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
             }
             "PID" => {
                 builder.block(BlockKind::Paragraph, &format!("Patient: {}; {}; {}", field(5), field(7), field(8)));
-                let first = |index: usize| fields.get(index).copied().unwrap_or("").split('~').next().unwrap_or("");
-                let number = first(3).split('^').next().unwrap_or("");
-                // Family name, then given names.
-                let name = first(5).split('^').take(2).collect::<Vec<_>>();
-                let name = name.into_iter().rev().collect::<Vec<_>>().join(" ");
-                patients.add(number, [name]);
+                patients.add(patient(&fields));
             }
             "OBR" => builder.block(BlockKind::Heading(2), &field(4)),
             "OBX" => {
@@ -46,8 +41,25 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
     if builder.is_empty() {
         return Err(ExtractError::Empty);
     }
-    builder.metadata.patient = patients.only();
+    builder.metadata.patient = patients.label();
     builder.finish(MediaType::Hl7)
+}
+
+/// Whom a PID segment identifies, by the number that the institution gave: those of social insurance, for example, have no
+/// business in an index.
+fn patient(fields: &[&str]) -> Patient {
+    let parts = |index: usize| {
+        let repetitions = fields.get(index).copied().unwrap_or("").split('~');
+        repetitions.map(|repetition| repetition.split('^').collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let part = |parts: &[&str], index: usize| parts.get(index).copied().unwrap_or("").to_owned();
+    let numbers = parts(3);
+    // Number, check digit, its scheme, who gave it, kind of number.
+    let own = numbers.iter().find(|number| matches!(number.get(4).copied().unwrap_or(""), "" | "MR" | "PI" | "PT"));
+    let own = own.map_or(&[][..], Vec::as_slice);
+    let name = parts(5).into_iter().next().unwrap_or_default();
+    let name = format!("{} {}", part(&name, 1), part(&name, 0));
+    Patient { authority: part(own, 3), number: part(own, 0), name }
 }
 
 /// A field for readers: of a coded one the text behind the code, repetitions on lines, escapes undone.
@@ -71,6 +83,8 @@ fn readable(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fontes_core::PatientLabel;
+
     use super::*;
 
     #[test]
@@ -82,9 +96,11 @@ mod tests {
         let expected = "ORU R01 2024-01-02T03:04:05Z\n\nPatient: Muster Eva; 19800101; F\n\nHemoglobin\n\n\
                         Hemoglobin: 13.5 g/dL N\n\nNachkontrolle\nempfohlen\n";
         assert_eq!(document.text, expected);
-        assert_eq!(document.metadata.patient, ["42", "Eva Muster"]);
+        assert_eq!(document.metadata.patient, PatientLabel::One(vec!["42".into(), "Eva Muster".into()]));
         let second = b"\rMSH|^~\\&|LAB|X|||20240102030405||ORU^R01|2|P|2.5\rPID|1||43||Zweite^Ida||19900101|F\r";
         let both = parse(&[&message[..], second].concat(), &ParseLimits::default()).unwrap().document;
-        assert!(both.metadata.patient.is_empty(), "of two patients");
+        assert_eq!(both.metadata.patient, PatientLabel::Several);
+        let insured = patient(&["PID", "1", "", "756.1^^^AHV^SS~4711^^^HOSP^MR", "", "Muster^Eva"]);
+        assert_eq!((insured.number.as_str(), insured.authority.as_str()), ("4711", "HOSP"));
     }
 }

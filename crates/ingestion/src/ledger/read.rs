@@ -42,6 +42,10 @@ pub struct KnownDocument {
     pub chunker: String,
     /// What was put before each chunk for embedding.
     pub context: String,
+    /// Whether it was read for whom it is about.
+    pub patient_read: bool,
+    /// Names and numbers of the patient of the document around it, when it was read.
+    pub patient_around: Vec<String>,
 }
 
 /// One revision in the history of a document.
@@ -72,7 +76,8 @@ pub struct LedgerCounts {
     pub quarantined: usize,
 }
 
-const KNOWN_COLUMNS: &str = "d.locator AS locator, r.chunks AS chunks, r.chunker AS chunker, r.context AS context";
+const KNOWN_COLUMNS: &str = "d.locator AS locator, r.chunks AS chunks, r.chunker AS chunker, r.context AS context, \
+     r.patient_around AS patient_around";
 
 /// Every row of a query, decoded.
 pub(crate) fn all<T>(
@@ -104,6 +109,8 @@ fn known(row: &Row<'_>) -> Result<KnownDocument, LedgerError> {
         labels: row::labels(row)?,
         chunker: row.get("chunker")?,
         context: row.get("context")?,
+        patient_read: row.get::<_, Option<String>>("patient")?.is_some(),
+        patient_around: row::names(row.get("patient_around")?)?,
     })
 }
 

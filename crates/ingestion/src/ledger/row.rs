@@ -7,7 +7,7 @@ use std::{
 
 use fontes_core::{
     Block, Chunk, ChunkId, Classification, Digest, Document, DocumentId, DocumentSummary, ErrorKind, Group, Labels,
-    Language, Metadata, Page, PageRange, Span,
+    Language, Metadata, Page, PageRange, PatientLabel, Span,
 };
 use rusqlite::Row;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -89,6 +89,11 @@ pub(crate) fn labels(row: &Row<'_>) -> Result<Labels, LedgerError> {
     Ok(Labels { groups, classification, source: row.get("source")? })
 }
 
+/// Names of a patient; none where they were never looked for.
+pub(crate) fn names(stored: Option<String>) -> Result<Vec<String>, LedgerError> {
+    stored.map_or(Ok(Vec::new()), |text| from_json(text.as_bytes()))
+}
+
 pub(crate) fn document_summary(row: &Row<'_>) -> Result<DocumentSummary, LedgerError> {
     Ok(DocumentSummary {
         id: document_id(row, "document_id")?,
@@ -99,7 +104,7 @@ pub(crate) fn document_summary(row: &Row<'_>) -> Result<DocumentSummary, LedgerE
         language: language(row, "document_language")?,
         author: row.get("author")?,
         created: row.get("created")?,
-        patient: from_json(row.get::<_, String>("patient")?.as_bytes())?,
+        patient: names(row.get("patient")?)?,
         revision: small(row, "number")?,
         pages: small(row, "pages")?,
         labels: labels(row)?,
@@ -129,7 +134,11 @@ pub(crate) fn document(summary: &DocumentSummary, text: Vec<u8>, structure: &[u8
             title: Some(summary.title.clone()),
             author: summary.author.clone(),
             created: summary.created.clone(),
-            patient: summary.patient.clone(),
+            patient: if summary.patient.is_empty() {
+                PatientLabel::Unsaid
+            } else {
+                PatientLabel::One(summary.patient.clone())
+            },
         },
         language: summary.language,
         text: String::from_utf8(text).map_err(|_| damaged("a stored text is not UTF-8"))?,

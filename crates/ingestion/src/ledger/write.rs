@@ -27,6 +27,8 @@ pub(crate) struct NewRevision<'a> {
     /// Never empty: the title, or the file name when there is none.
     pub(crate) title: &'a str,
     pub(crate) content: &'a Document,
+    pub(crate) patient: &'a [String],
+    pub(crate) patient_around: &'a [String],
     pub(crate) labels: &'a Labels,
     pub(crate) chunker: &'a str,
     pub(crate) prefix: Prefix,
@@ -130,7 +132,7 @@ fn stage_one(connection: &Connection, new: &NewRevision<'_>, at: SystemTime) -> 
         language: new.content.language,
         author: new.content.metadata.author.clone(),
         created: new.content.metadata.created.clone(),
-        patient: new.content.metadata.patient.clone(),
+        patient: new.patient.to_vec(),
         revision: number,
         pages: u32::try_from(new.content.pages.len()).unwrap_or(u32::MAX),
         labels: new.labels.clone(),
@@ -158,9 +160,9 @@ fn insert_revision(
     let number: u32 = next.query_row([new.document.as_bytes()], |row| row.get(0))?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO revisions (document, number, state, recorded_ms, sha256, bytes, media_type, title, author, \
-         created, patient, language, pages, chunks, access_groups, classification, chunker, context) \
+         created, patient, patient_around, language, pages, chunks, access_groups, classification, chunker, context) \
          VALUES (:document, :number, 'pending', :recorded_ms, :sha256, :bytes, :media_type, :title, :author, \
-         :created, :patient, :language, :pages, :chunks, :access_groups, :classification, :chunker, :context)",
+         :created, :patient, :patient_around, :language, :pages, :chunks, :access_groups, :classification, :chunker, :context)",
     )?;
     insert.execute(named_params! {
         ":document": new.document.as_bytes(),
@@ -172,7 +174,8 @@ fn insert_revision(
         ":title": new.title,
         ":author": new.content.metadata.author,
         ":created": new.content.metadata.created,
-        ":patient": to_json(&new.content.metadata.patient),
+        ":patient": to_json(&new.patient),
+        ":patient_around": to_json(&new.patient_around),
         ":language": new.content.language.code(),
         ":pages": integer(new.content.pages.len()),
         ":chunks": integer(new.chunks.len()),

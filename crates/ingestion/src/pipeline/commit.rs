@@ -170,6 +170,8 @@ fn revision_of(prepared: &Prepared) -> NewRevision<'_> {
         bytes: prepared.bytes,
         title: &prepared.title,
         content: &prepared.document,
+        patient: &prepared.patient,
+        patient_around: &prepared.patient_around,
         labels: &prepared.labels,
         chunker: &prepared.chunker,
         prefix: prepared.prefix,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use fontes_core::{Cancel, Chunk, Digest, Document, DocumentId, Error, ErrorKind, Labels, Result};
-use fontes_extract::{Child, ExtractError, Extraction};
+use fontes_extract::{Child, ExtractError, Extraction, MediaType};
 
 use super::{
     IngestRequest, IngestionParts,
@@ -30,6 +30,10 @@ pub(super) struct Prepared {
     pub(super) sha256: Digest,
     pub(super) title: String,
     pub(super) document: Document,
+    /// Names and numbers of the one patient it is about.
+    pub(super) patient: Vec<String>,
+    /// Those of the document around it.
+    pub(super) patient_around: Vec<String>,
     pub(super) chunks: Vec<Chunk>,
     /// Of all chunks together.
     pub(super) tokens: usize,
@@ -248,11 +252,9 @@ impl Preparer<'_> {
         inside: &mut Inside,
         emit: &mut Emit<'_>,
     ) -> Result<(), Stop> {
-        let Extraction { mut document, children, warnings } = extraction;
-        if document.metadata.patient.is_empty() {
-            document.metadata.patient = place.patient.to_vec();
-        }
-        self.children(place, &document.metadata.patient, children, inside, emit)?;
+        let Extraction { document, children, warnings } = extraction;
+        let patient = document.metadata.patient.names(place.patient).to_vec();
+        self.children(place, &patient, children, inside, emit)?;
         let profile = self.profile(&document.media_type)?;
         let chunker = Chunker::new(profile, &*self.parts.embedder);
         let cut = || chunker.counted(&document, place.id, sha256);
@@ -280,6 +282,8 @@ impl Preparer<'_> {
             sha256,
             title: title.unwrap_or_else(|| place.name.to_owned()),
             document,
+            patient,
+            patient_around: place.patient.to_vec(),
             chunks,
             tokens,
             labels: place.labels.clone(),
@@ -384,6 +388,8 @@ impl Preparer<'_> {
         let named_after = place.moved_from.as_deref().and_then(|path| path.rsplit('/').next());
         known.sha256 == sha256
             && known.labels == *place.labels
+            && known.patient_around == place.patient
+            && (known.patient_read || !MediaType::may_hold_records(&known.media_type))
             && named_after.is_none_or(|name| name == place.name || name != known.title)
             && self.profile(&known.media_type).is_ok_and(|profile| {
                 known.chunker == Chunker::new(profile, &*self.parts.embedder).version()

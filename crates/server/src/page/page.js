@@ -129,7 +129,8 @@ function chosen() {
 function valueText({ field, value }) {
   if (field === "language") return new Intl.DisplayNames([language], { type: "language", fallback: "code" }).of(value);
   if (field !== "media_type") return value;
-  const kinds = { wordprocessingml: "Word", spreadsheetml: "Excel", presentationml: "PowerPoint", msword: "Word 97", "ms-excel": "Excel 97",
+  const kinds = { wordprocessingml: "Word", spreadsheetml: "Excel", "sheet.binary": "Excel", presentationml: "PowerPoint", msword: "Word 97",
+                  "ms-excel": "Excel 97", "ms-powerpoint": "PowerPoint 97", "ms-outlook": "Outlook", hl7: "HL7", fhir: "FHIR", plain: "Text",
                   "opendocument.text": "Writer", "opendocument.spreadsheet": "Calc", "opendocument.presentation": "Impress", rfc822: "Mail" };
   const kind = Object.keys(kinds).find((part) => value.includes(part));
   return kind ? kinds[kind] : value.replace(/^.*\/(x-)?/, "").toUpperCase();
