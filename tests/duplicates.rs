@@ -89,3 +89,26 @@ fn a_copy_that_is_not_yours_is_neither_named_nor_in_the_way() {
         assert!(!cited.is_empty() && cited.iter().all(|places| *places == sees), "{who}: {cited:?}");
     }
 }
+
+const NOTICE: &str = "Diese Nachricht ist vertraulich und nur für die Person bestimmt, an die sie gerichtet ist. Wer sie \
+                      irrtümlich erhält, darf ihren Inhalt weder speichern noch an andere weitergeben und löscht sie.";
+
+#[test]
+fn a_notice_below_every_mail_takes_one_place() {
+    let site = Site::new();
+    for n in 0..20 {
+        let about = ["Offerte", "Rechnung", "Mahnung", "Bestellung"][n % 4];
+        site.write(&format!("mail{n:02}.txt"), &format!("Anbei die {about} Nummer {n} vom März.\n\n{NOTICE}\n"));
+    }
+    site.write("weisung.txt", "Vertraulich ist, was ein Amt so bezeichnet. Weitergeben darf es nur die Leitung.");
+    site.ingest(0);
+    let names = |question: &str, k: &str| -> Vec<String> {
+        let found = site.json(&["search", question, "-k", k], 0);
+        found["hits"].as_array().unwrap().iter().flat_map(places).collect()
+    };
+    let question = "Wer darf den Inhalt einer vertraulichen Nachricht an andere weitergeben?";
+    assert!(names(question, "2").contains(&"weisung.txt".to_owned()), "{:?}", names(question, "5"));
+    assert_eq!(names(question, "30").len(), 21, "those that step back are still there");
+    // A mail that has more of the question than the notice keeps its place.
+    assert!(names("vertrauliche Nachricht mit Mahnung Nummer 14", "3").contains(&"mail14.txt".to_owned()));
+}

@@ -14,21 +14,25 @@ use fontes_core::{Duplicate, Hit};
 /// The share of its word triples that a duplicate may have for itself: headings, page breaks and columns in between.
 const APART: f32 = 0.2;
 
-/// The words of a text, case and punctuation aside: sorted hashes, as often as they occur.
-struct Wording {
+/// The words of a text, case and punctuation aside, as hashes.
+pub(crate) struct Wording {
+    /// In their order.
+    pub text: Vec<u64>,
+    /// Sorted, as often as they occur.
     words: Vec<u64>,
     headings: Vec<u64>,
-    /// Of three words that follow each other; of all words when there are fewer.
+    /// Of three words that follow each other; of all words when there are fewer. Sorted.
     triples: Vec<u64>,
 }
 
 impl Wording {
-    fn of(hit: &Hit) -> Self {
-        let mut words: Vec<u64> = words(&hit.text).collect();
-        let mut triples: Vec<u64> = words.windows(words.len().clamp(1, 3)).map(hash).collect();
+    pub(crate) fn of(hit: &Hit) -> Self {
+        let text: Vec<u64> = words(&hit.text).collect();
+        let mut triples: Vec<u64> = text.windows(text.len().clamp(1, 3)).map(hash).collect();
+        let mut words = text.clone();
         words.sort_unstable();
         triples.sort_unstable();
-        Self { words, headings: hit.headings.iter().flat_map(|heading| self::words(heading)).collect(), triples }
+        Self { text, words, headings: hit.headings.iter().flat_map(|heading| self::words(heading)).collect(), triples }
     }
 
     /// Says whether `lesser` has no word that this lacks, and nearly the same order of words.
@@ -72,40 +76,41 @@ fn hash(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// Hits that differ, each with the places that say the same.
-pub(crate) struct Distinct {
-    most: usize,
-    kept: Vec<(Hit, Wording)>,
-}
+/// Hits that differ, each with the places that say the same, and with a note of whoever keeps them.
+pub(crate) struct Distinct<T>(Vec<(Hit, Wording, T)>);
 
-impl Distinct {
-    /// None yet; at most `most`.
-    pub(crate) fn new(most: usize) -> Self {
-        Self { most, kept: Vec::new() }
+impl<T> Distinct<T> {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self(Vec::new())
     }
 
-    /// Takes the next best hit: names it beside the first that holds it, else keeps it if there is room. Says whether it
-    /// was kept.
-    pub(crate) fn offer(&mut self, hit: Hit) -> bool {
-        let wording = Wording::of(&hit);
-        if let Some((better, _)) = self.kept.iter_mut().find(|(_, better)| better.holds(&wording)) {
-            // Chunks of one document overlap; that is no second place.
-            if better.document_id != hit.document_id || !better.span.overlaps(&hit.span) {
-                better.also_in.push(place(&hit));
-            }
-            better.also_in.extend(hit.also_in);
-            return false;
+    /// Names the next best hit beside the first that holds it, or gives it back.
+    pub(crate) fn fold(&mut self, hit: Hit, wording: &Wording) -> Option<Hit> {
+        let Some((better, ..)) = self.0.iter_mut().find(|(_, better, _)| better.holds(wording)) else {
+            return Some(hit);
+        };
+        // Chunks of one document overlap; that is no second place.
+        if better.document_id != hit.document_id || !better.span.overlaps(&hit.span) {
+            better.also_in.push(place(&hit));
         }
-        let room = self.kept.len() < self.most;
-        if room {
-            self.kept.push((hit, wording));
-        }
-        room
+        better.also_in.extend(hit.also_in);
+        None
+    }
+
+    /// Keeps the next best hit.
+    pub(crate) fn keep(&mut self, hit: Hit, wording: Wording, note: T) {
+        self.0.push((hit, wording, note));
+    }
+
+    /// How many are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The hits, in the order in which they came.
-    pub(crate) fn into_hits(self) -> impl Iterator<Item = Hit> {
-        self.kept.into_iter().map(|(hit, _)| hit)
+    pub(crate) fn into_hits(self) -> impl Iterator<Item = (Hit, T)> {
+        self.0.into_iter().map(|(hit, _, note)| (hit, note))
     }
 }
 

@@ -19,6 +19,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod analysis;
+mod boilerplate;
 mod duplicate;
 mod explanation;
 mod fusion;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use fontes_core::{AccessScope, Document, DocumentId, Error, ErrorKind, Hit, Ledger, Passage, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::duplicate::Distinct;
+use crate::duplicate::{Distinct, Wording};
 
 /// How hits become passages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,11 +45,16 @@ pub fn passages(
     for hit in hits {
         absorb(&mut joined, hit.clone(), &mut texts, options)?;
     }
-    let mut distinct = Distinct::new(options.limit);
+    let mut distinct = Distinct::new();
     for hit in joined {
-        distinct.offer(hit);
+        let wording = Wording::of(&hit);
+        if let Some(hit) = distinct.fold(hit, &wording)
+            && distinct.len() < options.limit
+        {
+            distinct.keep(hit, wording, ());
+        }
     }
-    Ok(distinct.into_hits().zip(1..).map(|(hit, marker)| Passage { marker, hit }).collect())
+    Ok(distinct.into_hits().zip(1..).map(|((hit, ()), marker)| Passage { marker, hit }).collect())
 }
 
 /// Joins `hit` with every passage that it, or the union so far, touches.

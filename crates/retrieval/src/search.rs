@@ -1,6 +1,7 @@
 //! The searcher: legs, fusion, the ledger gate, the rerank slot.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Fused, Fusion, LegShares, QueryAnalysis,
-    duplicate::Distinct,
+    boilerplate::Boilerplate,
+    duplicate::{Distinct, Wording},
     rescoring::{self, RERANK_DEPTH},
 };
 
@@ -29,6 +31,10 @@ const MAX_CANDIDATES: usize = 8 * MAX_HITS;
 
 /// How many candidates beyond the last hit are looked at for what says the same as a hit: copies score nearly alike.
 const LOOK_AHEAD: usize = 16;
+
+/// How many hits that step back are looked past for each that is wanted. Archives may hold the same notice by the
+/// hundred thousand, and every candidate is read.
+const LOOK_PAST: usize = 8;
 
 /// Where the time of a search went, in milliseconds. Legs run side by side, so parts do not add up to `total`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -203,10 +209,11 @@ impl Searcher {
             let fused = self.fusion.fuse(&dense, &lexical, analysis.exact);
             timings.fusion += milliseconds(begin.elapsed());
             let begin = Instant::now();
-            let confirmed = self.confirm(&fused, query, scope, wanted)?;
+            let [mut found, back] = self.confirm(&fused, query, &analysis.lexical, scope, wanted)?;
             timings.ledger += milliseconds(begin.elapsed());
-            if confirmed.len() >= wanted || exhausted || depth >= MAX_CANDIDATES {
-                return self.rank(analysis, query.mode, confirmed, k, timings);
+            if found.len() + back.len() / LOOK_PAST >= wanted || exhausted || depth >= MAX_CANDIDATES {
+                self.read_again(analysis, query.mode, &mut found, timings)?;
+                return Ok(ranked(found, back, k));
             }
             depth = (4 * depth).min(MAX_CANDIDATES);
         }
@@ -248,60 +255,84 @@ impl Searcher {
         Ok((dense?, lexical?))
     }
 
-    /// Asks the ledger about candidates, best first, until `wanted` that differ are confirmed.
+    /// Asks the ledger about candidates, best first, until `wanted` that differ are confirmed; apart, those that step back
+    /// because they repeat what many say.
     fn confirm(
         &self,
         fused: &[Fused],
         query: &Query,
+        words: &str,
         scope: &AccessScope,
         wanted: usize,
-    ) -> Result<Vec<(Hit, LegShares)>> {
-        let mut distinct = Distinct::new(wanted);
-        let mut shares = Vec::with_capacity(wanted.min(fused.len()));
-        let mut rest = fused;
-        while shares.len() < wanted && !rest.is_empty() {
-            let (batch, later) = rest.split_at((wanted - shares.len() + LOOK_AHEAD).min(rest.len()));
+    ) -> Result<[Vec<(Hit, LegShares)>; 2]> {
+        let (mut distinct, mut boilerplate) = (Distinct::new(), Boilerplate::default());
+        let terms = |hit: &Hit| -> Result<BTreeSet<String>> {
+            let matches = self.lexical.explain(words, scope, hit.chunk_id)?;
+            Ok(matches.into_iter().map(|found| found.term).collect())
+        };
+        let (mut rest, mut kept) = (fused, 0);
+        while kept < wanted && !rest.is_empty() {
+            let (batch, later) = rest.split_at((wanted - kept + LOOK_AHEAD).min(rest.len()));
             rest = later;
             let ids: Vec<_> = batch.iter().map(|one| one.chunk).collect();
             let mut records = self.ledger.chunks(&ids, scope)?.into_iter().peekable();
+            let mut found = Vec::with_capacity(batch.len());
             for one in batch {
                 // The ledger keeps the order of the ids and leaves out what may not be shown.
                 if let Some(record) = records.next_if(|record| record.chunk.id == one.chunk)
                     && scope.allows(&record.document.labels)
                     && !query.without.contains(&record.document.id)
-                    && distinct.offer(hit(one, record))
                 {
-                    shares.push(one.shares);
+                    let hit = hit(one, record);
+                    let wording = Wording::of(&hit);
+                    boilerplate.count(&wording);
+                    found.push((hit, one.shares, wording));
+                }
+            }
+            for (hit, shares, wording) in found {
+                let Some(hit) = distinct.fold(hit, &wording) else { continue };
+                if kept < wanted {
+                    let steps_back = boilerplate.steps_back(&hit, &wording, terms)?;
+                    kept += usize::from(!steps_back);
+                    distinct.keep(hit, wording, (shares, steps_back));
                 }
             }
         }
-        Ok(distinct.into_hits().zip(shares).collect())
+        let (back, found): (Vec<_>, Vec<_>) = distinct.into_hits().partition(|(_, (_, steps_back))| *steps_back);
+        Ok([found, back].map(|hits| hits.into_iter().map(|(hit, (shares, _))| (hit, shares)).collect()))
     }
 
-    /// Reads the best again when that is wanted, cuts to `k` and numbers the hits.
-    fn rank(
+    /// Reads the best again when that is wanted.
+    fn read_again(
         &self,
         analysis: &QueryAnalysis,
         mode: SearchMode,
-        mut confirmed: Vec<(Hit, LegShares)>,
-        k: usize,
+        found: &mut [(Hit, LegShares)],
         timings: &mut SearchTimings,
-    ) -> Result<Vec<(Hit, LegShares)>> {
+    ) -> Result<()> {
         let begin = Instant::now();
         if let Some(reranker) = &self.reranker {
-            rescoring::decide(reranker.as_ref(), &analysis.dense, &mut confirmed)?;
+            rescoring::decide(reranker.as_ref(), &analysis.dense, found)?;
         } else if self.interacts_late(mode) {
-            rescoring::add(self.embedder.as_ref(), &analysis.dense, self.late_tokens, &mut confirmed)?;
+            rescoring::add(self.embedder.as_ref(), &analysis.dense, self.late_tokens, found)?;
         }
         timings.rerank = milliseconds(begin.elapsed());
-        confirmed.truncate(k);
-        confirmed.iter_mut().zip(1..).for_each(|((hit, _), rank)| hit.rank = rank);
-        Ok(confirmed)
+        Ok(())
     }
 }
 
+/// At most `k` hits, numbered: those found, then those that step back, scored no better than what they stand behind.
+fn ranked(found: Vec<(Hit, LegShares)>, back: Vec<(Hit, LegShares)>, k: usize) -> Vec<(Hit, LegShares)> {
+    let least = found.last().map_or(f32::INFINITY, |(hit, _)| hit.score);
+    let mut ranked = found;
+    ranked.extend(back.into_iter().map(|(hit, shares)| (Hit { score: hit.score.min(least), ..hit }, shares)));
+    ranked.truncate(k);
+    ranked.iter_mut().zip(1..).for_each(|((hit, _), rank)| hit.rank = rank);
+    ranked
+}
+
 /// A hit that is not numbered yet.
-fn hit(fused: &Fused, ChunkRecord { chunk, document }: ChunkRecord) -> Hit {
+pub(crate) fn hit(fused: &Fused, ChunkRecord { chunk, document }: ChunkRecord) -> Hit {
     Hit {
         rank: 0,
         score: fused.score,

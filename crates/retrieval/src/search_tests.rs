@@ -329,3 +329,30 @@ fn an_embedder_without_token_vectors_changes_nothing() {
     let [a, b] = [&plain, &blind].map(|searcher| searcher.search(&asked, &staff()).unwrap());
     assert_eq!(a.hits, b.hits);
 }
+
+/// Twenty mails that end with the same notice, the last of them about what it says, and the rule behind it.
+fn mailbox() -> Archive {
+    let notice = "Diese Nachricht ist vertraulich und darf von der Person die sie irrtümlich erhalten hat nicht an \
+                  andere weitergegeben und auch nicht gespeichert werden";
+    let mail = |n: usize| Specimen::new(&format!("mail{n:02}"), 0, &format!("Anbei Beleg{n} und Offerte{n}. {notice}"));
+    let asked = Specimen::new("asked", 0, &format!("Warum ist die Weisung vertraulich? {notice}"));
+    let rule = Specimen::new("rule", 0, "Als vertraulich gilt eine Nachricht wenn ihr Absender sie so bezeichnet hat");
+    Archive::of((0..20).map(mail).chain([asked, rule]).collect())
+}
+
+#[test]
+fn what_many_mails_end_with_takes_one_place() {
+    let archive = mailbox();
+    for mode in SearchMode::ALL {
+        let search =
+            |text: &str, k| archive.searcher(None).search(&Query { mode, ..query(text, k) }, &staff()).unwrap();
+        let few = search("vertraulich Nachricht weitergegeben gespeichert", 2);
+        let mails = |result: &SearchResult| paths(result).iter().filter(|path| path.starts_with("mail")).count();
+        assert!(mails(&few) == 1 && paths(&few).contains(&"rule"), "{mode} {:?}", paths(&few));
+        // Words that the notice lacks keep a mail in its place.
+        assert!(paths(&search("vertraulich Nachricht Offerte7 Weisung", 4)).contains(&"mail07"), "{mode}");
+        let all = search("vertraulich Nachricht weitergegeben gespeichert", 50);
+        assert_eq!(all.hits.len(), 22, "none is lost");
+        assert!(all.hits.windows(2).all(|pair| pair[0].score >= pair[1].score && pair[0].rank + 1 == pair[1].rank));
+    }
+}

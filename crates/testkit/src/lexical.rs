@@ -5,7 +5,9 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use fontes_core::{AccessScope, Candidate, ChunkId, Filter, IndexEntry, LedgerPosition, LexicalIndex, Result};
+use fontes_core::{
+    AccessScope, Candidate, ChunkId, Filter, IndexEntry, LedgerPosition, LexicalIndex, Result, TermMatch,
+};
 
 use crate::{
     embedder::words,
@@ -83,6 +85,15 @@ impl LexicalIndex for MemoryLexicalIndex {
         let scored =
             allowed.map(|(&chunk, (_, words))| Candidate { chunk, score: query.intersection(words).count() as f32 });
         Ok(best(scored.filter(|candidate| candidate.score > 0.0).collect(), k))
+    }
+
+    fn explain(&self, text: &str, scope: &AccessScope, chunk: ChunkId) -> Result<Vec<TermMatch>> {
+        let query: BTreeSet<String> = words(text).collect();
+        let state = self.state();
+        let allowed = |(visibility, _): &&Posting| visibility.admits(scope, &Filter::default());
+        let held = state.committed.get(&chunk).filter(allowed).map(|(_, words)| query.intersection(words).cloned());
+        let found = |term| TermMatch { term, found: vec!["text".to_owned()], rarity: 1.0, weight: 1.0 };
+        Ok(held.into_iter().flatten().map(found).collect())
     }
 
     fn ids(&self) -> Result<BTreeSet<ChunkId>> {
