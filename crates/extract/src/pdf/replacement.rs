@@ -1,7 +1,8 @@
 //! Replacement text (ISO 32000-2, 14.9.4): what marked content says where its glyphs say nothing.
 //!
 //! Browsers print ligatures and figures of equal width as glyphs without a name, and say beside them what they stand
-//! for. Glyphs that have names keep them: what is quoted must be what is seen.
+//! for. Others mark the places where a word may be parted, and hyphens that stand only there. Other glyphs that have names
+//! keep them: what is quoted must be what is seen.
 
 use hayro::hayro_syntax::object::{Dict, String as PdfString};
 
@@ -26,7 +27,8 @@ impl Replacements {
         let (text, from) = self.0.pop()??;
         let covered = glyphs.get_mut(from..).filter(|covered| covered.len() <= MOST)?;
         let end = covered.last()?.to;
-        if !covered.iter().any(says_nothing) {
+        let hyphen = text == "\u{AD}" && covered.iter().all(|glyph| matches!(glyph.text.trim(), "" | "-" | "\u{AD}"));
+        if !hyphen && !covered.iter().any(says_nothing) {
             return None;
         }
         let first = covered.first_mut()?;

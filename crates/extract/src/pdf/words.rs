@@ -12,6 +12,9 @@ const WORD_GAP: f32 = 0.12;
 /// What a back end gives for a character that the font does not name. It is ink, but says nothing.
 const UNKNOWN: &str = "\u{FFFD}";
 
+/// Where a word may be parted; it says something at the end of a line only.
+const SOFT_HYPHEN: &str = "\u{AD}";
+
 /// Characters spaced out further than this share of the font size are taken for words of one letter.
 const MOST_TRACKING: f32 = 0.35;
 
@@ -55,7 +58,7 @@ pub(super) fn words(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> Vec
         }
         in_mark = mark.is_some();
         last_end = Some(placed.end);
-        if placed.glyph.text == UNKNOWN {
+        if placed.glyph.text == UNKNOWN || placed.glyph.text == SOFT_HYPHEN && index + 1 < open.len() {
             continue;
         }
         // Presentation order: right-to-left ligatures are turned with their word below.
