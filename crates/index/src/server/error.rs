@@ -162,7 +162,7 @@ fn reason(refusal: &QdrantError) -> String {
         other => return other.to_string(),
     };
     // The client library gives the reason of a failed connection as the debug text of nested errors.
-    let Some((_, detail)) = message.split_once("transport::Error(") else { return message.to_owned() };
+    let Some(detail) = message.strip_prefix("Failed to connect to ") else { return message.to_owned() };
     if detail.contains("ertificate") {
         return CERTIFICATE.into();
     }
