@@ -28,7 +28,9 @@ impl Replacements {
         let covered = glyphs.get_mut(from..).filter(|covered| covered.len() <= MOST)?;
         let end = covered.last()?.to;
         let hyphen = text == "\u{AD}" && covered.iter().all(|glyph| matches!(glyph.text.trim(), "" | "-" | "\u{AD}"));
-        if !hyphen && !covered.iter().any(says_nothing) {
+        let nameless = covered.iter().any(says_nothing)
+            && covered.iter().all(|glyph| says_nothing(glyph) || glyph.text.trim().is_empty());
+        if !hyphen && !nameless {
             return None;
         }
         let first = covered.first_mut()?;

@@ -44,7 +44,7 @@ pub(super) fn words(open: &mut Vec<Placed<'_>>, baseline: f32, size: f32) -> Vec
         let raised = placed.size <= 0.8 * size && baseline - placed.baseline >= 0.15 * size;
         let mark = Some(superscript(&placed.glyph.text)).filter(|mark| raised && !mark.is_empty());
         // A note mark is no digit of the number before it: "Art. 2" with note 3 is not article 23.
-        let parted = mark.is_some() != in_mark && !is_power_base(&text);
+        let parted = mark.is_some() != in_mark && !is_power_base(&text, words.last());
         let closing = in_mark && placed.glyph.text.starts_with(['.', ',', ';', ':', ')', '!', '?']);
         let far = last_end.is_some_and(|end| placed.start - end > gap * placed.size);
         if (blank || far || parted && !closing) && !text.is_empty() {
@@ -126,22 +126,56 @@ fn superscript(digits: &str) -> String {
     marks.unwrap_or_default()
 }
 
+/// What letters are counted with, so that a raised number behind "Bst. a" is a note's.
+const COUNTED: [&str; 24] = [
+    "bst",
+    "buchst",
+    "buchstabe",
+    "buchstaben",
+    "lit",
+    "litt",
+    "let",
+    "lett",
+    "lettre",
+    "lettres",
+    "lettera",
+    "lettere",
+    "letter",
+    "anhang",
+    "annexe",
+    "allegato",
+    "annex",
+    "und",
+    "et",
+    "e",
+    "and",
+    "bis",
+    "à",
+    "a",
+];
+
 /// Says whether a raised number behind it is the power of a unit (m², cm³) or of a variable (x²), not a note mark.
-fn is_power_base(word: &str) -> bool {
+fn is_power_base(word: &str, before: Option<&PlacedWord>) -> bool {
+    let counted = before.is_some_and(|before| {
+        COUNTED.contains(&before.text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase().as_str())
+    });
     let base = word.trim_end_matches(|c| matches!(c, '⁰' | '¹' | '²' | '³' | '⁴'..='⁹'));
     let base = base.trim_start_matches(|c: char| !c.is_alphanumeric());
     let unit = base.trim_start_matches(|c: char| c.is_ascii_digit());
     // An article may be "12a", and the mark behind it a note's.
-    matches!(unit, "m" | "cm" | "mm" | "km" | "dm") || base.chars().count() == 1 && base == unit
+    matches!(unit, "m" | "cm" | "mm" | "km" | "dm") || base.chars().count() == 1 && base == unit && !counted
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_power_base;
+    use super::*;
 
     #[test]
     fn powers_belong_to_units_and_variables() {
-        assert!(["m", "(mm", "5m", "x", "x²", "S"].iter().all(|base| is_power_base(base)));
-        assert!(!["12a", "2", "Art", "Wang", ""].iter().any(|base| is_power_base(base)));
+        assert!(["m", "(mm", "5m", "x", "x²", "S"].iter().all(|base| is_power_base(base, None)));
+        assert!(!["12a", "2", "Art", "Wang", ""].iter().any(|base| is_power_base(base, None)));
+        let before = |text: &str| PlacedWord { text: text.into(), area: area([].iter()), confidence: None };
+        assert!(!["Bst.", "(lett.", "und"].iter().any(|text| is_power_base("a", Some(&before(text)))));
+        assert!(is_power_base("m", Some(&before("und"))) && is_power_base("x", Some(&before("="))));
     }
 }
