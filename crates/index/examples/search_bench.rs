@@ -67,9 +67,9 @@ fn main() -> Result<()> {
     let all = allowed("all");
     let dense = |n| index.vectors.search(&vector(n + 5_000_000, dimensions), &all, &Filter::default(), K).map(drop);
     println!("dense, all allowed, first searches: {}", percentiles(dense)?);
-    for (group, _) in GROUPS {
+    for (group, every) in GROUPS {
         let (scope, none) = (allowed(group), Filter::default());
-        let dense = |n| index.vectors.search(&vector(n + 5_000_000, dimensions), &scope, &none, K).map(drop);
+        let dense = |n| index.vectors.search(&question(n, every, dimensions), &scope, &none, K).map(drop);
         let lexical = |n| index.lexical.search(&text(n + 5_000_000, WORDS), &scope, &none, K).map(drop);
         let both = |n| {
             thread::scope(|threads| {
@@ -82,8 +82,10 @@ fn main() -> Result<()> {
         println!("{group} allowed, lexical: {}", percentiles(lexical)?);
         println!("{group} allowed, both at once: {}", percentiles(both)?);
     }
-    for (group, recall) in recalls(&index, chunks, dimensions)? {
-        println!("{group} allowed, recall@10: {recall:.4}");
+    for (topics, own) in [("topics of one's own", true), ("any topic", false)] {
+        for (group, recall) in recalls(&index, chunks, dimensions, own)? {
+            println!("{group} allowed, {topics}: recall@10 {recall:.4}");
+        }
     }
     println!("resident: {}", resident());
     let quarter = allowed("a quarter");
@@ -164,37 +166,43 @@ fn build(index: &Index, chunks: usize, dimensions: usize) -> Result<()> {
     Ok(())
 }
 
-/// Share of the true ten nearest that are found for each group, over 50 queries.
-fn recalls(index: &Index, chunks: usize, dimensions: usize) -> Result<Vec<(&'static str, f64)>> {
-    let queries: Vec<Vec<f32>> = (0..50).map(|n| vector(n + 5_000_000, dimensions)).collect();
-    let mut nearest = vec![vec![Vec::new(); queries.len()]; GROUPS.len()];
+/// Share of the true ten nearest that are found for each group, over 50 questions: about topics that the group may see, or
+/// about any. Groups see whole topics, so of others the nearest that is left is far away.
+fn recalls(index: &Index, chunks: usize, dimensions: usize, own: bool) -> Result<Vec<(&'static str, f64)>> {
+    let asked = |every: u64| (0..50).map(move |n| question(n, if own { every } else { 1 }, dimensions));
+    let queries: Vec<Vec<Vec<f32>>> = GROUPS.iter().map(|&(_, every)| asked(every).collect()).collect();
+    let mut nearest = vec![vec![Vec::new(); 50]; GROUPS.len()];
     let keep_ten = |nearest: &mut Vec<(f32, fontes_core::ChunkId)>| {
         nearest.sort_by(|a, b| b.0.total_cmp(&a.0));
         nearest.truncate(10);
     };
     for n in 0..chunks as u64 {
         let (id, vector) = (Specimen::new("bench", ordinal(n), "").id(), vector(n, dimensions));
-        for (number, query) in queries.iter().enumerate() {
-            let cosine = query.iter().zip(&vector).map(|(x, y)| x * y).sum();
-            for (nearest, _) in nearest.iter_mut().zip(GROUPS).filter(|(_, (_, every))| n.is_multiple_of(*every)) {
-                let nearest = &mut nearest[number];
-                nearest.push((cosine, id));
+        for (group, _) in GROUPS.into_iter().enumerate().filter(|(_, (_, every))| n.is_multiple_of(*every)) {
+            for (query, nearest) in queries[group].iter().zip(&mut nearest[group]) {
+                nearest.push((query.iter().zip(&vector).map(|(x, y)| x * y).sum(), id));
                 if nearest.len() > 1_000 {
                     keep_ten(nearest);
                 }
             }
         }
     }
-    let share = |group, nearest: &mut Vec<Vec<(f32, fontes_core::ChunkId)>>| -> Result<f64> {
+    let share = |(group, nearest): (usize, &mut Vec<Vec<(f32, fontes_core::ChunkId)>>)| -> Result<_> {
+        let name = GROUPS[group].0;
         let mut found_true = 0;
-        for (query, nearest) in queries.iter().zip(nearest) {
+        for (query, nearest) in queries[group].iter().zip(nearest) {
             keep_ten(nearest);
-            let found = index.vectors.search(query, &allowed(group), &Filter::default(), 10)?;
+            let found = index.vectors.search(query, &allowed(name), &Filter::default(), 10)?;
             found_true += found.iter().filter(|hit| nearest.iter().any(|(_, id)| *id == hit.chunk)).count();
         }
-        Ok(found_true as f64 / (10 * queries.len()) as f64)
+        Ok((name, found_true as f64 / (10 * queries[group].len()) as f64))
     };
-    GROUPS.into_iter().zip(&mut nearest).map(|((group, _), nearest)| Ok((group, share(group, nearest)?))).collect()
+    nearest.iter_mut().enumerate().map(share).collect()
+}
+
+/// A question about a topic of those who may see one chunk out of `every`: clusters go round with the numbers of chunks.
+fn question(n: u64, every: u64, dimensions: usize) -> Vec<f32> {
+    vector((n + 5_000_000) * every, dimensions)
 }
 
 fn allowed(group: &str) -> AccessScope {
