@@ -98,7 +98,7 @@ fn a_notice_below_every_mail_takes_one_place() {
     let site = Site::new();
     for n in 0..20 {
         let about = ["Offerte", "Rechnung", "Mahnung", "Bestellung"][n % 4];
-        site.write(&format!("mail{n:02}.txt"), &format!("Anbei die {about} Nummer {n} vom März.\n\n{NOTICE}\n"));
+        site.write(&format!("mail{n:02}.txt"), format!("Anbei die {about} Nummer {n} vom März.\n\n{NOTICE}\n"));
     }
     site.write("weisung.txt", "Vertraulich ist, was ein Amt so bezeichnet. Weitergeben darf es nur die Leitung.");
     site.ingest(0);
