@@ -4,11 +4,8 @@
 use fontes_core::BlockKind;
 use roxmltree::{Document, Node};
 
-use super::patient::{Patient, Patients};
+use super::patient::{INSURANCE, Patient, Patients};
 use crate::{builder::Builder, clean::collapse, time, xml::NodeExt as _};
-
-/// Who gives numbers that have no business in an index: the social insurances of the USA and of Switzerland.
-const INSURANCE: [&str; 2] = ["2.16.840.1.113883.4.1", "2.16.756.5.32"];
 
 /// Appends the blocks of a clinical document; gives `false` when `tree` is none.
 pub(crate) fn blocks(builder: &mut Builder, tree: &Document<'_>) -> bool {

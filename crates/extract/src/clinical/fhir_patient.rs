@@ -6,10 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use fontes_core::PatientLabel;
+use fontes_core::{PatientLabel, folded};
 use serde_json::Value;
 
-use super::{fhir::person, patient::label};
+use super::{
+    fhir::person,
+    patient::{INSURANCE, label},
+};
 
 /// Fields that say whom a resource is about, wherever they point.
 const ABOUT: [&str; 4] = ["subject", "patient", "for", "beneficiary"];
@@ -34,22 +37,25 @@ struct Found<'a> {
     others: BTreeSet<&'a str>,
     /// Of references to patients: the address, and the name shown beside it.
     references: BTreeSet<(&'a str, Option<&'a str>)>,
-    /// Identifiers that stand for a reference.
-    logical: BTreeSet<&'a str>,
+    /// Identifiers that stand for a reference: who gives them, and the value.
+    logical: BTreeSet<(&'a str, &'a str)>,
+    /// Names that stand for one.
+    shown: BTreeSet<&'a str>,
 }
 
 /// The label of a resource or bundle.
 pub(super) fn patient(root: &Value) -> PatientLabel {
     let mut found = Found::default();
     found.visit(root, "", "");
-    let Found { patients, others, references, logical } = found;
+    let Found { patients, others, references, logical, shown } = found;
     let references: Vec<_> = references.into_iter().filter(|(address, _)| !others.contains(address)).collect();
     let mut known = patients.into_iter();
     match (known.next(), known.next()) {
         (Some(_), Some(_)) => PatientLabel::Several,
         (Some(one), None) => {
             let all = references.iter().all(|(address, _)| one.is_meant_by(address))
-                && logical.iter().all(|value| one.identifiers.contains(value));
+                && logical.iter().all(|(_, value)| one.identifiers.contains(value))
+                && shown.iter().all(|name| one.name.as_deref().is_some_and(|own| folded(own) == folded(name)));
             if !all {
                 return PatientLabel::Several;
             }
@@ -58,14 +64,25 @@ pub(super) fn patient(root: &Value) -> PatientLabel {
         }
         (None, _) => {
             let places: BTreeSet<&str> = references.iter().map(|(address, _)| *address).collect();
-            let place = match (places.len(), logical.len()) {
-                (0, 0) => return PatientLabel::Unsaid,
-                (1, 0) => places.first(),
-                (0, 1) => logical.first(),
+            let named = || references.iter().filter_map(|(_, name)| *name);
+            if !shown.iter().all(|name| named().any(|other| folded(other) == folded(name)))
+                && places.len() + logical.len() > 0
+            {
+                return PatientLabel::Several;
+            }
+            let place = match (places.first(), logical.first()) {
+                (Some(place), None) if places.len() == 1 => place,
+                (None, Some((system, value))) if logical.len() == 1 => {
+                    if INSURANCE.iter().any(|insurance| system.contains(insurance)) {
+                        return PatientLabel::Unsaid;
+                    }
+                    value
+                }
+                (None, None) => return PatientLabel::Unsaid,
                 _ => return PatientLabel::Several,
             };
-            let number = place.map(|place| place.rsplit(['/', ':']).next().unwrap_or_default().to_owned());
-            label(number.into_iter().chain(references.iter().filter_map(|(_, name)| name.map(str::to_owned))))
+            let number = place.rsplit(['/', ':']).next().unwrap_or_default();
+            label(std::iter::once(number).chain(named()).map(str::to_owned))
         }
     }
 }
@@ -97,12 +114,18 @@ impl<'a> Found<'a> {
             Some(kind) if kind != "Bundle" && field == "resource" => _ = self.others.insert(address),
             _ => {}
         }
+        let about = ABOUT.contains(&field) || value["type"] == "Patient";
         if let Some(reference) = value["reference"].as_str() {
-            self.refer(reference, value, field);
-        } else if ABOUT.contains(&field)
-            && let Some(identifier) = value["identifier"]["value"].as_str()
-        {
-            self.logical.insert(identifier);
+            self.refer(reference, value["display"].as_str(), about);
+        } else if about {
+            let identifier = &value["identifier"];
+            match (identifier["value"].as_str(), value["display"].as_str()) {
+                (Some(number), _) => {
+                    _ = self.logical.insert((identifier["system"].as_str().unwrap_or_default(), number))
+                }
+                (None, Some(name)) => _ = self.shown.insert(name),
+                (None, None) => {}
+            }
         }
         for (name, inner) in fields {
             let address = if field == "resource" && name == "contained" { "" } else { address };
@@ -126,14 +149,12 @@ impl<'a> Found<'a> {
         });
     }
 
-    fn refer(&mut self, reference: &'a str, value: &'a Value, field: &str) {
+    fn refer(&mut self, reference: &'a str, name: Option<&'a str>, about: bool) {
         let plain = reference.split("/_history/").next().unwrap_or_default();
-        let about = ABOUT.contains(&field) || value["type"] == "Patient";
-        let name = value["display"].as_str();
         if let Some((kind, search)) = plain.split_once('?') {
             // A search that names an identifier.
             if kind.ends_with("Patient") {
-                self.logical.insert(search.rsplit(['|', '=']).next().unwrap_or_default());
+                self.logical.insert(("", search.rsplit(['|', '=']).next().unwrap_or_default()));
             }
             return;
         }
@@ -192,6 +213,7 @@ mod tests {
             ),
             ("urn:uuid:aa", json!({ "subject": { "reference": "urn:uuid:other" } })),
             ("urn:uuid:aa", json!({ "subject": { "reference": "Group/g" } })),
+            ("urn:uuid:aa", json!({ "subject": { "display": "eva muster" } })),
         ] {
             assert_eq!(beside_eva(address, &[seen(fields.clone())]), one(&["p1", "4711", "Eva Muster"]), "{fields}");
         }
@@ -212,6 +234,8 @@ mod tests {
             json!({ "contained": [ida] }),
             json!({ "subject": { "identifier": { "value": "4712" } } }),
             json!({ "for": { "reference": "Patient?identifier=x|4712" } }),
+            json!({ "subject": { "display": "Ida Zweite" } }),
+            json!({ "participant": [{ "actor": { "type": "Patient", "identifier": { "value": "4712" } } }] }),
             json!({ "participant": [{ "actor": { "reference": "Patient/p2" } }] }),
             json!({ "subject": [{ "reference": "Patient/p1" }, { "reference": "Patient/p2" }] }),
             json!({ "member": [{ "entity": { "reference": "Patient/p2" } }] }),
@@ -232,6 +256,11 @@ mod tests {
         assert_eq!(patient(&seen(about("urn:uuid:p2"))), one(&["p2", "Ida Zweite"]));
         assert_eq!(patient(&seen(json!({ "subject": { "identifier": { "value": "4712" } } }))), one(&["4712"]));
         assert_eq!(patient(&seen(about("Group/g"))), PatientLabel::Unsaid);
+        let insured = json!({ "subject": { "identifier": { "system": "urn:oid:2.16.756.5.32", "value": "756.1" } } });
+        assert_eq!(patient(&seen(insured)), PatientLabel::Unsaid);
+        let shown = json!({ "resourceType": "Bundle", "entry": [{ "resource": seen(about("Patient/1")) },
+            { "resource": seen(json!({ "subject": { "display": "Eva Muster" } })) }] });
+        assert_eq!(patient(&shown), PatientLabel::Several);
         let two = json!({ "resourceType": "Bundle", "entry": [
             { "resource": seen(about("http://a/Patient/1")) }, { "resource": seen(about("http://b/Patient/1")) }] });
         assert_eq!(patient(&two), PatientLabel::Several);

@@ -11,10 +11,19 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Extraction, Ex
     let text = encoding::decode(bytes, None);
     let mut builder = Builder::new(limits);
     let mut patients = Patients::default();
+    // Whether the message has said yet whom it is about.
+    let mut named = false;
     // Segments end with a carriage return; files made on other systems have line feeds.
     for segment in text.split(['\r', '\n']).filter(|segment| segment.len() > 3) {
         let fields: Vec<&str> = segment.split('|').collect();
         let field = |index: usize| readable(fields.get(index).copied().unwrap_or(""));
+        match fields[0] {
+            "MSH" => named = false,
+            "PID" => named = true,
+            // Controls and specimens of unknown people have no patient.
+            "OBR" | "OBX" | "NTE" | "TXA" | "DG1" | "AL1" | "RXE" | "RXO" if !named => patients.add_nameless(),
+            _ => {}
+        }
         match fields[0] {
             // The separator itself counts as the first field of the header.
             "MSH" => {
@@ -99,6 +108,10 @@ mod tests {
         assert_eq!(document.metadata.patient, PatientLabel::One(vec!["42".into(), "Eva Muster".into()]));
         let second = b"\rMSH|^~\\&|LAB|X|||20240102030405||ORU^R01|2|P|2.5\rPID|1||43||Zweite^Ida||19900101|F\r";
         let both = parse(&[&message[..], second].concat(), &ParseLimits::default()).unwrap().document;
+        assert_eq!(both.metadata.patient, PatientLabel::Several);
+        let control =
+            b"\rMSH|^~\\&|LAB|X|||20240102030405||ORU^R01|3|P|2.5\rOBX|1|NM|718-7^Hemoglobin^LN||12.0|g/dL||N\r";
+        let both = parse(&[&message[..], control].concat(), &ParseLimits::default()).unwrap().document;
         assert_eq!(both.metadata.patient, PatientLabel::Several);
         let insured = patient(&["PID", "1", "", "756.1^^^AHV^SS~4711^^^HOSP^MR", "", "Muster^Eva"]);
         assert_eq!((insured.number.as_str(), insured.authority.as_str()), ("4711", "HOSP"));

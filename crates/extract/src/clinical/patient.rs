@@ -11,6 +11,9 @@ const MOST_NAMES: usize = 8;
 /// Most characters of one of them.
 const LONGEST_NAME: usize = 120;
 
+/// Who gives numbers that have no business in an index: the social insurances of the USA and of Switzerland.
+pub(super) const INSURANCE: [&str; 3] = ["2.16.840.1.113883.4.1", "2.16.756.5.32", "us-ssn"];
+
 /// A patient as messages and documents name one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Patient {
@@ -29,7 +32,8 @@ pub(super) struct Patients {
 }
 
 impl Patients {
-    /// Takes one. Another number, another authority or another name is another patient.
+    /// Takes one. Another number, another authority or another name is another patient, and so is, without a number, one of
+    /// the same name.
     pub(super) fn add(&mut self, patient: Patient) {
         let [authority, number, name] = [&patient.authority, &patient.number, &patient.name].map(|text| tidy(text));
         if number.is_empty() && name.is_empty() {
@@ -40,12 +44,18 @@ impl Patients {
         match &self.only {
             None => self.only = Some(patient),
             Some(only) => {
-                let same = only.authority == patient.authority
+                let same = !only.number.is_empty()
+                    && only.authority == patient.authority
                     && only.number == patient.number
                     && folded(&only.name) == folded(&patient.name);
                 self.mixed |= !same;
             }
         }
+    }
+
+    /// Takes something said of nobody who is named.
+    pub(super) fn add_nameless(&mut self) {
+        self.nameless = true;
     }
 
     /// What the file is labelled with.
@@ -95,6 +105,7 @@ mod tests {
         for second in [["B", "42", "Eva Muster"], ["A", "42", "Ida Muster"], ["A", "43", "Eva Muster"], ["A", "", ""]] {
             assert_eq!(of(&[["A", "42", "Eva Muster"], second]), PatientLabel::Several, "{second:?}");
         }
+        assert_eq!(of(&[["A", "", "Eva Muster"], ["A", "", "Eva Muster"]]), PatientLabel::Several);
         assert_eq!(of(&[["A", "\"\"", ""]]), PatientLabel::Unsaid);
         assert_eq!(of(&[["", "", "E\u{200b}va\nMuster"]]), PatientLabel::One(vec!["Eva Muster".into()]));
     }
