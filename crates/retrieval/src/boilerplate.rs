@@ -2,7 +2,8 @@
 //!
 //! A question whose words a disclaimer has finds every mail that ends with it, and the document that says what the
 //! disclaimer means comes after all of them. So one hit stands for a shared text. Others that consist of it for the most
-//! part, and hold no word of the question that this one lacks, **step back** behind all that says something else.
+//! part, have no word of the question in the rest, and none that this one lacks, **step back** behind all that says something
+//! else.
 //!
 //! **Why at query time.** What is shared is counted over the candidates of the search, all within the scope of whoever
 //! asks: what they may not see has no influence, nothing is stored, nothing must be erased or brought up to date. See
@@ -12,7 +13,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use fontes_core::{Hit, Result};
 
-use crate::duplicate::Wording;
+use crate::duplicate::{Wording, words};
 
 /// Words in a row that must be the same; fewer between two such runs are an entry in a form.
 const RUN: usize = 12;
@@ -36,6 +37,13 @@ pub(crate) struct Boilerplate {
     /// Whether any run is shared: mostly none is.
     found: bool,
     leaders: Vec<Leader>,
+}
+
+/// What a text has in common with others.
+struct Shared {
+    runs: HashSet<u64>,
+    /// The words outside of them.
+    rest: HashSet<u64>,
 }
 
 /// A hit that stands for a shared text.
@@ -69,39 +77,43 @@ impl Boilerplate {
         wording: &Wording,
         terms: impl FnOnce(&Hit) -> Result<BTreeSet<String>>,
     ) -> Result<bool> {
-        let Some(shared) = self.shared(wording) else { return Ok(false) };
+        let Some(Shared { runs, rest }) = self.shared(wording) else { return Ok(false) };
         let terms = terms(hit)?;
+        // As it is spelled: other forms of it are not recognised here.
+        let in_rest = terms.iter().flat_map(|term| words(term)).any(|word| rest.contains(&word));
         let stands_for = |leader: &Leader| {
-            let held = shared.intersection(&leader.runs).count();
-            held as f32 >= HELD * shared.len() as f32 && terms.is_subset(&leader.terms)
+            let held = runs.intersection(&leader.runs).count();
+            held as f32 >= HELD * runs.len() as f32 && terms.is_subset(&leader.terms)
         };
-        let back = !terms.is_empty() && self.leaders.iter().any(stands_for);
+        let back = !terms.is_empty() && !in_rest && self.leaders.iter().any(stands_for);
         if !back {
-            self.leaders.push(Leader { runs: shared, terms });
+            self.leaders.push(Leader { runs, terms });
         }
         Ok(back)
     }
 
     /// The shared runs of a text that consists of them for the most part. A few words between or behind them are an entry
     /// in a form, or what differs between two versions: such a text has no boilerplate.
-    fn shared(&self, wording: &Wording) -> Option<HashSet<u64>> {
+    fn shared(&self, wording: &Wording) -> Option<Shared> {
         if !self.found {
             return None;
         }
-        let (mut found, mut covered, mut end) = (HashSet::new(), 0, 0);
+        let (mut found, mut rest, mut end) = (HashSet::new(), Vec::new(), 0);
         let entry = |from: usize, to: usize| from > 0 && to > from && to - from < RUN;
         for (start, one) in runs(&wording.text).enumerate() {
             if self.counts.get(&one).is_some_and(|(count, _)| *count >= MANY) {
                 if entry(end, start) {
                     return None;
                 }
-                covered += start + RUN - end.max(start);
+                rest.extend(&wording.text[end.min(start)..start]);
                 end = start + RUN;
                 found.insert(one);
             }
         }
-        let mostly = covered as f32 > MOSTLY * wording.text.len() as f32;
-        (mostly && !entry(end, wording.text.len())).then_some(found)
+        rest.extend(&wording.text[end..]);
+        let mostly = (wording.text.len() - rest.len()) as f32 > MOSTLY * wording.text.len() as f32;
+        let rest = rest.into_iter().collect();
+        (mostly && !entry(end, wording.text.len())).then_some(Shared { runs: found, rest })
     }
 }
 
@@ -157,6 +169,8 @@ mod tests {
         mails[3] = format!("Die Sitzung ist am 5. Mai. {NOTICE}");
         let back = back(&mails, &["vertraulich", "Sitzung"]);
         assert_eq!(back, [false, true, true, false, true, true]);
+        // Each says something of its own about it.
+        assert_eq!(self::back(&self::mails(6), &["vertraulich", "Unterlagen"]), [false; 6]);
         // Found by similarity alone: nobody knows which part was similar.
         assert_eq!(self::back(&mails, &["confidential"]), [false; 6]);
     }

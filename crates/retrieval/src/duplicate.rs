@@ -61,7 +61,7 @@ fn lacks_at_most(held: &[u64], wanted: &[u64], most: usize) -> bool {
     true
 }
 
-fn words(text: &str) -> impl Iterator<Item = u64> {
+pub(crate) fn words(text: &str) -> impl Iterator<Item = u64> {
     let mut lower = String::new();
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(move |word| {
         lower.clear();
