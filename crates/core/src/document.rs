@@ -274,6 +274,14 @@ impl Document {
 mod tests {
     use super::*;
 
+    #[test]
+    fn only_what_is_unsaid_is_taken_from_around() {
+        let (own, around) = (["Eva".to_owned()], ["Ida".to_owned()]);
+        assert_eq!(PatientLabel::Unsaid.names(&around), around);
+        assert_eq!(PatientLabel::One(own.to_vec()).names(&around), own);
+        assert!(PatientLabel::Several.names(&around).is_empty());
+    }
+
     fn page(number: u32, start: usize, end: usize) -> Page {
         Page::new(number, Span::new(start, end))
     }

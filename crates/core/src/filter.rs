@@ -91,6 +91,16 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Reads conditions given as `field=value`.
+    ///
+    /// # Errors
+    /// As for [`Filter::add`].
+    pub fn of(conditions: &[String]) -> Result<Self> {
+        let mut filter = Self::default();
+        conditions.iter().try_for_each(|condition| filter.add(condition))?;
+        Ok(filter)
+    }
+
     /// Adds a condition given as `field=value`.
     ///
     /// # Errors

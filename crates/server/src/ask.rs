@@ -11,7 +11,7 @@ use axum::{
     extract::State,
     response::sse::{Event, KeepAlive, Sse},
 };
-use fontes_core::{Cancel, Error, Result as CoreResult, Sampling};
+use fontes_core::{Cancel, Error, Filter, Result as CoreResult, Sampling};
 use fontes_generation::AskEvent;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,6 @@ use tokio::sync::mpsc;
 use crate::{
     failure,
     failure::Failure,
-    search::filter_of,
     site::{Ask, Site},
 };
 
@@ -91,7 +90,7 @@ fn answer(site: &Site, body: &AskBody, outbox: &Outbox) -> CoreResult<()> {
     let usual = Ask::new(body.question.as_str());
     let ask = Ask {
         k: body.k.unwrap_or(usual.k),
-        filter: filter_of(&body.filter)?,
+        filter: Filter::of(&body.filter)?,
         sampling: Sampling { seed: body.seed, temperature: body.temperature, ..Sampling::default() },
         earlier: body.earlier.clone(),
         max_tokens: body.max_tokens.unwrap_or(usual.max_tokens).min(MAX_TOKENS),

@@ -45,19 +45,12 @@ fn ten() -> usize {
     10
 }
 
-/// Reads conditions of the form `field=value`.
-pub fn filter_of(conditions: &[String]) -> fontes_core::Result<Filter> {
-    let mut filter = Filter::default();
-    conditions.iter().try_for_each(|condition| filter.add(condition))?;
-    Ok(filter)
-}
-
 /// Searches as the default principal.
 pub async fn search(
     State(site): State<Arc<Site>>,
     Json(request): Json<SearchRequest>,
 ) -> Result<Json<SearchReply>, Failure> {
-    let filter = filter_of(&request.filter)?;
+    let filter = Filter::of(&request.filter)?;
     let query = Query { text: request.query, k: request.k, mode: request.mode, filter, without: Default::default() };
     let reply = site
         .work(move |site| {

@@ -60,7 +60,7 @@ fn asked(arguments: &args::Ask) -> anyhow::Result<Ask> {
     }
     Ok(Ask {
         k: arguments.k,
-        filter: filter_of(&arguments.filters)?,
+        filter: Filter::of(&arguments.filters)?,
         sampling: Sampling { temperature: arguments.temperature, seed: arguments.seed, ..Sampling::default() },
         max_tokens: arguments.max_tokens,
         earlier: arguments.after.clone(),
@@ -88,13 +88,6 @@ fn model_of(answer: &Answer) -> Option<&str> {
         true if answer.remarks.iter().any(|one| matches!(one, Remark::QuotedInstead | Remark::GeneratorSilent)) => None,
         true => Some("none"),
     }
-}
-
-/// Reads conditions of the form `field=value`.
-pub fn filter_of(conditions: &[String]) -> fontes_core::Result<Filter> {
-    let mut filter = Filter::default();
-    conditions.iter().try_for_each(|condition| filter.add(condition))?;
-    Ok(filter)
 }
 
 /// Answers and prints: JSON as one object; for a person the checked sentences as they come, then the sources.

@@ -1,9 +1,8 @@
 //! `fontes search`: passages, no generation.
 
-use fontes_core::Query;
+use fontes_core::{Filter, Query};
 use serde_json::json;
 
-use super::ask::filter_of;
 use crate::{
     args,
     config::Config,
@@ -19,7 +18,7 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Search) -> anyhow::R
         text: arguments.query.clone(),
         k: arguments.k,
         mode: arguments.mode.into(),
-        filter: filter_of(&arguments.filters)?,
+        filter: Filter::of(&arguments.filters)?,
         without: Default::default(),
     };
     let searcher = Archive::open(config)?.searcher(config)?;

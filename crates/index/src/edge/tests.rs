@@ -58,23 +58,10 @@ fn filters_do_not_cost_recall() {
     assert!(index.shard().info().indexed_vectors_count >= 5_000, "there is a graph to search");
 
     for groups in [&["board"][..], &["audit"], &["board", "audit"], &["staff"], &["board", "audit", "staff"]] {
-        let scope = scope(groups, Classification::Internal);
-        let mut found_true = 0;
-        for query in (0..50)
-            .map(|n| clustered_vector(n, 1, DIMENSIONS).iter().map(|x| -x).collect::<Vec<_>>())
-            .chain((0..50).map(|n| clustered_vector(n * 7 + 1, 2, DIMENSIONS)))
-        {
-            let mut exact: Vec<(f32, ChunkId)> = specimens
-                .iter()
-                .filter(|specimen| scope.allows(&specimen.document.labels))
-                .map(|specimen| (specimen.vector.iter().zip(&query).map(|(x, y)| x * y).sum(), specimen.id()))
-                .collect();
-            exact.sort_by(|a, b| b.0.total_cmp(&a.0));
-            let found = index.search(&query, &scope, &Filter::default(), 10).unwrap();
-            assert_eq!(found.len(), 10);
-            found_true += found.iter().filter(|hit| exact[..10].iter().any(|(_, id)| *id == hit.chunk)).count();
-        }
-        let recall = found_true as f64 / 1_000.0;
+        let far = (0..50).map(|n| clustered_vector(n, 1, DIMENSIONS).iter().map(|x| -x).collect::<Vec<_>>());
+        let near = (0..50).map(|n| clustered_vector(n * 7 + 1, 2, DIMENSIONS));
+        let queries: Vec<_> = far.chain(near).collect();
+        let recall = conformance::recall_at_10(&index, &specimens, &scope(groups, Classification::Internal), &queries);
         assert!(recall >= 0.98, "recall@10 under {groups:?} is {recall}");
     }
 }

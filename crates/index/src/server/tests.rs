@@ -288,19 +288,9 @@ fn filters_do_not_cost_recall_with_or_without_compression() {
         let info = collection::info(&connection, &place.settings.name).unwrap();
         assert!(info.indexed_vectors_count.unwrap() >= 5_000, "there is a graph to search");
         for groups in [&["board"][..], &["board", "staff"]] {
+            let queries: Vec<_> = (0..50).map(|n| clustered_vector(n * 7 + 1, 2, DIMENSIONS)).collect();
             let scope = scope(groups, Classification::Internal);
-            let mut found_true = 0;
-            for query in (0..50).map(|n| clustered_vector(n * 7 + 1, 2, DIMENSIONS)) {
-                let mut exact: Vec<(f32, ChunkId)> = specimens
-                    .iter()
-                    .filter(|specimen| scope.allows(&specimen.document.labels))
-                    .map(|specimen| (specimen.vector.iter().zip(&query).map(|(x, y)| x * y).sum(), specimen.id()))
-                    .collect();
-                exact.sort_by(|a, b| b.0.total_cmp(&a.0));
-                let found = index.vectors.search(&query, &scope, &Filter::default(), 10).unwrap();
-                found_true += found.iter().filter(|hit| exact[..10].iter().any(|(_, id)| *id == hit.chunk)).count();
-            }
-            let recall = found_true as f64 / 500.0;
+            let recall = conformance::recall_at_10(index.vectors.as_ref(), &specimens, &scope, &queries);
             assert!(recall >= 0.98, "recall@10 under {groups:?} with {quantization:?} is {recall}");
         }
     }

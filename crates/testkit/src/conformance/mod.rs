@@ -8,7 +8,7 @@ use fontes_core::{AccessScope, ChunkId, Classification, Filter, Language};
 use crate::{Specimen, scope};
 
 pub use lexical::lexical_index;
-pub use vector::vector_index;
+pub use vector::{recall_at_10, vector_index};
 
 fn staff() -> AccessScope {
     scope(&["staff"], Classification::Internal)

@@ -187,3 +187,23 @@ fn readers_and_writer_together<I: VectorIndex>(index: &I) {
     assert_eq!(everything(index, &staff(), &Filter::default()), sorted(&open));
     assert_eq!(index.ids().expect("ids").len(), 60);
 }
+
+/// Recall@10 over `queries`: the share of the truly nearest ten of the allowed `specimens` that are among the ten found.
+///
+/// # Panics
+/// When a search fails or finds fewer than ten.
+pub fn recall_at_10(index: &dyn VectorIndex, specimens: &[Specimen], scope: &AccessScope, queries: &[Vec<f32>]) -> f64 {
+    let mut found_true = 0;
+    for query in queries {
+        let mut exact: Vec<(f32, ChunkId)> = specimens
+            .iter()
+            .filter(|specimen| scope.allows(&specimen.document.labels))
+            .map(|specimen| (specimen.vector.iter().zip(query).map(|(x, y)| x * y).sum(), specimen.id()))
+            .collect();
+        exact.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let found = index.search(query, scope, &Filter::default(), 10).expect("the search is well formed");
+        assert_eq!(found.len(), 10);
+        found_true += found.iter().filter(|hit| exact[..10].iter().any(|(_, id)| *id == hit.chunk)).count();
+    }
+    found_true as f64 / (10 * queries.len()) as f64
+}

@@ -65,6 +65,24 @@ fn a_container_moves_with_everything_inside() {
 }
 
 #[test]
+fn records_that_were_read_before_patients_were_looked_for_are_read_again() {
+    let site = Site::new();
+    let seen = r#"{"resourceType":"Condition","code":{"text":"asthma"},"subject":{"reference":"Patient/p1"}}"#;
+    site.put("eva.json", seen);
+    site.put("note.txt", "plain words");
+    site.ingest();
+    assert_eq!(site.find("asthma")[0].document.patient, ["p1"]);
+    // As a ledger of version 1 is after its migration.
+    let ledger = rusqlite::Connection::open(site.data.join("ledger.sqlite")).unwrap();
+    ledger.execute("UPDATE revisions SET patient = NULL", ()).unwrap();
+    assert!(site.find("asthma")[0].document.patient.is_empty());
+    let (_, records) = site.ingest();
+    assert_eq!(site.statuses(&records), [("eva.json".into(), Changed), ("note.txt".into(), Unchanged)]);
+    assert_eq!(site.find("asthma")[0].document.patient, ["p1"]);
+    site.assert_consistent();
+}
+
+#[test]
 fn a_copy_is_no_move_and_one_of_two_copies_is() {
     let site = Site::new();
     site.put("a.txt", "same words");
