@@ -165,9 +165,10 @@ fn attention(isa: Isa, pool: Arc<ThreadPool>, scale: Scale, rows: usize) -> Kern
 fn int8(isa: Isa, pool: Arc<ThreadPool>, scale: Scale) -> Kernel {
     let shape = [1536.min(scale.outputs), 384];
     let mut arena = Arena::new(Int8Matrix::footprint(shape[0], shape[1])).unwrap();
-    let matrix = Int8Matrix::pack(&mut arena, &pool, shape, &noise(shape[0] * shape[1]), vec![0.0; shape[0]]).unwrap();
+    let matrix =
+        Int8Matrix::pack(&mut arena, &pool, shape, noise(shape[0] * shape[1]), vec![0.0; shape[0]], &[]).unwrap();
     let mut rows = Int8Rows::new(isa);
-    rows.fill(&pool, &noise(scale.rows * shape[1]), shape[1]);
+    rows.fill(&pool, &noise(scale.rows * shape[1]), &matrix);
     let mut out = vec![0.0; scale.rows * shape[0]];
     let call = move || {
         multiply_int8(&pool, &arena, &rows, &matrix, Then::BiasGelu, &mut out);

@@ -104,13 +104,15 @@ enum Weight {
 }
 
 impl Linear {
-    /// Loads the named layers of one shape as a single one: their outputs follow each other.
+    /// Loads the named layers of one shape as a single one: their outputs follow each other. Their inputs will be like those
+    /// of `sample`, which may be empty; only [`Precision::Int8`] makes use of it.
     pub fn load(
         checkpoint: &Checkpoint,
         names: &[String],
         shape: [usize; 2],
         precision: Precision,
         machine: &mut Machine,
+        sample: &[f32],
     ) -> Result<Self, EncoderError> {
         let [outputs, inputs] = shape;
         let (mut values, mut stored, mut bias) = (Vec::new(), Vec::new(), Vec::new());
@@ -130,7 +132,8 @@ impl Linear {
         let weight = match precision {
             Precision::F32 | Precision::F16 => return Self::dense(values, bias, inputs, precision),
             Precision::Int8 => {
-                Weight::Int8(Int8Matrix::pack(&mut machine.arena, &machine.pool, [outputs, inputs], &values, bias)?)
+                let Machine { arena, pool, .. } = machine;
+                Weight::Int8(Int8Matrix::pack(arena, pool, [outputs, inputs], values, bias, sample)?)
             }
             // The kernels make 8-bit tiles of plain floats.
             Precision::Q8_0 => {
@@ -182,7 +185,7 @@ impl Linear {
         let (count, inputs) = (rows.len() / self.inputs, self.inputs);
         let bias = match &self.weight {
             Weight::Int8(matrix) => {
-                buffers.rows.fill(pool, rows, inputs);
+                buffers.rows.fill(pool, rows, matrix);
                 multiply_int8(pool, &machine.arena, &buffers.rows, matrix, then, out);
                 return Ok(());
             }

@@ -15,7 +15,7 @@ use super::{
     elementwise::{Norm, add, layer_norm},
     linear::{Inputs, Linear, Machine, Precision},
 };
-use crate::kernels::{Heads, Then, ThreadPool, attend_within};
+use crate::kernels::{Heads, Isa, Then, ThreadPool, attend_within};
 
 /// Tokens that go through the second half of a layer together: what the widened rows of so many take up (400 KiB for
 /// multilingual-e5-small) stays in the second-level cache beside the layer's weights. Dense products, which lay out their
@@ -63,6 +63,12 @@ struct Scratch {
     wide: Vec<f32>,
 }
 
+impl Scratch {
+    fn new(isa: Isa) -> Self {
+        Self { inputs: Inputs::new(isa), projected: Vec::new(), context: Vec::new(), wide: Vec::new() }
+    }
+}
+
 /// Scratch space that nobody uses just now, at most as much as passes ran at once.
 #[derive(Default)]
 struct Spare(Mutex<Vec<Scratch>>);
@@ -83,15 +89,36 @@ impl Spare {
     }
 }
 
+/// What precedes the layers.
+#[derive(Debug)]
+struct Embedding {
+    words: Table,
+    /// `[positions, hidden]`.
+    positions: Vec<f32>,
+    /// `[token_types, hidden]`.
+    types: Vec<f32>,
+    norm: Norm,
+}
+
 #[derive(Debug)]
 struct Layer {
+    attention: SelfAttention,
+    feed_forward: FeedForward,
+}
+
+#[derive(Debug)]
+struct SelfAttention {
     /// Query, key and value as one product.
     query_key_value: Linear,
     attended: Linear,
-    attention_norm: Norm,
+    norm: Norm,
+}
+
+#[derive(Debug)]
+struct FeedForward {
     widen: Linear,
     narrow: Linear,
-    output_norm: Norm,
+    norm: Norm,
 }
 
 /// An encoder with its weights.
@@ -100,12 +127,7 @@ pub(super) struct Network {
     config: EncoderConfig,
     heads: Heads,
     checkpoint: Arc<Checkpoint>,
-    words: Table,
-    /// `[positions, hidden]`.
-    positions: Vec<f32>,
-    /// `[token_types, hidden]`.
-    types: Vec<f32>,
-    norm: Norm,
+    embedding: Embedding,
     layers: Vec<Layer>,
     machine: Machine,
     spare: Spare,
@@ -118,21 +140,19 @@ impl Network {
         config: EncoderConfig,
         options: &EncoderOptions,
     ) -> Result<Self, EncoderError> {
-        let hidden = config.hidden;
-        let table = |name: &str, rows: usize| -> Result<Vec<f32>, EncoderError> {
-            let name = format!("embeddings.{name}_embeddings.weight");
-            Ok(super::checkpoint::finite(&checkpoint.tensor(&name, &[rows, hidden])?)?)
-        };
-        let words = Table::find(&checkpoint, "embeddings.word_embeddings.weight", config.vocabulary, hidden)?;
-        let (positions, types) = (table("position", config.positions)?, table("token_type", config.token_types)?);
-        let norm = load_norm(&checkpoint, "embeddings.LayerNorm", &config)?;
+        let embedding = Embedding::load(&checkpoint, &config)?;
         let mut machine = Machine::new(&config, options)?;
-        let layers = (0..config.layers)
-            .map(|number| Layer::load(&checkpoint, &config, number, options.precision, &mut machine))
-            .collect::<Result<_, _>>()?;
         // Where products are rounded to 8 bits, attention may round to bf16.
-        let heads = Heads { hidden, count: config.heads, rounded: options.precision == Precision::Int8 };
-        Ok(Self { config, heads, checkpoint, words, positions, types, norm, layers, machine, spare: Spare::default() })
+        let rounded = options.precision == Precision::Int8;
+        let heads = Heads { hidden: config.hidden, count: config.heads, rounded };
+        let mut sample = if rounded { Sample::new(&config) } else { Sample::default() };
+        sample.state = embedding.embed(&checkpoint, &config, (&machine.pool, machine.isa), &sample.packed)?;
+        let layers = (0..config.layers)
+            .map(|number| {
+                Layer::load(&checkpoint, &config, heads, number, options.precision, &mut machine, &mut sample)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { config, heads, checkpoint, embedding, layers, machine, spare: Spare::default() })
     }
 
     /// The shape.
@@ -153,88 +173,182 @@ impl Network {
     /// One vector per token, `[tokens, hidden]`, worked out on `pool`. Ids must be below the vocabulary, sequences no longer than
     /// [`EncoderConfig::max_tokens`].
     pub fn forward(&self, pool: &ThreadPool, packed: &Packed) -> Result<Vec<f32>, EncoderError> {
-        let mut state = self.embed(pool, packed)?;
-        let mut scratch = self.spare.take().unwrap_or_else(|| Scratch {
-            inputs: Inputs::new(self.machine.isa),
-            projected: Vec::new(),
-            context: Vec::new(),
-            wide: Vec::new(),
-        });
-        for layer in &self.layers {
-            self.layer(layer, pool, packed, &mut state, &mut scratch)?;
+        let (machine, heads) = ((pool, &self.machine), self.heads);
+        let mut state = self.embedding.embed(&self.checkpoint, &self.config, (pool, self.machine.isa), packed)?;
+        let mut scratch = self.spare.take().unwrap_or_else(|| Scratch::new(self.machine.isa));
+        for Layer { attention, feed_forward } in &self.layers {
+            attention.attend(machine, heads, &packed.sequences, &state, &mut scratch)?;
+            let context = std::mem::take(&mut scratch.context);
+            let block = if feed_forward.widen.is_dense() { packed.ids.len() } else { BLOCK }.max(1) * heads.hidden;
+            for (state, context) in state.chunks_mut(block).zip(context.chunks(block)) {
+                attention.add(machine, context, state, &mut scratch.inputs)?;
+                feed_forward.add(machine, state, &mut scratch)?;
+            }
+            scratch.context = context;
         }
         self.spare.give(scratch);
         Ok(state)
     }
+}
 
-    /// Word plus position plus type, normalised.
-    fn embed(&self, pool: &ThreadPool, packed: &Packed) -> Result<Vec<f32>, EncoderError> {
-        let hidden = self.config.hidden;
-        let mut state = self.words.rows(&self.checkpoint, &packed.ids)?;
+impl Embedding {
+    fn load(checkpoint: &Checkpoint, config: &EncoderConfig) -> Result<Self, EncoderError> {
+        let hidden = config.hidden;
+        let table = |name: &str, rows: usize| -> Result<Vec<f32>, EncoderError> {
+            let name = format!("embeddings.{name}_embeddings.weight");
+            Ok(super::checkpoint::finite(&checkpoint.tensor(&name, &[rows, hidden])?)?)
+        };
+        Ok(Self {
+            words: Table::find(checkpoint, "embeddings.word_embeddings.weight", config.vocabulary, hidden)?,
+            positions: table("position", config.positions)?,
+            types: table("token_type", config.token_types)?,
+            norm: load_norm(checkpoint, "embeddings.LayerNorm", config)?,
+        })
+    }
+
+    /// Word plus position plus type, normalised: `[tokens, hidden]`.
+    fn embed(
+        &self,
+        checkpoint: &Checkpoint,
+        config: &EncoderConfig,
+        (pool, isa): (&ThreadPool, Isa),
+        packed: &Packed,
+    ) -> Result<Vec<f32>, EncoderError> {
+        let hidden = config.hidden;
+        let mut state = self.words.rows(checkpoint, &packed.ids)?;
         pool.for_each_chunk(&mut state, hidden, 16, |token, row| {
-            let position = token - packed.sequences[packed.owners[token]].start + self.config.first_position;
+            let position = token - packed.sequences[packed.owners[token]].start + config.first_position;
             // A family with one token type gives every token that one.
-            let kind = (packed.types[token] as usize).min(self.config.token_types - 1);
+            let kind = (packed.types[token] as usize).min(config.token_types - 1);
             add(row, &self.types[kind * hidden..]);
             add(row, &self.positions[position * hidden..]);
-            layer_norm(self.machine.isa, row, &self.norm);
+            layer_norm(isa, row, &self.norm);
         });
         Ok(state)
     }
+}
 
-    fn layer(
-        &self,
-        layer: &Layer,
-        pool: &ThreadPool,
-        packed: &Packed,
-        state: &mut [f32],
-        scratch: &mut Scratch,
-    ) -> Result<(), EncoderError> {
-        let Scratch { inputs, projected, context, wide } = scratch;
-        let (machine, hidden, tokens) = ((pool, &self.machine), self.config.hidden, packed.ids.len());
-        projected.resize(tokens * 3 * hidden, 0.0);
-        layer.query_key_value.forward(machine, inputs, state, Then::Bias, projected)?;
-        context.resize(tokens * hidden, 0.0);
-        attend_within(pool, self.machine.isa, self.heads, &packed.sequences, projected, context);
-        let block = if layer.widen.is_dense() { tokens } else { BLOCK }.max(1) * hidden;
-        for (state, context) in state.chunks_mut(block).zip(context.chunks(block)) {
-            layer.attended.forward(machine, inputs, context, Then::BiasAdd, state)?;
-            self.normalise(pool, state, &layer.attention_norm);
-            wide.resize(state.len() / hidden * layer.widen.outputs(), 0.0);
-            layer.widen.forward(machine, inputs, state, Then::BiasGelu, wide)?;
-            layer.narrow.forward(machine, inputs, wide, Then::BiasAdd, state)?;
-            self.normalise(pool, state, &layer.output_norm);
+/// Tokens that go through the layers as they are loaded, to see what their products will meet.
+#[derive(Default)]
+struct Sample {
+    packed: Packed,
+    /// `[tokens, hidden]`, as far as the layers are loaded.
+    state: Vec<f32>,
+}
+
+impl Sample {
+    /// Tokens per sequence. What is always large is so for any token, so that few tokens tell, drawn from all over the
+    /// vocabulary: on multilingual-e5-small, rounding costs the same whether it was levelled by them or by real texts.
+    const TOKENS: usize = 64;
+    const SEQUENCES: usize = 2;
+
+    fn new(config: &EncoderConfig) -> Self {
+        let length = Self::TOKENS.min(config.max_tokens());
+        let mut packed = Packed::default();
+        let mut drawn = (1_u64..).map(|n| {
+            // Multiplicative hashing (Knuth 1998, 6.4).
+            let hash = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+            u32::try_from((hash * config.vocabulary as u64) >> 32).unwrap_or_default()
+        });
+        for _ in 0..Self::SEQUENCES {
+            let ids: Vec<u32> = drawn.by_ref().take(length).collect();
+            packed.push(&ids, &vec![0; length]);
         }
-        Ok(())
-    }
-
-    fn normalise(&self, pool: &ThreadPool, state: &mut [f32], norm: &Norm) {
-        pool.for_each_chunk(state, self.config.hidden, 16, |_, row| layer_norm(self.machine.isa, row, norm));
+        Self { packed, state: Vec::new() }
     }
 }
 
 impl Layer {
+    /// Loads a layer and sends the sample through it.
     fn load(
         checkpoint: &Checkpoint,
         config: &EncoderConfig,
+        heads: Heads,
         number: usize,
         precision: Precision,
         machine: &mut Machine,
+        sample: &mut Sample,
     ) -> Result<Self, EncoderError> {
         let (hidden, wide) = (config.hidden, config.feed_forward);
         let name = |part: &str| format!("encoder.layer.{number}.{part}");
-        let mut linear = |parts: &[&str], shape: [usize; 2]| {
+        let linear = |parts: &[&str], shape: [usize; 2], sample: &[f32], machine: &mut Machine| {
             let names: Vec<String> = parts.iter().map(|part| name(part)).collect();
-            Linear::load(checkpoint, &names, shape, precision, machine)
+            Linear::load(checkpoint, &names, shape, precision, machine, sample)
         };
+        let Sample { packed, state } = sample;
+        let mut scratch = Scratch::new(machine.isa);
         let projections = ["attention.self.query", "attention.self.key", "attention.self.value"];
-        Ok(Self {
-            query_key_value: linear(&projections, [hidden, hidden])?,
-            attended: linear(&["attention.output.dense"], [hidden, hidden])?,
-            attention_norm: load_norm(checkpoint, &name("attention.output.LayerNorm"), config)?,
-            widen: linear(&["intermediate.dense"], [wide, hidden])?,
-            narrow: linear(&["output.dense"], [hidden, wide])?,
-            output_norm: load_norm(checkpoint, &name("output.LayerNorm"), config)?,
-        })
+        let attention = SelfAttention {
+            query_key_value: linear(&projections, [hidden, hidden], state, machine)?,
+            // What comes out of attention, and of GELU below, is even enough: levelling it was of no use or harm.
+            attended: linear(&["attention.output.dense"], [hidden, hidden], &[], machine)?,
+            norm: load_norm(checkpoint, &name("attention.output.LayerNorm"), config)?,
+        };
+        if !state.is_empty() {
+            attention.attend((&machine.pool, machine), heads, &packed.sequences, state, &mut scratch)?;
+            attention.add((&machine.pool, machine), &scratch.context, state, &mut scratch.inputs)?;
+        }
+        let feed_forward = FeedForward {
+            widen: linear(&["intermediate.dense"], [wide, hidden], state, machine)?,
+            narrow: linear(&["output.dense"], [hidden, wide], &[], machine)?,
+            norm: load_norm(checkpoint, &name("output.LayerNorm"), config)?,
+        };
+        if !state.is_empty() {
+            feed_forward.add((&machine.pool, machine), state, &mut scratch)?;
+        }
+        Ok(Self { attention, feed_forward })
     }
+}
+
+impl SelfAttention {
+    /// What each token attends to, into `scratch.context`, `[tokens, hidden]`.
+    fn attend(
+        &self,
+        machine: (&ThreadPool, &Machine),
+        heads: Heads,
+        sequences: &[Range<usize>],
+        state: &[f32],
+        scratch: &mut Scratch,
+    ) -> Result<(), EncoderError> {
+        let Scratch { inputs, projected, context, .. } = scratch;
+        projected.resize(state.len() * 3, 0.0);
+        self.query_key_value.forward(machine, inputs, state, Then::Bias, projected)?;
+        context.resize(state.len(), 0.0);
+        attend_within(machine.0, machine.1.isa, heads, sequences, projected, context);
+        Ok(())
+    }
+
+    /// Adds it to the state of the same tokens, which is normalised then.
+    fn add(
+        &self,
+        machine: (&ThreadPool, &Machine),
+        context: &[f32],
+        state: &mut [f32],
+        inputs: &mut Inputs,
+    ) -> Result<(), EncoderError> {
+        self.attended.forward(machine, inputs, context, Then::BiasAdd, state)?;
+        normalise(machine, state, &self.norm);
+        Ok(())
+    }
+}
+
+impl FeedForward {
+    /// Adds what two products and the function between them make of some tokens' state, which is normalised then.
+    fn add(
+        &self,
+        machine: (&ThreadPool, &Machine),
+        state: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<(), EncoderError> {
+        let Scratch { inputs, wide, .. } = scratch;
+        wide.resize(state.len() / self.narrow.outputs() * self.widen.outputs(), 0.0);
+        self.widen.forward(machine, inputs, state, Then::BiasGelu, wide)?;
+        self.narrow.forward(machine, inputs, wide, Then::BiasAdd, state)?;
+        normalise(machine, state, &self.norm);
+        Ok(())
+    }
+}
+
+fn normalise((pool, machine): (&ThreadPool, &Machine), state: &mut [f32], norm: &Norm) {
+    pool.for_each_chunk(state, norm.weight.len(), 16, |_, row| layer_norm(machine.isa, row, norm));
 }

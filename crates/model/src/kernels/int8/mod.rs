@@ -12,6 +12,7 @@
 //! bytes stream from the second.
 
 mod epilogue;
+mod levels;
 mod panels;
 mod rows;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use super::{
     pool::{SharedMut, ThreadPool},
 };
 use epilogue::{Add, Bias, Gelu};
+use levels::Levels;
 use panels::Panels;
 use rows::quantise;
 
@@ -60,6 +62,8 @@ pub struct Int8Matrix {
     scales: Vec<f32>,
     /// Per output, padded to whole panels.
     bias: Vec<f32>,
+    /// Where rows are to be brought before they are rounded.
+    levels: Option<Levels>,
 }
 
 impl Int8Matrix {
@@ -68,7 +72,9 @@ impl Int8Matrix {
         Arena::footprint(outputs.next_multiple_of(PANEL).saturating_mul(inputs.next_multiple_of(LINE)))
     }
 
-    /// Quantises a matrix that is given row by row in `values`, on all threads. Values must be finite.
+    /// Quantises a matrix that is given row by row in `values`, on all threads. Values must be finite. What is multiplied
+    /// with it is expected to be like `sample`, `[tokens, inputs]`: its inputs are brought to one level before they are rounded,
+    /// which makes no difference but for rounding; with an empty sample they stay as they are.
     ///
     /// # Errors
     /// [`PackError::Full`], and [`PackError::WrongLength`] when values or bias are not those of such a matrix or there are
@@ -77,16 +83,21 @@ impl Int8Matrix {
         arena: &mut Arena,
         pool: &ThreadPool,
         [outputs, inputs]: [usize; 2],
-        values: &[f32],
+        mut values: Vec<f32>,
         mut bias: Vec<f32>,
+        sample: &[f32],
     ) -> Result<Self, PackError> {
         let fits = outputs.checked_mul(inputs) == Some(values.len()) && bias.len() == outputs;
         if !fits || inputs == 0 || inputs > MOST_INPUTS {
-            let (dtype, found) = (WeightType::F32, size_of_val(values));
+            let (dtype, found) = (WeightType::F32, size_of_val(&values[..]));
             return Err(PackError::WrongLength { rows: outputs, cols: inputs, dtype, found });
         }
         let (padded, tile_bytes) = (outputs.next_multiple_of(PANEL), inputs.next_multiple_of(LINE) * TILE);
         let part = arena.take(padded * inputs.next_multiple_of(LINE)).ok_or(PackError::Full)?;
+        let levels = Levels::of(sample, &values, inputs);
+        if let Some(levels) = &levels {
+            levels.carry_over(&mut values, &mut bias);
+        }
         let mut scales = vec![0.0; padded];
         bias.resize(padded, 0.0);
         let scale_of = SharedMut::new(&mut scales);
@@ -110,7 +121,7 @@ impl Int8Matrix {
                 }
             }
         });
-        Ok(Self { outputs, inputs, part, scales, bias })
+        Ok(Self { outputs, inputs, part, scales, bias, levels })
     }
 
     /// Outputs per row.
@@ -124,7 +135,7 @@ impl Int8Matrix {
     }
 }
 
-/// Multiplies `rows` with `matrix`, in one parallel region. `out` is `[rows, outputs]`.
+/// Multiplies `rows`, which were filled for `matrix`, with it, in one parallel region. `out` is `[rows, outputs]`.
 ///
 /// # Panics
 /// When a length does not fit the matrix: a defect of the caller.

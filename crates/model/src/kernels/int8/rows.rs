@@ -1,9 +1,9 @@
 //! Tokens as the int8 products want them: left tiles of signed bytes, a scale and a sum for each row.
 //!
-//! A value is `scale · q` with `q` in −127…127. A row that holds a NaN or an infinity gets the scale NaN, so every output of
+//! A value is `scale · q` with `q` in −127…127, once it is at the level the matrix wants. A row that holds a NaN or an infinity gets the scale NaN, so every output of
 //! that token is NaN and the caller sees it.
 
-use super::PANEL;
+use super::{Int8Matrix, PANEL, levels::Bring};
 use crate::kernels::{
     amx::{Amx, LINE, TILE, Tile},
     isa::{Isa, Kernel},
@@ -32,8 +32,9 @@ impl Int8Rows {
         Self { isa, amx, count: 0, width: 0, tiles: Vec::new(), scales: Vec::new(), negated_sums: Vec::new() }
     }
 
-    /// Quantises `values`, rows of `width` values one after the other.
-    pub fn fill(&mut self, pool: &ThreadPool, values: &[f32], width: usize) {
+    /// Quantises `values`, the rows that `matrix` is to be multiplied with, one after the other.
+    pub fn fill(&mut self, pool: &ThreadPool, values: &[f32], matrix: &Int8Matrix) {
+        let (width, levels) = (matrix.inputs, matrix.levels.as_ref());
         let (count, steps) = (values.len() / width, width.div_ceil(LINE));
         (self.count, self.width) = (count, steps * LINE);
         let tiles = count.next_multiple_of(PANEL) / TILE * steps;
@@ -48,9 +49,15 @@ impl Int8Rows {
         let (scales, sums) = (SharedMut::new(&mut self.scales), SharedMut::new(&mut self.negated_sums));
         pool.for_each_chunk(&mut self.tiles[..count.div_ceil(TILE) * steps], steps, 1, |block, tiles| {
             let mut quantised = vec![0_i8; steps * LINE];
+            let mut levelled = vec![0.0; levels.map_or(0, |_| width)];
             for row in 0..TILE.min(count - block * TILE) {
                 let at = block * TILE + row;
-                let (scale, sum) = quantise(isa, &values[at * width..(at + 1) * width], &mut quantised);
+                let mut values = &values[at * width..(at + 1) * width];
+                if let Some(levels) = levels {
+                    isa.run(Bring { values, levels, out: &mut levelled });
+                    values = &levelled;
+                }
+                let (scale, sum) = quantise(isa, values, &mut quantised);
                 for (tile, line) in tiles.iter_mut().zip(quantised.as_chunks::<LINE>().0) {
                     tile.0[row * LINE..(row + 1) * LINE].copy_from_slice(&line.map(i8::cast_unsigned));
                 }

@@ -36,9 +36,9 @@ fn product(
 ) -> Vec<f32> {
     let pool = ThreadPool::new(threads);
     let mut arena = Arena::new(Int8Matrix::footprint(shape[0], shape[1])).unwrap();
-    let matrix = Int8Matrix::pack(&mut arena, &pool, shape, weights, bias.to_vec()).unwrap();
+    let matrix = Int8Matrix::pack(&mut arena, &pool, shape, weights.to_vec(), bias.to_vec(), &[]).unwrap();
     let mut rows = Int8Rows::new(isa);
-    rows.fill(&pool, x, shape[1]);
+    rows.fill(&pool, x, &matrix);
     let mut out = vec![0.25; x.len() / shape[1] * shape[0]];
     multiply_int8(&pool, &arena, &rows, &matrix, then, &mut out);
     out
@@ -132,8 +132,43 @@ fn the_longest_sum_does_not_overflow() {
     }
     let pool = ThreadPool::new(1);
     let mut arena = Arena::new(1 << 20).unwrap();
-    let mut pack = |shape, values: &[f32], bias: Vec<f32>| Int8Matrix::pack(&mut arena, &pool, shape, values, bias);
+    let mut pack =
+        |shape, values: &[f32], bias: Vec<f32>| Int8Matrix::pack(&mut arena, &pool, shape, values.to_vec(), bias, &[]);
     assert!(pack([1, MOST_INPUTS + 1], &vec![0.0; MOST_INPUTS + 1], vec![0.0]).is_err());
     assert!(pack([2, 8], &[0.0; 15], vec![0.0; 2]).is_err());
     assert!(pack([2, 8], &[0.0; 16], vec![0.0; 3]).is_err());
+}
+
+#[test]
+fn levels_change_nothing_but_the_rounding_and_that_for_the_better() {
+    let (rows, outputs, inputs) = (40, 48, 96);
+    let weights = noise(6, outputs * inputs);
+    // As after a normalisation: one input is always large, another varies widely, the rest is small.
+    let mut x: Vec<f32> = noise(7, rows * inputs).iter().map(|x| x * 0.1).collect();
+    for row in x.chunks_exact_mut(inputs) {
+        row[3] = 12.0 + row[3];
+        row[17] *= 60.0;
+    }
+    let exact: Vec<f64> = x
+        .chunks_exact(inputs)
+        .flat_map(|row| {
+            weights.chunks_exact(inputs).map(|w| row.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum())
+        })
+        .collect();
+    let pool = ThreadPool::new(2);
+    for isa in available() {
+        let error = |sample: &[f32]| {
+            let mut arena = Arena::new(Int8Matrix::footprint(outputs, inputs)).unwrap();
+            let bias = vec![0.0; outputs];
+            let matrix = Int8Matrix::pack(&mut arena, &pool, [outputs, inputs], weights.clone(), bias, sample).unwrap();
+            let (mut filled, mut out) = (Int8Rows::new(isa), vec![0.0; rows * outputs]);
+            filled.fill(&pool, &x, &matrix);
+            multiply_int8(&pool, &arena, &filled, &matrix, Then::Bias, &mut out);
+            out.iter().zip(&exact).map(|(found, wanted)| (f64::from(*found) - wanted).powi(2)).sum::<f64>().sqrt()
+        };
+        let (plain, levelled, from_few) = (error(&[]), error(&x), error(&x[..8 * inputs]));
+        assert!(levelled < 0.2 * plain && from_few < 0.3 * plain, "{isa:?}: {levelled} and {from_few} of {plain}");
+        assert_eq!(error(&vec![f32::NAN; inputs]), plain, "a broken sample levels nothing");
+        assert!(error(&vec![0.5; 4 * inputs]).is_finite(), "inputs that never changed have a factor");
+    }
 }
