@@ -30,6 +30,9 @@ const SECOND_LEVEL: usize = 512 << 10;
 /// The same for processors with matrix instructions, which have 2 MiB.
 const SECOND_LEVEL_MATRIX: usize = 1 << 20;
 
+/// Most inputs per pass where a pass unpacks its weights: sixteen bytes each.
+const MOST_UNPACKED: usize = 2048;
+
 /// What can go wrong when weights are packed.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
@@ -188,7 +191,8 @@ pub fn multiply(pool: &ThreadPool, arena: &Arena, activations: &Activations, pro
 fn passes(activations: &Activations) -> impl Iterator<Item = Range<usize>> {
     let (rows, cols) = (activations.rows(), activations.cols());
     let room = if activations.is_tiled() { SECOND_LEVEL_MATRIX } else { SECOND_LEVEL };
-    let most = (room / rows.max(1)).max(1024) / 256 * 256;
+    let whole = if activations.isa().group_rows() > 4 { usize::MAX } else { MOST_UNPACKED };
+    let most = (room / rows.max(1)).clamp(1024, whole) / 256 * 256;
     let count = if activations.groups().len() > 1 { cols.div_ceil(most).max(1) } else { 1 };
     let step = cols.div_ceil(count).next_multiple_of(256);
     (0..count).map(move |pass| (pass * step).min(cols)..((pass + 1) * step).min(cols))
@@ -229,16 +233,16 @@ impl Task<'_> {
         &self.job.tiles[tile * size..(tile + 1) * size]
     }
 
-    /// Where the outputs of a tile's rows `from…` for an activation row start, and how many of `most` there are.
-    fn place(&self, row: usize, tile: usize, from: usize, most: usize) -> (usize, usize) {
-        let (rows, first) = (self.job.matrix.rows, tile * TILE_ROWS + from);
-        (row * rows + first, rows.saturating_sub(first).min(most))
+    /// Where the outputs of a tile for an activation row start, and how many there are.
+    fn place(&self, row: usize, tile: usize) -> (usize, usize) {
+        let (rows, first) = (self.job.matrix.rows, tile * TILE_ROWS);
+        (row * rows + first, (rows - first).min(TILE_ROWS))
     }
 
     /// The values that a sum starts from.
     #[inline(always)]
-    fn start<L: Lanes>(&self, lanes: L, row: usize, tile: usize, from: usize) -> L::Floats {
-        let (at, width) = self.place(row, tile, from, L::WIDTH);
+    fn start<L: Lanes>(&self, lanes: L, row: usize, tile: usize) -> L::Floats {
+        let (at, width) = self.place(row, tile);
         if !self.onto {
             return lanes.splat(0.0);
         }
@@ -246,7 +250,7 @@ impl Task<'_> {
         // whole vector.
         unsafe {
             let out = self.job.out.at(at);
-            if width == L::WIDTH {
+            if width == TILE_ROWS {
                 return lanes.load(out);
             }
             let mut spare = [0.0_f32; TILE_ROWS];
@@ -257,12 +261,12 @@ impl Task<'_> {
 
     /// Stores a sum.
     #[inline(always)]
-    fn finish<L: Lanes>(&self, lanes: L, row: usize, tile: usize, from: usize, sum: L::Floats) {
-        let (at, width) = self.place(row, tile, from, L::WIDTH);
+    fn finish<L: Lanes>(&self, lanes: L, row: usize, tile: usize, sum: L::Floats) {
+        let (at, width) = self.place(row, tile);
         // SAFETY: as in `start`.
         unsafe {
             let out = self.job.out.at(at);
-            if width == L::WIDTH {
+            if width == TILE_ROWS {
                 lanes.store(out, sum);
             } else {
                 let mut spare = [0.0_f32; TILE_ROWS];

@@ -12,18 +12,18 @@ use super::{
     amx::{Amx, Depth, Sums, TILE, Tile},
     arena::Arena,
     isa::{Isa, Kernel},
-    lanes::Lanes,
+    lanes::{Lanes, WIDTH},
     pool::ThreadPool,
 };
 
 /// Bytes read to measure bandwidth: several times any last-level cache of a small machine.
 const READ: usize = 256 << 20;
 
-/// Rounds of [`PeakLoop`], about 20 ms.
-const ROUNDS: usize = 4_000_000;
+/// Short sums in [`PeakLoop`], about 20 ms; a multiple of every number of chains.
+const ROUNDS: usize = 6_000_000;
 
-/// Chains of dependent sums; enough to hide the latency of every known dot-product instruction.
-const CHAINS: usize = 12;
+/// Dots per short sum.
+const DOTS: usize = 8;
 
 /// Rounds of [`matrix_peak`], about 10 ms.
 const MATRIX_ROUNDS: usize = 50_000;
@@ -58,7 +58,7 @@ impl Roofline {
         let threads = pool.threads();
         let products = match isa.matrix_instructions() {
             Some(_) => MATRIX_ROUNDS * MATRIX_STEPS * 4 * TILE * size_of::<Tile>(),
-            None => ROUNDS * CHAINS * isa.run(Width) * 4,
+            None => ROUNDS * DOTS * WIDTH * 4,
         };
         let multiply = best(clock, || {
             pool.for_each_range(threads, 1, |range| {
@@ -95,17 +95,7 @@ fn matrix_peak(amx: Amx) {
     black_box(sums);
 }
 
-struct Width;
-
-impl Kernel for Width {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, _lanes: L) -> usize {
-        L::WIDTH
-    }
-}
-
+/// Products as the kernels make them: short sums of eight dots, then a sum of those.
 struct PeakLoop {
     rounds: usize,
 }
@@ -115,11 +105,29 @@ impl Kernel for PeakLoop {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> f32 {
-        let mut sums = [lanes.splat_int(0); CHAINS];
-        let (weights, activations) = (lanes.splat_int(black_box(0x0102_0304)), lanes.splat_int(black_box(0x0102_0304)));
-        for _ in 0..self.rounds {
-            for sum in &mut sums {
-                *sum = lanes.dot_unsigned(*sum, weights, activations);
+        if L::GROUP > 4 { self.chains::<L, 12>(lanes) } else { self.chains::<L, 4>(lanes) }
+    }
+}
+
+impl PeakLoop {
+    /// As many chains of dependent sums as the kernels have rows, which hides the latency of every known instruction.
+    #[inline(always)]
+    fn chains<L: Lanes, const N: usize>(self, lanes: L) -> f32 {
+        let bytes = [[[1_u8; 4 * WIDTH]; N]; DOTS];
+        let (weights, mut sums) = (lanes.splat_int(black_box(0x0102_0304)), [lanes.splat_int(0); N]);
+        for _ in 0..self.rounds / N {
+            // Not known to be the same, so that no product is worked out once for all.
+            let activations = black_box(&bytes);
+            let mut shorts = [lanes.splat_int(0); N];
+            for activations in activations {
+                for (short, activations) in shorts.iter_mut().zip(activations) {
+                    // SAFETY: they are a whole vector.
+                    let activations = unsafe { lanes.load_ints(activations.as_ptr()) };
+                    *short = lanes.dot_short(*short, weights, activations);
+                }
+            }
+            for (sum, short) in sums.iter_mut().zip(shorts) {
+                *sum = lanes.add_short(*sum, short);
             }
         }
         let mut total = lanes.splat(0.0);
@@ -140,10 +148,10 @@ impl Kernel for ReadLoop<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> f32 {
         let mut sums = [lanes.splat(0.0); 4];
-        for piece in self.bytes.chunks_exact(16 * L::WIDTH) {
+        for piece in self.bytes.chunks_exact(16 * WIDTH) {
             for (index, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: the piece holds four vectors of `4 · WIDTH` bytes.
-                let ints = unsafe { lanes.load_ints(piece.as_ptr().add(index * 4 * L::WIDTH)) };
+                // SAFETY: the piece holds four vectors.
+                let ints = unsafe { lanes.load_ints(piece.as_ptr().add(index * 4 * WIDTH)) };
                 *sum = lanes.add(*sum, lanes.to_floats(ints));
             }
         }
@@ -153,8 +161,8 @@ impl Kernel for ReadLoop<'_> {
 
 #[inline(always)]
 fn first<L: Lanes>(lanes: L, values: L::Floats) -> f32 {
-    let mut spare = [0.0_f32; 16];
-    // SAFETY: no vector has more than 16 lanes.
+    let mut spare = [0.0_f32; WIDTH];
+    // SAFETY: there is room for a vector.
     unsafe { lanes.store(spare.as_mut_ptr(), values) };
     spare[0]
 }

@@ -22,7 +22,7 @@ use crate::kernels::{
     amx::{LINE, Sums, TILE, Tile, Tiles},
     isa::Kernel,
     kv::{HeadCache, KEY_TILE},
-    lanes::Lanes,
+    lanes::{Lanes, WIDTH},
     pool::SharedMut,
 };
 
@@ -252,12 +252,10 @@ fn load_values<L: Lanes>(
 /// Sixteen half-precision numbers.
 #[inline(always)]
 fn sixteen<L: Lanes>(lanes: L, bytes: &[u8]) -> [f32; 16] {
-    let mut out = [0.0; 16];
-    let bytes = &bytes[..32];
-    for from in (0..16).step_by(L::WIDTH) {
-        // SAFETY: both hold sixteen numbers, and `from` leaves a whole vector.
-        unsafe { lanes.store(out.as_mut_ptr().add(from), lanes.load_f16(bytes.as_ptr().add(2 * from).cast())) };
-    }
+    let mut out = [0.0; WIDTH];
+    let bytes = &bytes[..2 * WIDTH];
+    // SAFETY: both hold a vector.
+    unsafe { lanes.store(out.as_mut_ptr(), lanes.load_f16(bytes.as_ptr().cast())) };
     out
 }
 

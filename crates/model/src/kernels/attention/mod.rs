@@ -22,14 +22,14 @@ mod weighing;
 use std::ops::Range;
 
 use matrix::{ROWS, Units};
-use rows::{MOST, Rows};
+use rows::{MOST, MOST_IN_SIXTEEN, Rows};
 use weighing::Weighing;
 
 use super::{
     amx::Depth,
     isa::Isa,
     kv::KvCache,
-    lanes::Lanes,
+    lanes::{Lanes, WIDTH},
     pool::{SharedMut, ThreadPool},
 };
 
@@ -95,7 +95,8 @@ pub fn attend(pool: &ThreadPool, isa: Isa, call: &Attend<'_>, out: &mut [f32], m
     assert!(call.start + positions <= cache.capacity(), "positions outside the cache");
     assert_eq!(masses.len(), heads * group * call.observed.len(), "masses of another shape");
     let rows = positions * group;
-    let rows_at_once = isa.matrix_instructions().map_or(MOST.min(isa.group_rows()), |_| ROWS);
+    let on_lanes = if isa.group_rows() > 4 { MOST } else { MOST_IN_SIXTEEN };
+    let rows_at_once = isa.matrix_instructions().map_or(on_lanes, |_| ROWS);
     let blocks = rows.div_ceil(rows_at_once);
     let (out, masses) = (SharedMut::new(out), SharedMut::new(masses));
     // Several units per turn share buffers; the last rows see most and take longest: they go first.
@@ -131,20 +132,18 @@ unsafe fn scores<L: Lanes, const R: usize>(
     stride: usize,
 ) {
     for tile in 0..tiles {
-        for from in (0..16).step_by(L::WIDTH) {
-            let mut sums = [lanes.splat(0.0); R];
-            // SAFETY: the caller's contract.
-            unsafe {
-                let tile_keys = keys.add((tile * dim * 16 + from) * 2);
-                for channel in 0..dim {
-                    let key = lanes.load_f16(tile_keys.add(channel * 32).cast());
-                    for (r, sum) in sums.iter_mut().enumerate() {
-                        *sum = lanes.fma(key, lanes.splat(*queries.add(channel * R + r)), *sum);
-                    }
+        let mut sums = [lanes.splat(0.0); R];
+        // SAFETY: the caller's contract.
+        unsafe {
+            let keys = keys.add(tile * dim * 2 * WIDTH);
+            for channel in 0..dim {
+                let key = lanes.load_f16(keys.add(channel * 2 * WIDTH).cast());
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    *sum = lanes.fma(key, lanes.splat(*queries.add(channel * R + r)), *sum);
                 }
-                for (r, sum) in sums.into_iter().enumerate() {
-                    lanes.store(out.add(r * stride + tile * 16 + from), sum);
-                }
+            }
+            for (r, sum) in sums.into_iter().enumerate() {
+                lanes.store(out.add(r * stride + tile * WIDTH), sum);
             }
         }
     }
@@ -168,13 +167,14 @@ unsafe fn mix<L: Lanes, const R: usize>(
     let mut channel = 0;
     // SAFETY: the caller's contract; both strips stay below `dim`, a multiple of the vector width.
     unsafe {
-        while channel + 2 * L::WIDTH <= dim {
+        // Two vectors of channels where so many sums stay in registers.
+        while L::GROUP > 4 && channel + 2 * WIDTH <= dim {
             strip::<L, R, 2>(lanes, values.add(channel * 2), positions, dim, weights, stride, out.add(channel));
-            channel += 2 * L::WIDTH;
+            channel += 2 * WIDTH;
         }
         while channel < dim {
             strip::<L, R, 1>(lanes, values.add(channel * 2), positions, dim, weights, stride, out.add(channel));
-            channel += L::WIDTH;
+            channel += WIDTH;
         }
     }
 }
@@ -198,13 +198,13 @@ unsafe fn strip<L: Lanes, const R: usize, const V: usize>(
     unsafe {
         for (r, sums) in sums.iter_mut().enumerate() {
             for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = lanes.load(out.add(r * dim + v * L::WIDTH));
+                *sum = lanes.load(out.add(r * dim + v * WIDTH));
             }
         }
         for position in 0..positions {
             let mut value = [lanes.splat(0.0); V];
             for (v, value) in value.iter_mut().enumerate() {
-                *value = lanes.load_f16(values.add((position * dim + v * L::WIDTH) * 2).cast());
+                *value = lanes.load_f16(values.add((position * dim + v * WIDTH) * 2).cast());
             }
             for (r, sums) in sums.iter_mut().enumerate() {
                 let weight = lanes.splat(*weights.add(r * stride + position));
@@ -215,7 +215,7 @@ unsafe fn strip<L: Lanes, const R: usize, const V: usize>(
         }
         for (r, sums) in sums.into_iter().enumerate() {
             for (v, sum) in sums.into_iter().enumerate() {
-                lanes.store(out.add(r * dim + v * L::WIDTH), sum);
+                lanes.store(out.add(r * dim + v * WIDTH), sum);
             }
         }
     }

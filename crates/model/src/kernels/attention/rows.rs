@@ -8,6 +8,9 @@ use crate::kernels::{isa::Kernel, kv::KEY_TILE, lanes::Lanes, pool::SharedMut};
 /// Most query rows worked on together: twelve sums for each of two vectors of channels leave eight registers of 32.
 pub(super) const MOST: usize = 12;
 
+/// The same where a vector is two of sixteen registers: one vector of channels for six rows leaves four.
+pub(super) const MOST_IN_SIXTEEN: usize = 6;
+
 /// Row `t · group + g` is query head `g` of the group at position `start + t`.
 pub(super) struct Rows<'a> {
     pub(super) call: &'a Attend<'a>,
@@ -26,6 +29,7 @@ impl Kernel for Rows<'_> {
             1 => self.attend::<L, 1>(lanes),
             2 => self.attend::<L, 2>(lanes),
             3 | 4 => self.attend::<L, 4>(lanes),
+            5 | 6 if L::GROUP <= 4 => self.attend::<L, MOST_IN_SIXTEEN>(lanes),
             5..=8 if L::GROUP > 4 => self.attend::<L, 8>(lanes),
             _ if L::GROUP > 4 => self.attend::<L, MOST>(lanes),
             _ => {}

@@ -6,22 +6,24 @@
 //! ```
 
 use super::Unit;
-use crate::kernels::lanes::Lanes;
+use crate::kernels::lanes::{Lanes, WIDTH};
 
-/// Queries that share one pass over keys and values: eight sums in flight hide the latency of a multiply-add.
+/// Queries that share one pass over keys and values: eight registers of sums hide the latency of a multiply-add.
 const ROWS: usize = 8;
-/// Rows are padded to whole vectors of every instruction set.
-const PADDING: usize = 16;
+
+/// The same where a vector is two of sixteen registers: the sums take twelve.
+const ROWS_IN_SIXTEEN: usize = 6;
 
 /// Buffers, kept from head to head.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// `[channel][position]`, padded with zeros.
+    /// `[positions / 16][channel][16 positions]`, padded with zeros: what a pass reads lies in one piece, where whole rows of
+    /// positions would fall on the same few lines of the first-level cache.
     keys: Vec<f32>,
-    /// `[position][channel]`, padded with zeros.
+    /// `[channels / 16][position][16 channels]`, padded with zeros.
     values: Vec<f32>,
     /// `[channel][row]`.
-    queries: Vec<[f32; ROWS]>,
+    queries: Vec<f32>,
     /// `[row][position]`.
     scores: Vec<f32>,
 }
@@ -29,37 +31,48 @@ pub(super) struct Scratch {
 /// Works out one head of one sequence.
 #[inline(always)]
 pub(super) fn attend<L: Lanes>(lanes: L, unit: &Unit<'_>, scratch: &mut Scratch) {
+    if L::GROUP > 4 {
+        attend_rows::<L, ROWS>(lanes, unit, scratch);
+    } else {
+        attend_rows::<L, ROWS_IN_SIXTEEN>(lanes, unit, scratch);
+    }
+}
+
+/// [`attend`], `R` queries at a time.
+#[inline(always)]
+fn attend_rows<L: Lanes, const R: usize>(lanes: L, unit: &Unit<'_>, scratch: &mut Scratch) {
     let (length, width) = (unit.len(), unit.width);
-    let (positions, channels) = (length.next_multiple_of(PADDING), width.next_multiple_of(PADDING));
+    let (positions, channels) = (length.next_multiple_of(WIDTH), width.next_multiple_of(WIDTH));
     let Scratch { keys, values, queries, scores } = scratch;
     keys.clear();
     keys.resize(width * positions, 0.0);
     values.clear();
     values.resize(length * channels, 0.0);
     for token in 0..length {
-        for (channel, value) in unit.row(token, 1).iter().enumerate() {
-            keys[channel * positions + token] = *value;
+        let column = keys[token / WIDTH * width * WIDTH..].iter_mut().skip(token % WIDTH).step_by(WIDTH);
+        column.zip(unit.row(token, 1)).for_each(|(key, value)| *key = *value);
+        for (strip, part) in unit.row(token, 2).chunks(WIDTH).enumerate() {
+            values[(strip * length + token) * WIDTH..][..part.len()].copy_from_slice(part);
         }
-        values[token * channels..][..width].copy_from_slice(unit.row(token, 2));
     }
-    queries.resize(width, [0.0; ROWS]);
-    scores.resize(ROWS * positions, 0.0);
-    for first in (0..length).step_by(ROWS) {
-        let rows = ROWS.min(length - first);
+    queries.resize(width * R, 0.0);
+    scores.resize(R * positions, 0.0);
+    for first in (0..length).step_by(R) {
+        let rows = R.min(length - first);
         for row in 0..rows {
             let query = unit.row(first + row, 0);
-            queries.iter_mut().zip(query).for_each(|(out, value)| out[row] = value * unit.scale());
+            queries.iter_mut().skip(row).step_by(R).zip(query).for_each(|(out, value)| *out = value * unit.scale());
         }
-        score(lanes, queries, keys, positions, scores);
-        let mut inverse = [0.0; ROWS];
+        score::<L, R>(lanes, queries, keys, positions, scores);
+        let mut inverse = [0.0; R];
         for (row, inverse) in inverse.iter_mut().enumerate() {
             *inverse = 1.0 / exponentials(lanes, &mut scores[row * positions..][..positions], length);
         }
-        for channel in (0..channels).step_by(L::WIDTH) {
-            let sums = mix(lanes, scores, positions, &values[channel..], channels, length);
+        for channel in (0..channels).step_by(WIDTH) {
+            let sums = mix::<L, R>(lanes, scores, positions, &values[channel * length..][..length * WIDTH]);
             for (row, sum) in sums.into_iter().enumerate().take(rows) {
-                let (mut part, count) = ([0.0; PADDING], width.saturating_sub(channel).min(L::WIDTH));
-                // SAFETY: no vector is longer than the padding, and `count` values are left in the row of the result.
+                let (mut part, count) = ([0.0; WIDTH], width.saturating_sub(channel).min(WIDTH));
+                // SAFETY: `count` values are left in the row of the result.
                 unsafe {
                     lanes.store(part.as_mut_ptr(), lanes.mul(sum, lanes.splat(inverse[row])));
                     let out = unit.out(first + row).add(channel.min(width));
@@ -70,15 +83,16 @@ pub(super) fn attend<L: Lanes>(lanes: L, unit: &Unit<'_>, scratch: &mut Scratch)
     }
 }
 
-/// `scores[row][position] = Σ queries[channel][row] · keys[channel][position]`.
+/// `scores[row][position] = Σ queries[channel][row] · keys[position / 16][channel][position % 16]`.
 #[inline(always)]
-fn score<L: Lanes>(lanes: L, queries: &[[f32; ROWS]], keys: &[f32], positions: usize, scores: &mut [f32]) {
-    assert!(keys.len() >= queries.len() * positions && scores.len() >= ROWS * positions);
-    for from in (0..positions).step_by(L::WIDTH) {
-        let mut sums = [lanes.splat(0.0); ROWS];
+fn score<L: Lanes, const R: usize>(lanes: L, queries: &[f32], keys: &[f32], positions: usize, scores: &mut [f32]) {
+    let (queries, _) = queries.as_chunks::<R>();
+    assert!(keys.len() >= queries.len() * positions && scores.len() >= R * positions);
+    for from in (0..positions).step_by(WIDTH) {
+        let mut sums = [lanes.splat(0.0); R];
         for (channel, query) in queries.iter().enumerate() {
             // SAFETY: `positions` is a multiple of the vector, and the lengths were checked.
-            let key = unsafe { lanes.load(keys.as_ptr().add(channel * positions + from)) };
+            let key = unsafe { lanes.load(keys.as_ptr().add(from * queries.len() + channel * WIDTH)) };
             for (sum, query) in sums.iter_mut().zip(query) {
                 *sum = lanes.fma(key, lanes.splat(*query), *sum);
             }
@@ -95,13 +109,13 @@ fn score<L: Lanes>(lanes: L, queries: &[[f32; ROWS]], keys: &[f32], positions: u
 fn exponentials<L: Lanes>(lanes: L, scores: &mut [f32], length: usize) -> f32 {
     scores[length..].fill(f32::NEG_INFINITY);
     let mut largest = lanes.splat(f32::NEG_INFINITY);
-    for from in (0..scores.len()).step_by(L::WIDTH) {
+    for from in (0..scores.len()).step_by(WIDTH) {
         // SAFETY: rows are padded to whole vectors.
         largest = lanes.max(unsafe { lanes.load(scores.as_ptr().add(from)) }, largest);
     }
     let largest = lanes.splat(reduce(lanes, largest, f32::max));
     let mut sum = lanes.splat(0.0);
-    for from in (0..scores.len()).step_by(L::WIDTH) {
+    for from in (0..scores.len()).step_by(WIDTH) {
         // SAFETY: as above.
         unsafe {
             let at = scores.as_mut_ptr().add(from);
@@ -131,29 +145,22 @@ fn power_of_two<L: Lanes>(lanes: L, x: L::Floats) -> L::Floats {
 /// Joins the lanes of a vector, in order.
 #[inline(always)]
 fn reduce<L: Lanes>(lanes: L, vector: L::Floats, join: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut values = [0.0; PADDING];
-    // SAFETY: no vector is longer than the padding.
+    let mut values = [0.0; WIDTH];
+    // SAFETY: there is room for a vector.
     unsafe { lanes.store(values.as_mut_ptr(), vector) };
-    values[1..L::WIDTH].iter().fold(values[0], |all, value| join(all, *value))
+    values[1..].iter().fold(values[0], |all, value| join(all, *value))
 }
 
-/// `Σ weights[row][position] · values[position · stride…]`, one vector of channels for each row.
+/// `Σ weights[row][position] · values[position]`, a vector of channels for each row.
 #[inline(always)]
-fn mix<L: Lanes>(
-    lanes: L,
-    weights: &[f32],
-    positions: usize,
-    values: &[f32],
-    stride: usize,
-    length: usize,
-) -> [L::Floats; ROWS] {
-    assert!(weights.len() >= ROWS * positions && length <= positions);
-    assert!(length == 0 || values.len() >= (length - 1) * stride + L::WIDTH);
-    let mut sums = [lanes.splat(0.0); ROWS];
-    for position in 0..length {
-        // SAFETY: the lengths were checked.
+fn mix<L: Lanes, const R: usize>(lanes: L, weights: &[f32], positions: usize, values: &[f32]) -> [L::Floats; R] {
+    let (values, _) = values.as_chunks::<WIDTH>();
+    assert!(weights.len() >= R * positions && values.len() <= positions);
+    let mut sums = [lanes.splat(0.0); R];
+    for (position, value) in values.iter().enumerate() {
+        // SAFETY: a value is a vector, and the lengths were checked.
         unsafe {
-            let value = lanes.load(values.as_ptr().add(position * stride));
+            let value = lanes.load(value.as_ptr());
             for (row, sum) in sums.iter_mut().enumerate() {
                 *sum = lanes.fma(value, lanes.splat(*weights.as_ptr().add(row * positions + position)), *sum);
             }

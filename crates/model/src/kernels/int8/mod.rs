@@ -8,11 +8,14 @@
 //! Rows and weights lie in the tiles of [`super::amx`], left and right, which serve the vector paths as well: a line of a right
 //! tile is one vector, four inputs for each of sixteen channels. Two tiles side by side are a *panel* of 32 channels.
 //!
+//! Where the processor has no dot product of bytes, rows also have lists of what may be summed in 16 bits ([`lists`]).
+//!
 //! A panel of 384 inputs is 12 KiB: it is read once and meets all tokens from the first-level cache, while the tokens' own
 //! bytes stream from the second.
 
 mod epilogue;
 mod levels;
+mod lists;
 mod panels;
 mod rows;
 #[cfg(test)]

@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
-use super::{Int8Matrix, Int8Rows, PANEL, epilogue::Epilogue};
+use super::{Int8Matrix, Int8Rows, PANEL, epilogue::Epilogue, lists::QUAD};
 use crate::kernels::{
     amx::{Amx, Depth, LINE, Sums, TILE, Tile},
     isa::Kernel,
-    lanes::Lanes,
+    lanes::{Lanes, WIDTH},
     pool::SharedMut,
 };
 
-/// Vectors of channels per pass of the vector path: with twelve rows, 24 sums of the 32 registers.
-const VECTORS: usize = 2;
+/// Vectors of channels per panel: what a pass works out where there are registers for it. With twelve rows, 24 sums of 32.
+const VECTORS: usize = PANEL / WIDTH;
 
 /// Some panels of a product.
 pub(super) struct Panels<'a, E> {
@@ -35,11 +35,22 @@ impl<E: Epilogue> Kernel for Panels<'_, E> {
             return self.on_tiles(lanes, amx);
         }
         for panel in self.range.clone() {
-            for channel in (0..PANEL).step_by(VECTORS * L::WIDTH) {
-                self.on_vectors(lanes, panel * PANEL + channel);
+            if L::GROUP > 4 {
+                self.on_vectors::<L, VECTORS>(lanes, panel * PANEL);
+            } else {
+                for vector in 0..VECTORS {
+                    self.on_vectors::<L, 1>(lanes, panel * PANEL + vector * WIDTH);
+                }
             }
         }
     }
+}
+
+/// Where a quad lies in the lines of a row; in a tile of weights, each has a line.
+#[inline(always)]
+fn place(quad: usize) -> usize {
+    let at = quad * QUAD;
+    at / LINE * size_of::<Tile>() + at % LINE
 }
 
 impl<E: Epilogue> Panels<'_, E> {
@@ -82,43 +93,64 @@ impl<E: Epilogue> Panels<'_, E> {
         }
     }
 
-    /// All rows for `2 · WIDTH` channels, in vector registers.
+    /// All rows for `V` vectors of channels.
     #[inline(always)]
-    fn on_vectors<L: Lanes>(&self, lanes: L, channel: usize) {
+    fn on_vectors<L: Lanes, const V: usize>(&self, lanes: L, channel: usize) {
         let count = self.rows.count();
         let mut row = 0;
         while row < count {
             row += match count - row {
-                1 => self.group::<L, 1>(lanes, row, channel),
-                2 => self.group::<L, 2>(lanes, row, channel),
-                3 | 4 => self.group::<L, 4>(lanes, row, channel),
-                5..=8 if L::GROUP > 4 => self.group::<L, 8>(lanes, row, channel),
-                _ if L::GROUP > 4 => self.group::<L, 12>(lanes, row, channel),
-                _ => self.group::<L, 4>(lanes, row, channel),
+                1 => self.group::<L, V, 1>(lanes, row, channel),
+                2 => self.group::<L, V, 2>(lanes, row, channel),
+                3 | 4 => self.group::<L, V, 4>(lanes, row, channel),
+                5..=8 if L::GROUP > 4 => self.group::<L, V, 8>(lanes, row, channel),
+                _ if L::GROUP > 4 => self.group::<L, V, 12>(lanes, row, channel),
+                _ => self.group::<L, V, 4>(lanes, row, channel),
             };
         }
     }
 
     /// `R` rows; those past the last are worked out and forgotten. Returns `R`.
     #[inline(always)]
-    fn group<L: Lanes, const R: usize>(&self, lanes: L, first: usize, channel: usize) -> usize {
+    fn group<L: Lanes, const V: usize, const R: usize>(&self, lanes: L, first: usize, channel: usize) -> usize {
         let count = self.rows.count();
-        let weights = [0, 1].map(|v| {
-            let channel = channel + v * L::WIDTH;
-            self.bytes[channel / TILE * self.tile_bytes() + channel % TILE * 4..].as_ptr()
-        });
+        let weights: [_; V] = std::array::from_fn(|v| self.bytes[(channel / TILE + v) * self.tile_bytes()..].as_ptr());
         let rows: [usize; R] = std::array::from_fn(|row| (first + row).min(count - 1));
-        let values = rows.map(|row| self.rows.run(row)[0].0[row % TILE * LINE..].as_ptr());
-        // Loops and not closures from here on: they are compiled for the instruction set for certain.
-        let mut sums = [[lanes.splat_int(0); VECTORS]; R];
+        let mut values = [std::ptr::null(); R];
+        for (values, row) in values.iter_mut().zip(rows) {
+            *values = self.rows.run(row)[0].0[row % TILE * LINE..].as_ptr();
+        }
+        let sums = if L::SHORT {
+            self.sums_in_lists::<L, V, R>(lanes, first, weights, rows, values)
+        } else {
+            self.sums::<L, V, R>(lanes, weights, rows, values)
+        };
+        let constants = self.constants(lanes, channel);
+        for (row, sums) in (first..count).zip(sums) {
+            self.finish(lanes, row, channel, sums, constants);
+        }
+        R
+    }
+
+    /// The sums of `R` rows, whose first lines are at `values`, with the channels whose weights are at `weights`.
+    #[inline(always)]
+    fn sums<L: Lanes, const V: usize, const R: usize>(
+        &self,
+        lanes: L,
+        weights: [*const u8; V],
+        rows: [usize; R],
+        values: [*const u8; R],
+    ) -> [[L::Ints; V]; R] {
+        // Loops and not closures: they are compiled for the instruction set for certain.
+        let mut sums = [[lanes.splat_int(0); V]; R];
         for (sums, row) in sums.iter_mut().zip(rows) {
-            *sums = [lanes.signed_start(self.rows.negated_sum(row)); VECTORS];
+            *sums = [lanes.signed_start(self.rows.negated_sum(row)); V];
         }
         for step in 0..self.rows.width() / LINE {
             for quad in 0..LINE / 4 {
-                // SAFETY: a tile holds 64 bytes per quad, of which a vector is a part; a row holds a line in each left tile.
+                // SAFETY: a tile holds 64 bytes, a vector, per quad; a row holds a line in each left tile.
                 unsafe {
-                    let mut vectors = [lanes.splat_int(0); VECTORS];
+                    let mut vectors = [lanes.splat_int(0); V];
                     for (vector, weights) in vectors.iter_mut().zip(weights) {
                         *vector = lanes.load_ints(weights.add(step * TILE * LINE + quad * LINE));
                     }
@@ -131,20 +163,87 @@ impl<E: Epilogue> Panels<'_, E> {
                 }
             }
         }
-        let constants = self.constants(lanes, channel);
-        for (row, sums) in (first..count).zip(sums) {
-            self.finish(lanes, row, channel, sums, constants);
+        sums
+    }
+
+    /// [`Panels::sums`] list by list, with short sums where the activations allow it.
+    #[inline(always)]
+    fn sums_in_lists<L: Lanes, const V: usize, const R: usize>(
+        &self,
+        lanes: L,
+        first: usize,
+        weights: [*const u8; V],
+        rows: [usize; R],
+        values: [*const u8; R],
+    ) -> [[L::Ints; V]; R] {
+        let zero = lanes.splat_int(0);
+        let mut sums = [[zero; V]; R];
+        for (sums, row) in sums.iter_mut().zip(rows) {
+            *sums = [lanes.splat_int(self.rows.negated_sum(row) << 7); V];
         }
-        R
+        let [together, apart, signed] = self.rows.lists(first).parts();
+        for &pair in together {
+            let quad = 2 * usize::from(pair);
+            // SAFETY: as in `sums`; lists hold what is below the width.
+            unsafe {
+                let mut vectors = [[zero; 2]; V];
+                for (vectors, weights) in vectors.iter_mut().zip(weights) {
+                    for (next, vector) in vectors.iter_mut().enumerate() {
+                        *vector = lanes.offset_bytes(lanes.load_ints(weights.add((quad + next) * LINE)));
+                    }
+                }
+                for (sums, values) in sums.iter_mut().zip(values) {
+                    let values = values.add(place(quad)).cast::<i32>();
+                    let quads = [lanes.splat_int(values.read()), lanes.splat_int(values.add(1).read())];
+                    for (sum, vectors) in sums.iter_mut().zip(vectors) {
+                        let short = lanes.dot_short(lanes.dot_short(zero, vectors[0], quads[0]), vectors[1], quads[1]);
+                        *sum = lanes.add_short(*sum, short);
+                    }
+                }
+            }
+        }
+        for &quad in apart {
+            let quad = usize::from(quad);
+            // SAFETY: as above.
+            unsafe {
+                let mut vectors = [zero; V];
+                for (vector, weights) in vectors.iter_mut().zip(weights) {
+                    *vector = lanes.offset_bytes(lanes.load_ints(weights.add(quad * LINE)));
+                }
+                for (sums, values) in sums.iter_mut().zip(values) {
+                    let quad = lanes.splat_int(values.add(place(quad)).cast::<i32>().read());
+                    for (sum, vector) in sums.iter_mut().zip(vectors) {
+                        *sum = lanes.add_short(*sum, lanes.dot_short(zero, vector, quad));
+                    }
+                }
+            }
+        }
+        for &quad in signed {
+            let quad = usize::from(quad);
+            // SAFETY: as above.
+            unsafe {
+                let mut vectors = [zero; V];
+                for (vector, weights) in vectors.iter_mut().zip(weights) {
+                    *vector = lanes.load_ints(weights.add(quad * LINE));
+                }
+                for (sums, values) in sums.iter_mut().zip(values) {
+                    let quad = lanes.splat_int(values.add(place(quad)).cast::<i32>().read());
+                    for (sum, vector) in sums.iter_mut().zip(vectors) {
+                        *sum = lanes.dot_signed(*sum, vector, quad);
+                    }
+                }
+            }
+        }
+        sums
     }
 
     /// Scales and biases of the vectors from `channel` on.
     #[inline(always)]
-    fn constants<L: Lanes>(&self, lanes: L, channel: usize) -> [(L::Floats, L::Floats); VECTORS] {
-        let mut constants = [(lanes.splat(0.0), lanes.splat(0.0)); VECTORS];
+    fn constants<L: Lanes, const V: usize>(&self, lanes: L, channel: usize) -> [(L::Floats, L::Floats); V] {
+        let mut constants = [(lanes.splat(0.0), lanes.splat(0.0)); V];
         for (v, constants) in constants.iter_mut().enumerate() {
-            let at = channel + v * L::WIDTH;
-            let (scales, bias) = (&self.matrix.scales[at..at + L::WIDTH], &self.matrix.bias[at..at + L::WIDTH]);
+            let at = channel + v * WIDTH;
+            let (scales, bias) = (&self.matrix.scales[at..at + WIDTH], &self.matrix.bias[at..at + WIDTH]);
             // SAFETY: both slices hold a vector.
             *constants = unsafe { (lanes.load(scales.as_ptr()), lanes.load(bias.as_ptr())) };
         }
@@ -153,25 +252,25 @@ impl<E: Epilogue> Panels<'_, E> {
 
     /// Scales the sums of a row, and writes them to their channels.
     #[inline(always)]
-    fn finish<L: Lanes>(
+    fn finish<L: Lanes, const V: usize>(
         &self,
         lanes: L,
         row: usize,
         channel: usize,
-        sums: [L::Ints; VECTORS],
-        constants: [(L::Floats, L::Floats); VECTORS],
+        sums: [L::Ints; V],
+        constants: [(L::Floats, L::Floats); V],
     ) {
         let outputs = self.matrix.outputs;
         let scale = lanes.splat(self.rows.scale(row));
         for (v, (sums, (channel_scale, bias))) in sums.into_iter().zip(constants).enumerate() {
             let value = lanes.fma(lanes.to_floats(sums), lanes.mul(scale, channel_scale), bias);
-            let channel = channel + v * L::WIDTH;
-            let width = outputs.saturating_sub(channel).min(L::WIDTH);
+            let channel = channel + v * WIDTH;
+            let width = outputs.saturating_sub(channel).min(WIDTH);
             // SAFETY: `multiply_int8` checked the output's length; these channels are written by this thread alone, and a
             // vector is read and written in place only when the row has room for it.
             unsafe {
                 let out = self.out.at(row * outputs + channel.min(outputs));
-                if width == L::WIDTH {
+                if width == WIDTH {
                     let old = if E::READS { lanes.load(out) } else { value };
                     lanes.store(out, self.then.finish(lanes, value, old));
                 } else {

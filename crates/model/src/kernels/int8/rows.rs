@@ -1,9 +1,13 @@
 //! Tokens as the int8 products want them: left tiles of signed bytes, a scale and a sum for each row.
 //!
-//! A value is `scale · q` with `q` in −127…127, once it is at the level the matrix wants. A row that holds a NaN or an infinity gets the scale NaN, so every output of
-//! that token is NaN and the caller sees it.
+//! A value is `scale · q` with `q` in −127…127, once it is at the level the matrix wants. A row that holds a NaN or an infinity
+//! gets the scale NaN, so every output of that token is NaN and the caller sees it.
 
-use super::{Int8Matrix, PANEL, levels::Bring};
+use super::{
+    Int8Matrix, PANEL,
+    levels::Bring,
+    lists::{self, GROUP, Lists, QUAD},
+};
 use crate::kernels::{
     amx::{Amx, LINE, TILE, Tile},
     isa::{Isa, Kernel},
@@ -21,15 +25,26 @@ pub struct Int8Rows {
     /// Left tiles, `[rows / 16][width / 64]`, up to whole panels; rows past the last are stale.
     tiles: Vec<Tile>,
     scales: Vec<f32>,
-    /// Sums over the row's integers, negated: where a product with offset weights starts.
+    /// Sums, negated, over those of the row's integers that meet weights plus 128: where a product starts.
     negated_sums: Vec<i32>,
+    /// For each group of rows, where the kernels want them.
+    lists: Vec<Lists>,
 }
 
 impl Int8Rows {
     /// Makes an empty matrix for the kernels of `isa`.
     pub fn new(isa: Isa) -> Self {
         let amx = isa.matrix_instructions();
-        Self { isa, amx, count: 0, width: 0, tiles: Vec::new(), scales: Vec::new(), negated_sums: Vec::new() }
+        Self {
+            isa,
+            amx,
+            count: 0,
+            width: 0,
+            tiles: Vec::new(),
+            scales: Vec::new(),
+            negated_sums: Vec::new(),
+            lists: Vec::new(),
+        }
     }
 
     /// Quantises `values`, the rows that `matrix` is to be multiplied with, one after the other.
@@ -45,12 +60,18 @@ impl Int8Rows {
             self.scales.resize(count, 0.0);
             self.negated_sums.resize(count, 0);
         }
-        let isa = self.isa;
+        let (isa, listed) = (self.isa, lists::wanted(self.isa));
+        if listed && self.lists.len() < count.div_ceil(GROUP) {
+            self.lists.resize(count.div_ceil(GROUP), Lists::default());
+        }
+        let lists = SharedMut::new(&mut self.lists);
         let (scales, sums) = (SharedMut::new(&mut self.scales), SharedMut::new(&mut self.negated_sums));
         pool.for_each_chunk(&mut self.tiles[..count.div_ceil(TILE) * steps], steps, 1, |block, tiles| {
             let mut quantised = vec![0_i8; steps * LINE];
             let mut levelled = vec![0.0; levels.map_or(0, |_| width)];
-            for row in 0..TILE.min(count - block * TILE) {
+            let mut marks = vec![0_u64; if listed { steps * LINE / (2 * QUAD) } else { 0 }];
+            let rows = TILE.min(count - block * TILE);
+            for row in 0..rows {
                 let at = block * TILE + row;
                 let mut values = &values[at * width..(at + 1) * width];
                 if let Some(levels) = levels {
@@ -65,6 +86,21 @@ impl Int8Rows {
                 unsafe {
                     *scales.at(at) = scale;
                     *sums.at(at) = -sum;
+                }
+                if !listed {
+                    continue;
+                }
+                lists::mark(isa, &quantised, &mut marks);
+                if row % GROUP == GROUP - 1 || row == rows - 1 {
+                    // SAFETY: as above, of this group of rows, none of which another thread works on.
+                    let (lists, first) = unsafe { (&mut *lists.at(at / GROUP), row / GROUP * GROUP) };
+                    lists.fill(&marks);
+                    marks.fill(0);
+                    let [_, _, signed] = lists.parts();
+                    for row in first..=row {
+                        // SAFETY: as above.
+                        unsafe { *sums.at(block * TILE + row) += sum_of(tiles, row, signed) };
+                    }
                 }
             }
         });
@@ -102,10 +138,24 @@ impl Int8Rows {
         self.scales[row]
     }
 
-    /// The sum of a row's integers, negated.
+    /// The sum, negated, of those of a row's integers that meet weights plus 128: all, or those of two of the lists.
     pub(super) fn negated_sum(&self, row: usize) -> i32 {
         self.negated_sums[row]
     }
+
+    /// The lists of the group of rows that begins at `row`.
+    pub(super) fn lists(&self, row: usize) -> &Lists {
+        &self.lists[row / GROUP]
+    }
+}
+
+/// Sums some quads of a row of left tiles.
+fn sum_of(tiles: &[Tile], row: usize, quads: &[u16]) -> i32 {
+    let values = |&quad: &u16| {
+        let at = usize::from(quad) * QUAD;
+        &tiles[at / LINE].0[row * LINE + at % LINE..][..QUAD]
+    };
+    quads.iter().flat_map(values).map(|q| i32::from(q.cast_signed())).sum()
 }
 
 /// Quantises one row into `out`, which may be longer and is filled up with zeros. Gives the scale and the sum of the

@@ -46,7 +46,7 @@ impl Avx512 {
 // instructions exist; operations on registers have no other requirement. Loads and stores repeat the trait's
 // contract: the pointer is valid for the vector's size, and the unaligned instructions are used.
 impl Lanes for Avx512 {
-    const WIDTH: usize = 16;
+    const SHORT: bool = false;
     // 12 integer sums and 12 float sums leave 8 of the 32 registers for weights, scales and masks.
     const GROUP: usize = 12;
     type Ints = __m512i;
@@ -124,9 +124,26 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn dot_unsigned(self, sum: __m512i, weights: __m512i, activations: __m512i) -> __m512i {
+    fn dot_short(self, short: __m512i, weights: __m512i, activations: __m512i) -> __m512i {
         // SAFETY: see above.
-        unsafe { _mm512_dpbusd_epi32(sum, weights, activations) }
+        unsafe { _mm512_dpbusd_epi32(short, weights, activations) }
+    }
+
+    #[inline(always)]
+    fn add_short(self, sum: __m512i, short: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_add_epi32(sum, short) }
+    }
+
+    #[inline(always)]
+    fn add_short_scaled(self, sum: __m512i, short: __m512i, scale: __m512i) -> __m512i {
+        self.add_scaled(sum, short, scale)
+    }
+
+    #[inline(always)]
+    fn offset_bytes(self, bytes: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_xor_si512(bytes, _mm512_set1_epi8(-128)) }
     }
 
     #[inline(always)]
@@ -137,8 +154,8 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn dot_signed(self, sum: __m512i, weights: __m512i, activations: __m512i) -> __m512i {
-        // SAFETY: see above. Flipping the sign bit adds 128 to every weight; `signed_start` took it off.
-        unsafe { _mm512_dpbusd_epi32(sum, _mm512_xor_si512(weights, _mm512_set1_epi8(-128)), activations) }
+        // SAFETY: see above. `signed_start` took off what the offset adds.
+        unsafe { _mm512_dpbusd_epi32(sum, self.offset_bytes(weights), activations) }
     }
 
     #[inline(always)]

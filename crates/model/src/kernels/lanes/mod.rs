@@ -4,13 +4,17 @@
 //! inside [`super::isa`]. So register-to-register operations are safe methods; only loads and stores, which
 //! trust a pointer, are `unsafe`.
 //!
-//! Two shapes of vector exist, both `WIDTH` lanes of 32 bits wide:
+//! Two shapes of vector exist, both of sixteen lanes ([`WIDTH`]), in as many registers as that takes:
 //!
 //! ```text
 //! Ints    lane 0         lane 1         …     one i32 per weight row, or
 //!         k0 k1 k2 k3    k0 k1 k2 k3    …     four consecutive 8-bit values per weight row
 //! Floats  lane 0         lane 1         …     one f32 per weight row, position or channel
 //! ```
+//!
+//! A *short* sum is a run of dot products so small that 16 bits hold it: where the processor multiplies bytes into pairs
+//! of 16 bits ([`Lanes::SHORT`]), it stays in them for the whole run. It has the type of a vector of integers, and nothing
+//! but [`Lanes::add_short`] and [`Lanes::add_short_scaled`] may be done with it.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -24,20 +28,23 @@ pub(crate) use avx2::{Avx2, AvxVnni};
 pub(crate) use avx512::Avx512;
 pub(crate) use portable::Portable;
 
-/// Operations on vectors of `WIDTH` 32-bit lanes.
+/// Lanes per vector: as many as a weight tile has rows.
+pub(crate) const WIDTH: usize = 16;
+
+/// Operations on vectors of [`WIDTH`] 32-bit lanes.
 pub(crate) trait Lanes: Copy + Send + Sync {
-    /// Lanes per vector; divides 16, the height of a weight tile.
-    const WIDTH: usize;
+    /// Whether short sums are held in 16 bits. Where not, runs may be as long as one likes.
+    const SHORT: bool;
     /// Most activation rows per pass over a tile: two accumulators a row must fit the register file.
     const GROUP: usize;
-    /// `WIDTH` i32, or `4 * WIDTH` bytes.
+    /// Sixteen i32, or 64 bytes.
     type Ints: Copy;
-    /// `WIDTH` f32.
+    /// Sixteen f32.
     type Floats: Copy;
 
     /// All lanes `value`.
     fn splat_int(self, value: i32) -> Self::Ints;
-    /// Loads `4 * WIDTH` bytes.
+    /// Loads 64 bytes.
     ///
     /// # Safety
     /// `from` is valid for that many bytes; no alignment is needed.
@@ -52,20 +59,20 @@ pub(crate) trait Lanes: Copy + Send + Sync {
         // SAFETY: the caller's contract.
         unsafe { self.load_ints(from) }
     }
-    /// Stores `4 * WIDTH` bytes.
+    /// Stores 64 bytes.
     ///
     /// # Safety
     /// `to` is valid for that many bytes; no alignment is needed.
     unsafe fn store_ints(self, to: *mut u8, value: Self::Ints);
-    /// Loads `WIDTH` bytes, each widened to an unsigned lane.
+    /// Loads sixteen bytes, each widened to an unsigned lane.
     ///
     /// # Safety
-    /// `from` is valid for `WIDTH` bytes.
+    /// `from` is valid for sixteen bytes.
     unsafe fn load_u8(self, from: *const u8) -> Self::Ints;
-    /// Loads `WIDTH` bytes, each widened to a signed lane.
+    /// Loads sixteen bytes, each widened to a signed lane.
     ///
     /// # Safety
-    /// `from` is valid for `WIDTH` bytes.
+    /// `from` is valid for sixteen bytes.
     unsafe fn load_i8(self, from: *const u8) -> Self::Ints;
     /// The low four bits of every byte.
     fn low_nibbles(self, bytes: Self::Ints) -> Self::Ints;
@@ -75,8 +82,16 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     fn with_high_bits<const FIELD: usize>(self, nibbles: Self::Ints, fields: Self::Ints) -> Self::Ints;
     /// Per lane: the low halves of `even` and `odd` as a pair of i16.
     fn pair(self, even: Self::Ints, odd: Self::Ints) -> Self::Ints;
-    /// Per lane: `sum` plus the dot product of four unsigned weights (at most 63) and four signed activations.
-    fn dot_unsigned(self, sum: Self::Ints, weights: Self::Ints, activations: Self::Ints) -> Self::Ints;
+    /// Per lane: the short sum `short` plus the dot product of four unsigned weights and four signed activations in −127…127.
+    /// A short sum starts as zeros; of all its products with first and second weights, and of all with third and fourth, the
+    /// magnitudes may add up to 32,767 where [`Lanes::SHORT`]: eight dots of weights up to 15, two of weights up to 63.
+    fn dot_short(self, short: Self::Ints, weights: Self::Ints, activations: Self::Ints) -> Self::Ints;
+    /// Per lane: `sum` plus a short sum.
+    fn add_short(self, sum: Self::Ints, short: Self::Ints) -> Self::Ints;
+    /// Per lane: `sum` plus a short sum times `scale`, which is in −32,768…32,767.
+    fn add_short_scaled(self, sum: Self::Ints, short: Self::Ints, scale: Self::Ints) -> Self::Ints;
+    /// Every signed byte plus 128, as an unsigned one.
+    fn offset_bytes(self, bytes: Self::Ints) -> Self::Ints;
     /// The start value of a sum of [`Lanes::dot_signed`] over activations whose *negated* sum is given.
     fn signed_start(self, negated_sum: i32) -> Self::Ints;
     /// Per lane: `sum` plus the dot product of four signed weights and four signed activations in −127…127;
@@ -102,20 +117,20 @@ pub(crate) trait Lanes: Copy + Send + Sync {
 
     /// All lanes `value`.
     fn splat(self, value: f32) -> Self::Floats;
-    /// Loads `WIDTH` f32.
+    /// Loads sixteen f32.
     ///
     /// # Safety
-    /// `from` is valid for `WIDTH` reads.
+    /// `from` is valid for sixteen reads.
     unsafe fn load(self, from: *const f32) -> Self::Floats;
-    /// Stores `WIDTH` f32.
+    /// Stores sixteen f32.
     ///
     /// # Safety
-    /// `to` is valid for `WIDTH` writes.
+    /// `to` is valid for sixteen writes.
     unsafe fn store(self, to: *mut f32, value: Self::Floats);
-    /// Loads `WIDTH` half-precision values, given by their bits.
+    /// Loads sixteen half-precision values, given by their bits.
     ///
     /// # Safety
-    /// `from` is valid for `WIDTH` reads.
+    /// `from` is valid for sixteen reads.
     unsafe fn load_f16(self, from: *const u16) -> Self::Floats;
     /// `left + right`.
     fn add(self, left: Self::Floats, right: Self::Floats) -> Self::Floats;

@@ -44,7 +44,7 @@ fn each_byte(bytes: Words, lanes: Words, f: impl Fn(i32, i32) -> i32) -> Words {
 // SAFETY of the blocks below: loads and stores repeat the trait's contract (the pointer is valid for the
 // vector's size) and use unaligned accesses.
 impl Lanes for Portable {
-    const WIDTH: usize = 16;
+    const SHORT: bool = false;
     const GROUP: usize = 4;
     type Ints = Words;
     type Floats = [f32; 16];
@@ -107,8 +107,8 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn dot_unsigned(self, sum: Words, weights: Words, activations: Words) -> Words {
-        let mut out = sum;
+    fn dot_short(self, short: Words, weights: Words, activations: Words) -> Words {
+        let mut out = short;
         for (out, (weights, activations)) in out.iter_mut().zip(weights.into_iter().zip(activations)) {
             let (weights, activations) = (weights.to_le_bytes(), activations.to_le_bytes());
             for byte in 0..4 {
@@ -116,6 +116,25 @@ impl Lanes for Portable {
             }
         }
         out
+    }
+
+    #[inline(always)]
+    fn add_short(self, sum: Words, short: Words) -> Words {
+        let mut out = sum;
+        for (out, short) in out.iter_mut().zip(short) {
+            *out = out.wrapping_add(short);
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn add_short_scaled(self, sum: Words, short: Words, scale: Words) -> Words {
+        self.add_scaled(sum, short, scale)
+    }
+
+    #[inline(always)]
+    fn offset_bytes(self, bytes: Words) -> Words {
+        map(bytes, |word| word ^ 0x8080_8080_u32.cast_signed())
     }
 
     #[inline(always)]

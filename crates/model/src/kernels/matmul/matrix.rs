@@ -48,15 +48,12 @@ impl<T: SuperBlocks> Kernel for BySuperBlock<'_, T> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        if L::WIDTH != TILE_ROWS {
-            return;
-        }
         let groups = self.task.activations.groups();
         let mut totals = vec![Sums::<f32>::zero(); groups.len()];
         for tile in self.task.tiles.clone() {
             for (&group, totals) in groups.iter().zip(&mut totals) {
                 for (row, total) in totals.0.as_chunks_mut::<TILE_ROWS>().0.iter_mut().enumerate().take(group.rows) {
-                    let start = self.task.start(lanes, group.row + row, tile, 0);
+                    let start = self.task.start(lanes, group.row + row, tile);
                     // SAFETY: a row of totals is a whole vector.
                     unsafe { lanes.store(total.as_mut_ptr(), start) };
                 }
@@ -66,7 +63,7 @@ impl<T: SuperBlocks> Kernel for BySuperBlock<'_, T> {
                 for (row, total) in totals.0.as_chunks::<TILE_ROWS>().0.iter().enumerate().take(group.rows) {
                     // SAFETY: as above.
                     let total = unsafe { lanes.load(total.as_ptr()) };
-                    self.task.finish(lanes, group.row + row, tile, 0, total);
+                    self.task.finish(lanes, group.row + row, tile, total);
                 }
             }
         }
@@ -153,9 +150,6 @@ impl<T: Blocks> Kernel for ByBlock<'_, T> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        if L::WIDTH != TILE_ROWS {
-            return;
-        }
         let (task, mut spare) = (&self.task, Vec::new());
         for tile in task.tiles.clone() {
             let bytes = task.tile(tile);
@@ -165,11 +159,11 @@ impl<T: Blocks> Kernel for ByBlock<'_, T> {
             for &group in task.activations.groups() {
                 let mut totals = [lanes.splat(0.0); amx::TILE];
                 for (row, total) in totals.iter_mut().enumerate().take(group.rows) {
-                    *total = task.start(lanes, group.row + row, tile, 0);
+                    *total = task.start(lanes, group.row + row, tile);
                 }
                 self.group(lanes, weights, scales, group, &mut totals);
                 for (row, total) in totals.into_iter().enumerate().take(group.rows) {
-                    task.finish(lanes, group.row + row, tile, 0, total);
+                    task.finish(lanes, group.row + row, tile, total);
                 }
             }
         }

@@ -59,22 +59,61 @@ pub enum TileFormat {
 
 /// One tile format's arithmetic.
 pub(crate) trait Tile {
-    /// Multiplies lanes `from..from + WIDTH` of a tile of `cols` inputs with a group of `R` activation rows and adds the
-    /// products over `inputs` to `total`, whose element `r` holds the outputs of row `r`. Blocks are added one after the
-    /// other, so a product in pieces has the bits of the whole.
+    /// Whether taking the weights apart is work enough to be done once for several groups of rows.
+    const PACKED: bool;
+
+    /// Takes the weights over `inputs` apart: 64 bytes a quad, one after the other. Does nothing where not [`Tile::PACKED`].
+    ///
+    /// # Safety
+    /// `tile` is a tile that has those inputs, whole blocks; `out` has room for sixteen bytes for each of them.
+    unsafe fn unpack<L: Lanes>(lanes: L, tile: *const u8, inputs: Range<usize>, out: *mut u8);
+
+    /// Multiplies a tile of `cols` inputs with a group of `R` activation rows and adds the products over `inputs` to `total`,
+    /// whose element `r` holds the outputs of row `r`. Blocks are added one after the
+    /// other, so a product in pieces has the bits of the whole. `unpacked` is what [`Tile::unpack`] made of the inputs, if it
+    /// was asked.
     ///
     /// # Safety
     /// `tile` is valid for [`TileFormat::tile_bytes`] of `cols`, `view` is a group of size `R` of activations with
-    /// `cols` columns and the format's scaling, `inputs` are whole blocks below `cols`, and `from + WIDTH` is at most 16.
+    /// `cols` columns and the format's scaling, and `inputs` are whole blocks below `cols`.
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
         cols: usize,
         inputs: Range<usize>,
-        from: usize,
+        unpacked: Option<*const u8>,
         view: GroupView,
         total: &mut [L::Floats; R],
     );
+}
+
+/// Adds the products of a sub-block of `QUADS` quads with its scale, in short sums of `run` quads.
+///
+/// # Safety
+/// `weights` are as many unpacked quads, `quads` as many of a group of `R` rows.
+#[inline(always)]
+unsafe fn add_unpacked<L: Lanes, const R: usize, const QUADS: usize>(
+    lanes: L,
+    (weights, quads): (*const u8, *const i32),
+    run: usize,
+    scale: L::Ints,
+    sum: &mut [L::Ints; R],
+) {
+    for first in (0..QUADS).step_by(run) {
+        let mut dot = [lanes.splat_int(0); R];
+        for j in first..first + run {
+            // SAFETY: the caller's contract.
+            unsafe {
+                let weights = lanes.load_ints(weights.add(j * 64));
+                for (r, dot) in dot.iter_mut().enumerate() {
+                    *dot = lanes.dot_short(*dot, weights, lanes.splat_int(*quads.add(j * R + r)));
+                }
+            }
+        }
+        for (sum, dot) in sum.iter_mut().zip(dot) {
+            *sum = lanes.add_short_scaled(*sum, dot, scale);
+        }
+    }
 }
 
 /// A format of super-blocks for the matrix instructions ([`amx`]), on lanes as wide as a tile is high.

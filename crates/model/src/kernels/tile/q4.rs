@@ -9,7 +9,7 @@
 //! 9 · cols        (up to a multiple of 64)
 //! ```
 //!
-//! The offset 8 goes into the start of the sum: −8 · Σ activations.
+//! The offset 8 goes into the sum: −8 · Σ activations. The products of a block are a short sum.
 
 use std::ops::Range;
 
@@ -23,13 +23,18 @@ const FILE_BLOCK: usize = 18;
 pub(crate) enum Q4 {}
 
 impl Tile for Q4 {
+    const PACKED: bool = false;
+
+    #[inline(always)]
+    unsafe fn unpack<L: Lanes>(_lanes: L, _tile: *const u8, _inputs: Range<usize>, _out: *mut u8) {}
+
     #[inline(always)]
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
         cols: usize,
         inputs: Range<usize>,
-        from: usize,
+        _unpacked: Option<*const u8>,
         view: GroupView,
         total: &mut [L::Floats; R],
     ) {
@@ -37,25 +42,24 @@ impl Tile for Q4 {
             // SAFETY: the caller's contract covers every offset of the layout above, and 8 quads, 1 scale and 1 sum per
             // block and activation row.
             unsafe {
-                let bytes = tile.add(block * 256 + 4 * from);
+                let bytes = tile.add(block * 256);
                 let mut dot = [lanes.splat_int(0); R];
-                for (r, dot) in dot.iter_mut().enumerate() {
-                    *dot = lanes.splat_int(*view.sums32.add(block * R + r) << 3);
-                }
                 for j in 0..4 {
                     let packed = lanes.load_weights(bytes.add(j * 64));
                     let (low, high) = (lanes.low_nibbles(packed), lanes.high_nibbles(packed));
                     for (r, dot) in dot.iter_mut().enumerate() {
                         let quad = lanes.splat_int(*view.quads.add((block * 8 + j) * R + r));
-                        *dot = lanes.dot_unsigned(*dot, low, quad);
+                        *dot = lanes.dot_short(*dot, low, quad);
                         let quad = lanes.splat_int(*view.quads.add((block * 8 + 4 + j) * R + r));
-                        *dot = lanes.dot_unsigned(*dot, high, quad);
+                        *dot = lanes.dot_short(*dot, high, quad);
                     }
                 }
-                let d = lanes.load_f16(tile.add(cols * 8 + block * 32 + 2 * from).cast());
+                let d = lanes.load_f16(tile.add(cols * 8 + block * 32).cast());
                 for r in 0..R {
+                    let offset = lanes.splat_int(*view.sums32.add(block * R + r) << 3);
+                    let sum = lanes.add_short(offset, dot[r]);
                     let scale = lanes.mul(d, lanes.splat(*view.scales.add(block * R + r)));
-                    total[r] = lanes.fma(lanes.to_floats(dot[r]), scale, total[r]);
+                    total[r] = lanes.fma(lanes.to_floats(sum), scale, total[r]);
                 }
             }
         }

@@ -13,12 +13,12 @@
 //! ```
 //!
 //! Per activation row and super-block the kernel needs 64 dot products for the weights, 8 integer multiply-adds
-//! for the scales, and 4 dot products of i16 pairs for all minima. A sub-block's integer sum stays below 32 · 15 · 127, a
-//! super-block's below 2^25: integers up to there, so that every order of additions gives the same sum.
+//! for the scales, and 4 dot products of i16 pairs for all minima. A sub-block's integer sum stays below 32 · 15 · 127, half
+//! of which is a short sum; a super-block's below 2^25: integers up to there, so that every order of additions gives the same sum.
 
 use std::ops::Range;
 
-use super::{SuperBlocks, TILE_ROWS, Tile, interleave};
+use super::{SuperBlocks, TILE_ROWS, Tile, add_unpacked, interleave};
 use crate::kernels::{
     activations::GroupView,
     amx::{self, LINE, TILE},
@@ -39,36 +39,62 @@ const FILE_BLOCK: usize = 144;
 pub(crate) enum Q4K {}
 
 impl Tile for Q4K {
+    const PACKED: bool = true;
+
+    #[inline(always)]
+    unsafe fn unpack<L: Lanes>(lanes: L, tile: *const u8, inputs: Range<usize>, out: *mut u8) {
+        for (index, block) in (inputs.start / 256..inputs.end / 256).enumerate() {
+            for vector in 0..32 {
+                // SAFETY: the caller's contract; eight quads of low nibbles, then those of the high ones.
+                unsafe {
+                    let bytes = lanes.load_ints(tile.add(block * BLOCK + vector * LINE));
+                    let out = out.add((index * 64 + vector / 8 * 16 + vector % 8) * LINE);
+                    lanes.store_ints(out, lanes.low_nibbles(bytes));
+                    lanes.store_ints(out.add(8 * LINE), lanes.high_nibbles(bytes));
+                }
+            }
+        }
+    }
+
     #[inline(always)]
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
         _cols: usize,
         inputs: Range<usize>,
-        from: usize,
+        unpacked: Option<*const u8>,
         view: GroupView,
         total: &mut [L::Floats; R],
     ) {
-        for block in inputs.start / 256..inputs.end / 256 {
+        for (index, block) in (inputs.start / 256..inputs.end / 256).enumerate() {
             // SAFETY: the caller's contract covers every offset of the layout above, per super-block and lane, and
             // 64 quads, 1 scale and 4 pairs of sums per super-block and activation row.
             unsafe {
                 let tile = tile.add(block * BLOCK);
                 let quads = view.quads.add(block * 64 * R);
                 let mut sum = [lanes.splat_int(0); R];
-                for pair in 0..4 {
-                    let pair = Pair {
-                        weights: tile.add(pair * 512 + 4 * from),
-                        scales: tile.add(SCALES + pair * 32 + from),
-                        quads: quads.add(pair * 16 * R),
-                    };
-                    if super::fits::<L>(2 * R) {
-                        pair.add_at_once(lanes, &mut sum);
-                    } else {
-                        pair.add_in_turn(lanes, &mut sum);
+                if let Some(unpacked) = unpacked {
+                    for sub in 0..8 {
+                        let places = (unpacked.add((index * 64 + sub * 8) * LINE), quads.add(sub * 8 * R));
+                        let scale = lanes.load_u8(tile.add(SCALES + sub * TILE_ROWS));
+                        add_unpacked::<L, R, 8>(lanes, places, 8, scale, &mut sum);
+                    }
+                } else {
+                    for pair in 0..4 {
+                        let pair = Pair {
+                            weights: tile.add(pair * 512),
+                            scales: tile.add(SCALES + pair * 32),
+                            quads: quads.add(pair * 16 * R),
+                        };
+                        if super::fits::<L>(2 * R) {
+                            pair.add_at_once(lanes, &mut sum);
+                        } else {
+                            pair.add_one::<L, R, false>(lanes, &mut sum);
+                            pair.add_one::<L, R, true>(lanes, &mut sum);
+                        }
                     }
                 }
-                let shared = Shared::<L>::load(lanes, tile, from);
+                let shared = Shared::<L>::load(lanes, tile);
                 for r in 0..R {
                     let (sums, scale) = (view.sums32.add(block * 4 * R + r), *view.scales.add(block * R + r));
                     total[r] = shared.add(lanes, sum[r], scale, sums, R, total[r]);
@@ -100,39 +126,39 @@ impl Pair {
                 let bytes = lanes.load_weights(self.weights.add(j * 64));
                 let weights = (lanes.low_nibbles(bytes), lanes.high_nibbles(bytes));
                 for r in 0..R {
-                    low[r] = lanes.dot_unsigned(low[r], weights.0, lanes.splat_int(*self.quads.add(j * R + r)));
-                    high[r] = lanes.dot_unsigned(high[r], weights.1, lanes.splat_int(*self.quads.add((8 + j) * R + r)));
+                    low[r] = lanes.dot_short(low[r], weights.0, lanes.splat_int(*self.quads.add(j * R + r)));
+                    high[r] = lanes.dot_short(high[r], weights.1, lanes.splat_int(*self.quads.add((8 + j) * R + r)));
                 }
             }
             let scales = (lanes.load_u8(self.scales), lanes.load_u8(self.scales.add(TILE_ROWS)));
             for r in 0..R {
-                sum[r] = lanes.add_scaled(lanes.add_scaled(sum[r], low[r], scales.0), high[r], scales.1);
+                sum[r] = lanes.add_short_scaled(sum[r], low[r], scales.0);
+                sum[r] = lanes.add_short_scaled(sum[r], high[r], scales.1);
             }
         }
     }
 
-    /// Adds one sub-block after the other, with half the registers.
+    /// Adds the sub-block of the low or of the high nibbles, with half the registers.
     ///
     /// # Safety
     /// As for [`Pair::add_at_once`].
     #[inline(always)]
-    unsafe fn add_in_turn<L: Lanes, const R: usize>(self, lanes: L, sum: &mut [L::Ints; R]) {
-        for high in [false, true] {
-            let mut dot = [lanes.splat_int(0); R];
-            // SAFETY: the caller's contract.
-            unsafe {
-                for j in 0..8 {
-                    let bytes = lanes.load_weights(self.weights.add(j * 64));
-                    let weights = if high { lanes.high_nibbles(bytes) } else { lanes.low_nibbles(bytes) };
-                    for (r, dot) in dot.iter_mut().enumerate() {
-                        let quad = lanes.splat_int(*self.quads.add((usize::from(high) * 8 + j) * R + r));
-                        *dot = lanes.dot_unsigned(*dot, weights, quad);
-                    }
+    unsafe fn add_one<L: Lanes, const R: usize, const HIGH: bool>(self, lanes: L, sum: &mut [L::Ints; R]) {
+        let mut dot = [lanes.splat_int(0); R];
+        let sub = usize::from(HIGH);
+        // SAFETY: the caller's contract.
+        unsafe {
+            for j in 0..8 {
+                let bytes = lanes.load_weights(self.weights.add(j * 64));
+                let weights = if HIGH { lanes.high_nibbles(bytes) } else { lanes.low_nibbles(bytes) };
+                for (r, dot) in dot.iter_mut().enumerate() {
+                    let quad = lanes.splat_int(*self.quads.add((sub * 8 + j) * R + r));
+                    *dot = lanes.dot_short(*dot, weights, quad);
                 }
-                let scale = lanes.load_u8(self.scales.add(usize::from(high) * TILE_ROWS));
-                for (sum, dot) in sum.iter_mut().zip(dot) {
-                    *sum = lanes.add_scaled(*sum, dot, scale);
-                }
+            }
+            let scale = lanes.load_u8(self.scales.add(sub * TILE_ROWS));
+            for (sum, dot) in sum.iter_mut().zip(dot) {
+                *sum = lanes.add_short_scaled(*sum, dot, scale);
             }
         }
     }
@@ -148,19 +174,19 @@ pub(crate) struct Shared<L: Lanes> {
 
 impl<L: Lanes> Shared<L> {
     /// # Safety
-    /// `block` is a super-block of a tile, `from + WIDTH` at most 16.
+    /// `block` is a super-block of a tile.
     #[inline(always)]
-    unsafe fn load(lanes: L, block: *const u8, from: usize) -> Self {
+    unsafe fn load(lanes: L, block: *const u8) -> Self {
         // SAFETY: the caller's contract.
         unsafe {
             let mut minima = [lanes.splat_int(0); 4];
             for (pair, minima) in minima.iter_mut().enumerate() {
-                let even = lanes.load_u8(block.add(MINIMA + pair * 32 + from));
-                let odd = lanes.load_u8(block.add(MINIMA + pair * 32 + 16 + from));
+                let even = lanes.load_u8(block.add(MINIMA + pair * 32));
+                let odd = lanes.load_u8(block.add(MINIMA + pair * 32 + 16));
                 *minima = lanes.pair(even, odd);
             }
-            let d = lanes.load_f16(block.add(D + 2 * from).cast());
-            Self { d, dmin: lanes.load_f16(block.add(DMIN + 2 * from).cast()), minima }
+            let d = lanes.load_f16(block.add(D).cast());
+            Self { d, dmin: lanes.load_f16(block.add(DMIN).cast()), minima }
         }
     }
 
@@ -212,8 +238,8 @@ impl SuperBlocks for Q4K {
 
     #[inline(always)]
     unsafe fn shared<L: Lanes>(lanes: L, block: *const u8) -> Shared<L> {
-        // SAFETY: the caller's contract; lanes are as wide as a tile is high.
-        unsafe { Shared::load(lanes, block, 0) }
+        // SAFETY: the caller's contract.
+        unsafe { Shared::load(lanes, block) }
     }
 
     #[inline(always)]

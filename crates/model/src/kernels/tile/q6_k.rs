@@ -17,7 +17,7 @@
 
 use std::ops::Range;
 
-use super::{SuperBlocks, Tile, interleave};
+use super::{SuperBlocks, Tile, add_unpacked, interleave};
 use crate::kernels::{
     activations::GroupView,
     amx::{self, LINE},
@@ -37,49 +37,78 @@ const FILE_BLOCK: usize = 210;
 pub(crate) enum Q6K {}
 
 impl Tile for Q6K {
+    const PACKED: bool = true;
+
+    #[inline(always)]
+    unsafe fn unpack<L: Lanes>(lanes: L, tile: *const u8, inputs: Range<usize>, out: *mut u8) {
+        for (index, block) in (inputs.start / 256..inputs.end / 256).enumerate() {
+            for n in 0..2 {
+                // SAFETY: the caller's contract; a half has 32 quads, eight per field of high bits.
+                unsafe {
+                    let block = tile.add(block * BLOCK);
+                    let (low, high) = (block.add(n * 1024), block.add(HIGH + n * 512));
+                    let out = out.add((index * 2 + n) * 32 * LINE);
+                    unpack_field::<L, 0>(lanes, low, high, out);
+                    unpack_field::<L, 1>(lanes, low, high, out);
+                    unpack_field::<L, 2>(lanes, low, high, out);
+                    unpack_field::<L, 3>(lanes, low, high, out);
+                }
+            }
+        }
+    }
+
     #[inline(always)]
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
         _cols: usize,
         inputs: Range<usize>,
-        from: usize,
+        unpacked: Option<*const u8>,
         view: GroupView,
         total: &mut [L::Floats; R],
     ) {
-        for block in inputs.start / 256..inputs.end / 256 {
+        for (index, block) in (inputs.start / 256..inputs.end / 256).enumerate() {
             // SAFETY: the caller's contract covers every offset of the layout above, per super-block and lane, and
             // 64 quads, 1 scale and 8 pairs of sums per super-block and activation row.
             unsafe {
                 let tile = tile.add(block * BLOCK);
                 let mut sum = [lanes.splat_int(0); R];
-                for half in 0..2 {
-                    let part = Part {
-                        low: tile.add(half * 1024 + 4 * from),
-                        high: tile.add(HIGH + half * 512 + 4 * from),
-                        scales: tile.add(SCALES + half * 128 + from),
-                        quads: view.quads.add((block * 64 + half * 32) * R),
-                    };
-                    if super::fits::<L>(4 * R) {
-                        part.add_at_once(lanes, &mut sum);
-                    } else {
-                        part.add::<L, R, 0>(lanes, &mut sum);
-                        part.add::<L, R, 1>(lanes, &mut sum);
-                        part.add::<L, R, 2>(lanes, &mut sum);
-                        part.add::<L, R, 3>(lanes, &mut sum);
+                if let Some(unpacked) = unpacked {
+                    for sub in 0..16 {
+                        let quads = view.quads.add((block * 64 + sub * 4) * R);
+                        let places = (unpacked.add((index * 64 + sub * 4) * LINE), quads);
+                        let scale = lanes.load_i8(tile.add(SCALES + sub * 16));
+                        add_unpacked::<L, R, 4>(lanes, places, run::<L>(), scale, &mut sum);
+                    }
+                } else {
+                    for half in 0..2 {
+                        let part = Part {
+                            low: tile.add(half * 1024),
+                            high: tile.add(HIGH + half * 512),
+                            scales: tile.add(SCALES + half * 128),
+                            quads: view.quads.add((block * 64 + half * 32) * R),
+                        };
+                        if super::fits::<L>(4 * R) {
+                            part.add_at_once(lanes, &mut sum);
+                        } else {
+                            part.add::<L, R, 0>(lanes, &mut sum);
+                            part.add::<L, R, 1>(lanes, &mut sum);
+                            part.add::<L, R, 2>(lanes, &mut sum);
+                            part.add::<L, R, 3>(lanes, &mut sum);
+                        }
                     }
                 }
                 let mut dot = [lanes.splat_int(0); R];
                 for pair in 0..8 {
-                    let even = lanes.load_i8(tile.add(SCALES + pair * 32 + from));
-                    let odd = lanes.load_i8(tile.add(SCALES + pair * 32 + 16 + from));
+                    let even = lanes.load_i8(tile.add(SCALES + pair * 32));
+                    let odd = lanes.load_i8(tile.add(SCALES + pair * 32 + 16));
                     let scales = lanes.pair(even, odd);
                     for (r, dot) in dot.iter_mut().enumerate() {
                         let sums = lanes.splat_int(*view.sums16.add((block * 8 + pair) * R + r));
                         *dot = lanes.dot_pairs(*dot, scales, sums);
                     }
                 }
-                let d = lanes.load_f16(tile.add(D + 2 * from).cast());
+                let d = lanes.load_f16(tile.add(D).cast());
                 for r in 0..R {
                     let sum = lanes.add_scaled(sum[r], dot[r], lanes.splat_int(-32));
                     let scale = lanes.mul(d, lanes.splat(*view.scales.add(block * R + r)));
@@ -155,6 +184,23 @@ unsafe fn expand_field<L: Lanes, const M: usize>(
     }
 }
 
+/// Takes the weights of one half whose high bits are field `M` apart.
+///
+/// # Safety
+/// The parts are the low and the high bits of a half super-block; `out` has 32 lines.
+#[inline(always)]
+unsafe fn unpack_field<L: Lanes, const M: usize>(lanes: L, low: *const u8, high: *const u8, out: *mut u8) {
+    for j in 0..8 {
+        // SAFETY: the caller's contract; the layout as in [`Part::add`].
+        unsafe {
+            let bytes = lanes.load_ints(low.add(((M % 2) * 8 + j) * LINE));
+            let nibbles = if M < 2 { lanes.low_nibbles(bytes) } else { lanes.high_nibbles(bytes) };
+            let weights = lanes.with_high_bits::<M>(nibbles, lanes.load_ints(high.add(j * LINE)));
+            lanes.store_ints(out.add((M * 8 + j) * LINE), weights);
+        }
+    }
+}
+
 /// One half of a super-block: 128 inputs.
 struct Part {
     low: *const u8,
@@ -170,11 +216,11 @@ impl Part {
     /// The pointers are those of a half super-block and of a group of `R` rows.
     #[inline(always)]
     unsafe fn add_at_once<L: Lanes, const R: usize>(&self, lanes: L, sum: &mut [L::Ints; R]) {
-        for sixteen in 0..2 {
+        for first in (0..8).step_by(run::<L>()) {
             let mut dots = [[lanes.splat_int(0); R]; 4];
             // SAFETY: the caller's contract; fields 0 and 2 go with the first eight vectors of low bits, 1 and 3 with the second.
             unsafe {
-                for j in sixteen * 4..sixteen * 4 + 4 {
+                for j in first..first + run::<L>() {
                     let even = lanes.load_weights(self.low.add(j * 64));
                     let odd = lanes.load_weights(self.low.add((8 + j) * 64));
                     let fields = lanes.load_weights(self.high.add(j * 64));
@@ -187,14 +233,14 @@ impl Part {
                     for (field, (dots, weights)) in dots.iter_mut().zip(weights).enumerate() {
                         for (r, dot) in dots.iter_mut().enumerate() {
                             let quad = lanes.splat_int(*self.quads.add((field * 8 + j) * R + r));
-                            *dot = lanes.dot_unsigned(*dot, weights, quad);
+                            *dot = lanes.dot_short(*dot, weights, quad);
                         }
                     }
                 }
                 for (field, dots) in dots.into_iter().enumerate() {
-                    let scale = lanes.load_i8(self.scales.add((2 * field + sixteen) * 16));
+                    let scale = lanes.load_i8(self.scales.add((2 * field + first / 4) * 16));
                     for (sum, dot) in sum.iter_mut().zip(dots) {
-                        *sum = lanes.add_scaled(*sum, dot, scale);
+                        *sum = lanes.add_short_scaled(*sum, dot, scale);
                     }
                 }
             }
@@ -207,10 +253,9 @@ impl Part {
     /// The pointers are those of a half super-block and of a group of `R` rows.
     #[inline(always)]
     unsafe fn add<L: Lanes, const R: usize, const M: usize>(&self, lanes: L, sum: &mut [L::Ints; R]) {
-        for sixteen in 0..2 {
+        for first in (0..8).step_by(run::<L>()) {
             let mut dot = [lanes.splat_int(0); R];
-            for step in 0..4 {
-                let j = sixteen * 4 + step;
+            for j in first..first + run::<L>() {
                 // SAFETY: the caller's contract; M is odd for the second eight vectors and at least 2 for high nibbles.
                 unsafe {
                     let bytes = lanes.load_weights(self.low.add(((M % 2) * 8 + j) * 64));
@@ -218,17 +263,23 @@ impl Part {
                     let weights = lanes.with_high_bits::<M>(nibbles, lanes.load_ints(self.high.add(j * 64)));
                     for (r, dot) in dot.iter_mut().enumerate() {
                         let quad = lanes.splat_int(*self.quads.add((M * 8 + j) * R + r));
-                        *dot = lanes.dot_unsigned(*dot, weights, quad);
+                        *dot = lanes.dot_short(*dot, weights, quad);
                     }
                 }
             }
             // SAFETY: as above.
-            let scale = unsafe { lanes.load_i8(self.scales.add((2 * M + sixteen) * 16)) };
+            let scale = unsafe { lanes.load_i8(self.scales.add((2 * M + first / 4) * 16)) };
             for (sum, dot) in sum.iter_mut().zip(dot) {
-                *sum = lanes.add_scaled(*sum, dot, scale);
+                *sum = lanes.add_short_scaled(*sum, dot, scale);
             }
         }
     }
+}
+
+/// Quads per short sum: a sub-block has four, and 16 bits hold two.
+#[inline(always)]
+fn run<L: Lanes>() -> usize {
+    if L::SHORT { 2 } else { 4 }
 }
 
 /// Moves one row from the file's layout into its place in the tile.

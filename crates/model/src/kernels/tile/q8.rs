@@ -26,13 +26,18 @@ const FILE_BLOCK: usize = 34;
 pub(crate) enum Q8 {}
 
 impl Tile for Q8 {
+    const PACKED: bool = false;
+
+    #[inline(always)]
+    unsafe fn unpack<L: Lanes>(_lanes: L, _tile: *const u8, _inputs: Range<usize>, _out: *mut u8) {}
+
     #[inline(always)]
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
         cols: usize,
         inputs: Range<usize>,
-        from: usize,
+        _unpacked: Option<*const u8>,
         view: GroupView,
         total: &mut [L::Floats; R],
     ) {
@@ -40,7 +45,7 @@ impl Tile for Q8 {
             // SAFETY: the caller's contract covers every offset of the layout above, and 8 quads, 1 scale and 1 sum per
             // block and activation row.
             unsafe {
-                let bytes = tile.add(block * 512 + 4 * from);
+                let bytes = tile.add(block * 512);
                 let mut dot = [lanes.splat_int(0); R];
                 for (r, dot) in dot.iter_mut().enumerate() {
                     *dot = lanes.signed_start(*view.sums32.add(block * R + r));
@@ -52,7 +57,7 @@ impl Tile for Q8 {
                         *dot = lanes.dot_signed(*dot, weights, quad);
                     }
                 }
-                let d = lanes.load_f16(tile.add(cols * 16 + block * 32 + 2 * from).cast());
+                let d = lanes.load_f16(tile.add(cols * 16 + block * 32).cast());
                 for r in 0..R {
                     let scale = lanes.mul(d, lanes.splat(*view.scales.add(block * R + r)));
                     total[r] = lanes.fma(lanes.to_floats(dot[r]), scale, total[r]);
