@@ -40,6 +40,31 @@ fn every_hit_says_why_it_is_there() {
 }
 
 #[test]
+fn two_questions_in_one_bring_the_passage_of_each() {
+    let site = site();
+    let asked = "Wie lange ist die Kündigungsfrist und wie viele Mitglieder hat der Bundesrat?";
+    let found = site.json(&["search", asked, "-k", "2", "--explain"], 0);
+    let mut paths: Vec<&str> = found["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| hit["path"].as_str().unwrap().rsplit('/').next().unwrap())
+        .collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["frist.txt", "rat.txt"]);
+    assert_eq!(found["queries"][2]["text"], "wie viele Mitglieder hat der Bundesrat?");
+    let best = &found["hits"][0]["explanation"]["found_by"][0];
+    assert_eq!((&best["kind"], &best["rank"]), (&"part".into(), &1.into()));
+    let shown = site.run(&["search", asked, "--explain"], 0);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("number 1 for"), "each hit says what found it");
+    let whole = site.json(&["search", asked, "--whole"], 0);
+    assert!(whole.get("queries").is_none());
+    let single = site.json(&["search", "Wie viele Mitglieder hat der Bundesrat?"], 0);
+    assert!(single.get("queries").is_none());
+    site.run(&["search", "Bundesrat", "--diversity", "2"], 2);
+}
+
+#[test]
 fn documents_are_counted() {
     let found = site().json(&["search", "Bundesrat", "--facets"], 0);
     let facets = found["facets"].as_array().unwrap();
