@@ -153,7 +153,9 @@ fn clauses<'w, 't>(words: &'w [Word<'t>], grammar: &Grammar) -> Vec<Vec<Word<'t>
     // What is joined at the end may be a list: "wann, wo und wie".
     for at in (1..first).rev() {
         let (before, behind) = (&words[..at], &words[at..cuts[0].0]);
-        if words[at].comma && part_here(before, behind, words[0].start, grammar) && !leads(before, grammar) {
+        let relative = asking_at(behind, grammar).is_some_and(|at| grammar.relative.contains(&behind[at].lower));
+        let listed = words[at].comma && !relative && !leads(before, grammar);
+        if listed && part_here(before, behind, words[0].start, grammar) {
             cuts.insert(0, (at, at));
         }
     }

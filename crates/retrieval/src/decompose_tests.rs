@@ -68,6 +68,9 @@ fn a_part_that_leans_takes_the_subject_along() {
     for (text, second) in cases {
         assert_eq!(parts(text).get(1).map(String::as_str), Some(second), "{text}");
     }
+    let relative =
+        "Who was the main crew of Apollo 1, of which they named themselves, and what nationality is Hoesung Lee?";
+    assert_eq!(parts(relative).len(), 2, "{:?}", parts(relative));
     // A name needs nothing; the subject is found past another part that leans.
     assert_eq!(parts("Wann starb Tesla und was ist die NASUWT?")[1], "was ist die NASUWT?");
     let three = parts("Wann wurde die Stadt gegründet, wo liegt sie und wie viele Einwohner hat sie?");

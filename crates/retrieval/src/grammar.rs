@@ -10,6 +10,8 @@ pub(crate) struct Grammar {
     pub asking: &'static [&'static str],
     /// Words that ask and take a noun: which, how many.
     pub choosing: &'static [&'static str],
+    /// Words that ask and also begin relative clauses: behind a comma they ask nothing.
+    pub relative: &'static [&'static str],
     /// What may stand before a word that asks.
     pub before: &'static [&'static str],
     /// Verbs that open a question, followed by one of `subjects`.
@@ -40,6 +42,7 @@ const GERMAN: Grammar = Grammar {
         "wobei", "worüber", "worum", "wieviel",
     ],
     choosing: &["welche", "welcher", "welches", "welchen", "welchem"],
+    relative: &["welche", "welcher", "welches", "welchen", "welchem", "was"],
     before: &[
         "in",
         "im",
@@ -94,6 +97,7 @@ const FRENCH: Grammar = Grammar {
     joints: &["et", "ainsi que"],
     asking: &["qui", "que", "qu", "quoi", "où", "quand", "comment", "pourquoi", "combien"],
     choosing: &["quel", "quelle", "quels", "quelles", "lequel", "laquelle", "lesquels", "lesquelles"],
+    relative: &["qui", "que", "qu", "quoi", "où", "lequel", "laquelle", "lesquels", "lesquelles"],
     before: &[
         "à", "au", "aux", "en", "dans", "de", "du", "des", "d", "par", "pour", "sur", "sous", "avec", "sans", "chez",
         "depuis", "jusqu", "jusque", "vers", "contre", "selon", "partir", "pendant", "lors", "l",
@@ -120,6 +124,7 @@ const ITALIAN: Grammar = Grammar {
     joints: &["e", "ed", "nonché"],
     asking: &["chi", "cosa", "cos", "dove", "dov", "quando", "come", "com", "perché", "perchè", "quanto", "quant"],
     choosing: &["che", "quale", "quali", "qual", "quanti", "quante", "quanta"],
+    relative: &["che", "chi", "dove", "quale", "quali"],
     before: &[
         "a", "ad", "al", "alla", "alle", "ai", "da", "dal", "dalla", "di", "in", "nel", "nella", "nei", "con", "per",
         "su", "sul", "tra", "fra", "entro", "fino", "verso", "contro", "partire", "durante", "secondo",
@@ -143,6 +148,7 @@ const ENGLISH: Grammar = Grammar {
     joints: &["and", "as well as"],
     asking: &["who", "whom", "when", "where", "why", "how", "what"],
     choosing: &["which", "whose"],
+    relative: &["who", "whom", "whose", "which", "where", "when"],
     before: &[
         "in", "on", "at", "by", "for", "from", "to", "with", "of", "under", "until", "since", "after", "before",
         "during", "into", "through", "within", "about", "against", "as",
