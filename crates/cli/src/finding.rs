@@ -21,7 +21,7 @@ pub fn recipe(config: &Config) -> anyhow::Result<Recipe> {
             .because(error)
             .advise("check index.recipe in the configuration; indexes/default/index.toml shows what belongs into it")
     })?;
-    Ok(Recipe::parse(&text).with_context(|| format!("index recipe {}", path.display()))?)
+    Recipe::parse(&text).with_context(|| format!("index recipe {}", path.display()))
 }
 
 /// Fusion as the index recipe says.

@@ -57,8 +57,9 @@ fn reasons(hit: &Hit, explanation: &Explanation) -> Vec<String> {
     let span = format!("span {}..{}, chunk {}", hit.span.start, hit.span.end, hit.chunk_id);
     let mut lines = vec![format!("{} · {span}", scores.join(" · "))];
     if hit.scores.fused.is_some() {
-        let LegShares { dense, lexical } = explanation.fusion;
-        lines.push(format!("fused of {dense:.4} by similarity and {lexical:.4} by words"));
+        let LegShares { dense, lexical, document } = explanation.fusion;
+        let document = if document == 0.0 { String::new() } else { format!(", {document:+.4} by its document") };
+        lines.push(format!("fused of {dense:.4} by similarity and {lexical:.4} by words{document}"));
     }
     if hit.scores.rerank.is_some() {
         lines.push(format!("ranked by {:.4} after being read again", hit.score));

@@ -131,7 +131,7 @@ fn words<'t>(text: &'t str, lower: &'t str, start: usize, end: usize) -> Vec<Wor
 }
 
 /// Takes a sentence apart between clauses of which each asks; one clause when there is no such place.
-fn clauses<'w, 't>(words: &'w [Word<'t>], grammar: &Grammar) -> Vec<Vec<Word<'t>>> {
+fn clauses<'t>(words: &[Word<'t>], grammar: &Grammar) -> Vec<Vec<Word<'t>>> {
     let whole = || vec![words.to_vec()];
     let mut cuts: Vec<(usize, usize)> = Vec::new();
     let mut start = 0;

@@ -21,7 +21,7 @@ const POOL: usize = 50;
 /// stays the first.
 pub(crate) fn diversified<T>(mut found: Vec<(Hit, T)>, diversity: f32) -> Vec<(Hit, T)> {
     let pool = found.len().min(POOL);
-    if pool < 3 || !(diversity > 0.0) {
+    if pool < 3 || diversity.is_nan() || diversity <= 0.0 {
         return found;
     }
     let deeper = found.split_off(pool);

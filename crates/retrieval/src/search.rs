@@ -18,7 +18,7 @@ use crate::{
     diversity::diversified,
     duplicate::{Distinct, Wording},
     rescoring::{self, RERANK_DEPTH},
-    several::{self, FoundBy, Text},
+    several::{self, FoundBy, Noted, Text},
 };
 
 /// Most hits one search returns; a larger `k` is cut to it. Nobody reads more, and a page of a million hits
@@ -223,7 +223,7 @@ impl Searcher {
         scope: &AccessScope,
         k: usize,
         timings: &mut SearchTimings,
-    ) -> Result<Vec<(Hit, (LegShares, Vec<FoundBy>))>> {
+    ) -> Result<Vec<Noted<FoundBy>>> {
         let begin = Instant::now();
         let vectors = self.embed(query, texts)?;
         timings.embed = milliseconds(begin.elapsed());

@@ -63,6 +63,12 @@ pub(crate) fn hypothetical(query: &Query) -> Vec<&str> {
     passages.map(|one| one.text.as_str()).take(MAX_TEXTS).collect()
 }
 
+/// A hit with what each leg contributed, and where it was found.
+pub(crate) type Noted<P> = (Hit, (LegShares, Vec<P>));
+
+/// Number of a list, and a place in it.
+type Place = (usize, usize);
+
 /// A hit of several lists.
 struct Several {
     hit: Hit,
@@ -72,12 +78,12 @@ struct Several {
     /// Reciprocals of its places, added up.
     sum: f32,
     /// Numbers of the lists that hold it, and its place there.
-    places: Vec<(usize, usize)>,
+    places: Vec<Place>,
 }
 
 /// Makes one list of those of each text, best first, scored by the reciprocal of the turn. What says nothing more than a better
 /// hit is named there.
-pub(crate) fn merged(lists: Vec<Vec<(Hit, LegShares)>>) -> Vec<(Hit, (LegShares, Vec<(usize, usize)>))> {
+pub(crate) fn merged(lists: Vec<Vec<(Hit, LegShares)>>) -> Vec<Noted<Place>> {
     let mut all: Vec<Several> = Vec::new();
     let mut known: HashMap<ChunkId, usize> = HashMap::new();
     for (number, list) in lists.into_iter().enumerate() {
