@@ -65,6 +65,24 @@ fn two_questions_in_one_bring_the_passage_of_each() {
 }
 
 #[test]
+fn a_recipe_of_the_site_decides_what_weighs() {
+    let site = site();
+    let recipe = std::fs::read_to_string(crate::site::repository().join("indexes/default/index.toml")).unwrap();
+    let path = site.dir().join("mine.toml");
+    std::fs::write(&path, format!("{recipe}\n[fusion.learnt]\ntitle = 0.5\n")).unwrap();
+    let search = |recipe: &std::path::Path| {
+        let mut command = site.command(&["search", "Welche Frist gilt?", "--explain", "--json"]);
+        command.env("FONTES_INDEX__RECIPE", recipe).output().unwrap()
+    };
+    let found: serde_json::Value = serde_json::from_slice(&search(&path).stdout).unwrap();
+    let shares = &found["hits"][0]["explanation"]["fusion"];
+    assert!(shares["document"].as_f64().unwrap() > 0.0, "{shares}");
+    let missing = search(&site.dir().join("none.toml"));
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("none.toml"));
+}
+
+#[test]
 fn documents_are_counted() {
     let found = site().json(&["search", "Bundesrat", "--facets"], 0);
     let facets = found["facets"].as_array().unwrap();
