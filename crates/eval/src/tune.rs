@@ -21,8 +21,9 @@ const STEPS: [f32; 6] = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6];
 /// Weights stay within this distance from 0.
 const BOUND: f32 = 4.0;
 
-/// What a squared distance of 1 from the beginning costs in nDCG: about what chance moves the mean of two hundred questions by.
-const RIDGE: f64 = 0.002;
+/// What a squared distance of 1 from the beginning costs, in nDCG of one question. By chance alone, as much can be gained on the
+/// questions that are learnt from: the fewer there are, the less they move.
+const RIDGE: f64 = 1.0;
 
 /// Rounds over all weights; a handful settles.
 const ROUNDS: usize = 20;
@@ -92,7 +93,7 @@ impl Difference {
 pub fn tuned(questions: &[TuningQuestion], begin: &[f32], fixed: &[usize], signed: &[usize]) -> Vec<f32> {
     let worth = |weights: &[f32]| {
         let distance: f64 = weights.iter().zip(begin).map(|(now, then)| f64::from(now - then).powi(2)).sum();
-        mean_ndcg(questions, weights) - RIDGE * distance
+        mean_ndcg(questions, weights) - RIDGE * distance / questions.len().max(1) as f64
     };
     let mut weights = begin.to_vec();
     let mut best = worth(&weights);

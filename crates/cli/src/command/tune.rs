@@ -141,8 +141,10 @@ struct Tuned {
 }
 
 impl Tuned {
-    fn weights(fusion: &Fusion) -> BTreeMap<&'static str, f32> {
-        FEATURES.into_iter().zip(fusion.weights()).collect()
+    fn weights(fusion: &Fusion) -> BTreeMap<&'static str, f64> {
+        // As they are told elsewhere, not as the nearest that f32 holds.
+        let told = |weight: f32| (f64::from(weight) * 100.0).round() / 100.0;
+        FEATURES.into_iter().zip(fusion.weights().map(told)).collect()
     }
 
     fn json(&self, written: Option<&Path>) -> Value {
