@@ -2,7 +2,7 @@
 //!
 //! Both legs give two each: the score, scaled as fusion scales it, and the reciprocal of the rank. The document gives the others.
 //! By default only the scaled scores count; `fontes eval tune` learns the other weights from a site's own judgements. See
-//! `docs/decisions/0022-weights-learnt-by-a-site.md`.
+//! `docs/decisions/0023-weights-learnt-by-a-site.md`.
 
 use std::collections::HashSet;
 
