@@ -40,6 +40,49 @@ fn every_hit_says_why_it_is_there() {
 }
 
 #[test]
+fn two_questions_in_one_bring_the_passage_of_each() {
+    let site = site();
+    let asked = "Wie lange ist die Kündigungsfrist und wie viele Mitglieder hat der Bundesrat?";
+    let found = site.json(&["search", asked, "-k", "2", "--explain"], 0);
+    let mut paths: Vec<&str> = found["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| hit["path"].as_str().unwrap().rsplit('/').next().unwrap())
+        .collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["frist.txt", "rat.txt"]);
+    assert_eq!(found["queries"][2]["text"], "wie viele Mitglieder hat der Bundesrat?");
+    let best = &found["hits"][0]["explanation"]["found_by"][0];
+    assert_eq!((&best["kind"], &best["rank"]), (&"part".into(), &1.into()));
+    let shown = site.run(&["search", asked, "--explain"], 0);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("number 1 for"), "each hit says what found it");
+    let whole = site.json(&["search", asked, "--whole"], 0);
+    assert!(whole.get("queries").is_none());
+    let single = site.json(&["search", "Wie viele Mitglieder hat der Bundesrat?"], 0);
+    assert!(single.get("queries").is_none());
+    site.run(&["search", "Bundesrat", "--diversity", "2"], 2);
+}
+
+#[test]
+fn a_recipe_of_the_site_decides_what_weighs() {
+    let site = site();
+    let recipe = std::fs::read_to_string(crate::site::repository().join("indexes/default/index.toml")).unwrap();
+    let path = site.dir().join("mine.toml");
+    std::fs::write(&path, format!("{recipe}\n[fusion.learnt]\ntitle = 0.5\n")).unwrap();
+    let search = |recipe: &std::path::Path| {
+        let mut command = site.command(&["search", "Welche Frist gilt?", "--explain", "--json"]);
+        command.env("FONTES_INDEX__RECIPE", recipe).output().unwrap()
+    };
+    let found: serde_json::Value = serde_json::from_slice(&search(&path).stdout).unwrap();
+    let shares = &found["hits"][0]["explanation"]["fusion"];
+    assert!(shares["document"].as_f64().unwrap() > 0.0, "{shares}");
+    let missing = search(&site.dir().join("none.toml"));
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("none.toml"));
+}
+
+#[test]
 fn documents_are_counted() {
     let found = site().json(&["search", "Bundesrat", "--facets"], 0);
     let facets = found["facets"].as_array().unwrap();

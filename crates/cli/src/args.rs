@@ -2,6 +2,7 @@
 
 mod bench;
 mod eval;
+mod searching;
 
 use std::{
     net::SocketAddr,
@@ -15,7 +16,8 @@ use fontes_model::decoder::{DeviceChoice, Dtype};
 
 pub use self::{
     bench::{Bench, BenchGenerate},
-    eval::{AnswersRun, Eval, EvalMake, EvalRetrieval, EvalRun, HalfChoice},
+    eval::{AnswersRun, Eval, EvalMake, EvalRetrieval, EvalRun, EvalTune, HalfChoice},
+    searching::Searching,
 };
 
 /// Asks your own document archive and answers with sources, on machines you control.
@@ -94,7 +96,7 @@ pub enum Command {
     Status,
     /// Finds passages, no generation
     #[command(
-        after_help = "Examples:\n  fontes search \"Kündigungsfrist\"\n  fontes search \"Art. 5 Abs. 2\" --mode lexical -k 20\n  fontes search \"délai de recours\" --filter language=fr --explain"
+        after_help = "Examples:\n  fontes search \"Kündigungsfrist\"\n  fontes search \"Art. 5 Abs. 2\" --mode lexical -k 20\n  fontes search \"délai de recours\" --filter language=fr --explain\n  fontes search \"Wie lange gilt die Bewilligung und was kostet sie?\" --explain"
     )]
     Search(Search),
     /// Answers a question with citations
@@ -354,6 +356,9 @@ pub struct Search {
     /// Count the documents one may see, within the filters, by language, source and media type
     #[arg(long)]
     pub facets: bool,
+    /// How is searched.
+    #[command(flatten)]
+    pub choice: Searching,
 }
 
 /// Which legs of the search run.
@@ -416,6 +421,9 @@ pub struct Ask {
     /// Narrow: language=de, date=2024-01..2024-06, source, media_type, document_id, author, patient, group, classification
     #[arg(long = "filter", value_name = "K=V")]
     pub filters: Vec<String>,
+    /// How is searched.
+    #[command(flatten)]
+    pub choice: Searching,
 }
 
 /// Arguments of `show`.

@@ -5,6 +5,7 @@
 mod args;
 mod command;
 mod config;
+mod finding;
 mod interrupt;
 mod machine;
 mod output;

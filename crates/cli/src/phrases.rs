@@ -26,6 +26,10 @@ pub struct Phrases {
     pub conflict: &'static str,
     /// The question as it was understood follows.
     pub understood: &'static str,
+    /// A generator was to rewrite the question for the search and failed.
+    pub not_rewritten: &'static str,
+    /// What was searched for follows.
+    pub searched: &'static str,
     /// A passage was left out and this was answered.
     pub without: &'static str,
     /// How likely the sources hold the answer; the share follows.
@@ -62,6 +66,8 @@ const GERMAN: Phrases = Phrases {
     hidden: "Diese Stellen enthalten unsichtbaren Text, der entfernt wurde:",
     conflict: "Diese Quellen widersprechen sich, bitte selbst vergleichen:",
     understood: "Verstanden als:",
+    not_rewritten: "Das Sprachmodell hat die Frage nicht rechtzeitig umformuliert; gesucht wurde mit der Frage selbst.",
+    searched: "Einzeln gesucht:",
     without: "ohne",
     confidence: "Zuversicht",
     tokens: "Token",
@@ -82,6 +88,8 @@ const FRENCH: Phrases = Phrases {
     hidden: "Ces passages contiennent du texte invisible, qui a été retiré :",
     conflict: "Ces sources se contredisent, à comparer vous-même :",
     understood: "Compris comme :",
+    not_rewritten: "Le modèle n'a pas reformulé la question à temps ; la recherche s'est faite avec la question même.",
+    searched: "Recherché séparément :",
     without: "sans",
     confidence: "confiance",
     tokens: "jetons",
@@ -102,6 +110,8 @@ const ITALIAN: Phrases = Phrases {
     hidden: "Questi passaggi contengono testo invisibile, che è stato rimosso:",
     conflict: "Queste fonti si contraddicono, da confrontare di persona:",
     understood: "Inteso come:",
+    not_rewritten: "Il modello non ha riformulato la domanda in tempo; si è cercata la domanda stessa.",
+    searched: "Cercato separatamente:",
     without: "senza",
     confidence: "fiducia",
     tokens: "token",
@@ -122,6 +132,8 @@ const ENGLISH: Phrases = Phrases {
     hidden: "These passages contain invisible text, which was removed:",
     conflict: "These sources contradict each other, compare them yourself:",
     understood: "Understood as:",
+    not_rewritten: "The model did not rewrite the question in time; it was searched for as it stands.",
+    searched: "Searched for one by one:",
     without: "without",
     confidence: "confidence",
     tokens: "tokens",

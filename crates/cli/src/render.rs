@@ -1,6 +1,6 @@
 //! Hits and answers as a person reads them on a terminal.
 
-use fontes_core::{Answer, Citation, Duplicate, Hit, Language, Remark, Sentence, Support};
+use fontes_core::{Answer, Citation, Duplicate, Hit, Language, Remark, Sentence, Subquery, SubqueryKind, Support};
 use fontes_retrieval::{Explanation, LegShares};
 
 use crate::{
@@ -57,8 +57,9 @@ fn reasons(hit: &Hit, explanation: &Explanation) -> Vec<String> {
     let span = format!("span {}..{}, chunk {}", hit.span.start, hit.span.end, hit.chunk_id);
     let mut lines = vec![format!("{} · {span}", scores.join(" · "))];
     if hit.scores.fused.is_some() {
-        let LegShares { dense, lexical } = explanation.fusion;
-        lines.push(format!("fused of {dense:.4} by similarity and {lexical:.4} by words"));
+        let LegShares { dense, lexical, document } = explanation.fusion;
+        let document = if document == 0.0 { String::new() } else { format!(", {document:+.4} by its document") };
+        lines.push(format!("fused of {dense:.4} by similarity and {lexical:.4} by words{document}"));
     }
     if hit.scores.rerank.is_some() {
         lines.push(format!("ranked by {:.4} after being read again", hit.score));
@@ -66,6 +67,7 @@ fn reasons(hit: &Hit, explanation: &Explanation) -> Vec<String> {
     lines.extend(explanation.terms.iter().map(|term| {
         format!("{:.4}  {} (rarity {:.2}): {}", term.weight, term.term, term.rarity, term.found.join("; "))
     }));
+    lines.extend(explanation.found_by.iter().map(|by| format!("number {} for {:?}", by.rank, by.subquery.text)));
     lines.extend(explanation.boosts.iter().cloned());
     if !explanation.filters.is_empty() {
         lines.push(format!("within {}", explanation.filters.join(", ")));
@@ -168,16 +170,25 @@ fn remarks(voice: Voice, words: &Phrases, answer: &Answer) -> String {
         Remark::GeneratorSilent => Some(words.silent.to_owned()),
         Remark::LeftOut { sentences } => Some(format!("{} {sentences}", words.left_out)),
         Remark::Conflict { markers: differing } => Some(format!("{} {}", words.conflict, markers(differing))),
+        Remark::NotRewritten => Some(words.not_rewritten.to_owned()),
         Remark::HiddenText { .. } => None,
     });
     let hidden = (!hiding.is_empty()).then(|| format!("{} {}", words.hidden, markers(&hiding)));
+    let searched = searched(words, &answer.queries);
     let mut text = String::new();
-    for remark in understood.chain(others).chain(hidden) {
+    for remark in understood.chain(searched).chain(others).chain(hidden) {
         for line in wrap(&remark, WIDTH - 2) {
             text.push_str(&format!("  {}\n", voice.style(DIM, &line)));
         }
     }
     if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// What was searched for beside the whole question; nothing for a hypothetical passage, which says nothing.
+pub fn searched(words: &Phrases, queries: &[Subquery]) -> Option<String> {
+    let told = queries.iter().filter(|one| matches!(one.kind, SubqueryKind::Part | SubqueryKind::Rewritten));
+    let told: Vec<&str> = told.map(|one| one.text.as_str()).collect();
+    (!told.is_empty()).then(|| format!("{} {}", words.searched, told.join(" · ")))
 }
 
 /// A sentence with its markers, and a remark when the sources do not carry it.

@@ -30,12 +30,12 @@ use fontes_model::{
     remote::{RemoteGenerator, RemoteOptions},
     store::{InstalledModel, Manifest, ModelRole, ModelStore},
 };
-use fontes_retrieval::{Fusion, FusionMethod, Searcher};
+use fontes_retrieval::Searcher;
 use fontes_server::Site;
 
 use crate::{
     config::{self, Config},
-    machine,
+    finding, machine,
 };
 
 /// The models Fontes knows, with digests and sources.
@@ -338,7 +338,7 @@ impl Archive {
         replace: impl FnOnce(Error) -> Result<(), Error>,
     ) -> anyhow::Result<Self> {
         let ledger = ledger(config)?;
-        let recipe = Recipe::builtin();
+        let recipe = finding::recipe(config)?;
         let (dir, home) = (index_folder(config), vector_home(config)?);
         let open = || Index::open(&dir, &recipe, embedder.identity(), embedder.dimensions(), &home);
         let index = match open() {
@@ -385,7 +385,7 @@ impl Archive {
             self.index.lexical.clone(),
             self.ledger.clone(),
             reranker(config)?,
-            fusion(&self.recipe),
+            finding::fusion(&self.recipe),
         )?
         .with_late_interaction(config.search.late_interaction_tokens))
     }
@@ -410,7 +410,8 @@ impl Archive {
             answerer = answerer.with_reader(reader);
         }
         let searcher = Arc::new(self.searcher(config)?);
-        Ok(Site::new(searcher, Arc::new(answerer), self.ledger.clone(), config.access.clone()))
+        let site = Site::new(searcher, Arc::new(answerer), self.ledger.clone(), config.access.clone());
+        Ok(site.with_search(config.search.settings(), finding::rewrite_limits(config)))
     }
 }
 
@@ -484,18 +485,4 @@ pub fn workers(config: &Config) -> anyhow::Result<WorkerPool> {
         ..WorkerLimits::default()
     };
     Ok(WorkerPool::new(WorkerCommand { program, args: vec!["extract-worker".into()] }, limits, jobs(config)))
-}
-
-/// Fusion as the index recipe says.
-fn fusion(recipe: &Recipe) -> Fusion {
-    Fusion {
-        method: match recipe.fusion.method {
-            fontes_index::FusionMethod::Rrf => FusionMethod::ReciprocalRank,
-            fontes_index::FusionMethod::WeightedSum => FusionMethod::WeightedSum,
-        },
-        dense_weight: recipe.fusion.dense,
-        lexical_weight: recipe.fusion.lexical,
-        rank_constant: recipe.fusion.k,
-        ..Fusion::default()
-    }
 }

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BBox, Digest, DocumentId, Duplicate, Filter, IndexSnapshot, ModelIdentity, Passage, Sampling, Span};
+use crate::{
+    BBox, Digest, DocumentId, Duplicate, Filter, IndexSnapshot, ModelIdentity, Passage, Sampling, SearchSettings, Span,
+    Subquery,
+};
 
 /// Whether a sentence is carried by what it cites.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -104,6 +107,8 @@ pub struct AskSettings {
     pub attention: bool,
     /// Answer again without each cited passage.
     pub leave_one_out: bool,
+    /// How passages are searched for.
+    pub search: SearchSettings,
 }
 
 /// Something a reader should know about an answer.
@@ -130,6 +135,8 @@ pub enum Remark {
         /// Markers of the passages that differ.
         markers: Vec<u32>,
     },
+    /// A generator was to put the question in other words for the search and failed, so it was searched for as it stands.
+    NotRewritten,
 }
 
 /// Tokens read and written.
@@ -167,6 +174,9 @@ pub struct Answer {
     /// The question as it was understood, when it leaned on earlier ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standalone: Option<String>,
+    /// What was searched for, the whole question first; nothing when that was all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<Subquery>,
     /// The whole text, markers included.
     pub answer: String,
     /// True when the sources do not say.

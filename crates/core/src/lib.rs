@@ -42,7 +42,9 @@ pub use generation::{
 };
 pub use id::{ChunkId, Digest, DocumentId, IndexSnapshot, LedgerPosition, ModelIdentity};
 pub use language::Language;
-pub use query::{Duplicate, Hit, Passage, Query, Scores, SearchMode, TermMatch};
+pub use query::{
+    Duplicate, Hit, Passage, Query, Scores, SearchChoice, SearchMode, SearchSettings, Subquery, SubqueryKind, TermMatch,
+};
 pub use seam::{
     Cancel, Candidate, Clock, Embedder, Finding, Generator, IndexEntry, Ledger, LexicalIndex, Reader, Reading,
     Reranker, VectorIndex,

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChunkId, DocumentId, Filter, Language, PageRange, Span};
+use crate::{ChunkId, DocumentId, Error, Filter, Language, PageRange, Result, Span};
 
 /// Which legs of the search run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,8 +34,78 @@ impl fmt::Display for SearchMode {
     }
 }
 
+/// What a text that is searched for is to the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubqueryKind {
+    /// The whole question.
+    Whole,
+    /// One of several questions in it.
+    Part,
+    /// The question in other words.
+    Rewritten,
+    /// A passage that might answer it, whether it is true or not: where its like stands, the answer may stand.
+    Hypothetical,
+}
+
+/// A text that is searched for. Field names are part of the command-line contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subquery {
+    /// The text.
+    pub text: String,
+    /// What it is to the question.
+    pub kind: SubqueryKind,
+}
+
+/// How a question is searched for. A site decides, and a request may decide otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SearchSettings {
+    /// Search for each question by itself, too, when a text clearly holds several.
+    pub split: bool,
+    /// Let the generator, if there is one, put the question in other words, and search for these too.
+    pub rewrite: bool,
+    /// Let it write a passage that might answer the question, and search for the like of it.
+    pub hypothetical: bool,
+    /// How much a hit that resembles a better one steps back, 0..=1.
+    pub diversity: f32,
+}
+
+/// What one request decides otherwise than the site; whatever is `None` stays as it is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchChoice {
+    /// See [`SearchSettings::split`].
+    pub split: Option<bool>,
+    /// See [`SearchSettings::rewrite`].
+    pub rewrite: Option<bool>,
+    /// See [`SearchSettings::hypothetical`].
+    pub hypothetical: Option<bool>,
+    /// See [`SearchSettings::diversity`].
+    pub diversity: Option<f32>,
+}
+
+impl SearchChoice {
+    /// The settings of the request, where the site's are `usual`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Invalid`] for a diversity that is not within 0 and 1.
+    pub fn over(self, usual: SearchSettings) -> Result<SearchSettings> {
+        let diversity = self.diversity.unwrap_or(usual.diversity);
+        if !(0.0..=1.0).contains(&diversity) {
+            return Err(Error::invalid("diversity is not between 0 and 1"));
+        }
+        Ok(SearchSettings {
+            split: self.split.unwrap_or(usual.split),
+            rewrite: self.rewrite.unwrap_or(usual.rewrite),
+            hypothetical: self.hypothetical.unwrap_or(usual.hypothetical),
+            diversity,
+        })
+    }
+}
+
 /// A question put to the indexes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {
     /// What the user typed.
     pub text: String,
@@ -47,6 +117,12 @@ pub struct Query {
     pub filter: Filter,
     /// Documents left out of consideration, as if they were not there: for leave-one-out checks.
     pub without: BTreeSet<DocumentId>,
+    /// Search for each question by itself, too, when the text clearly holds several.
+    pub split: bool,
+    /// Texts to search for beside the question, from whoever can rewrite it. Their hits are fused with the question's.
+    pub also: Vec<Subquery>,
+    /// How much a hit that resembles a better one steps back, 0..=1; 0 for not at all.
+    pub diversity: f32,
 }
 
 /// Why a hit stands where it stands. Scores of different legs are not comparable with each other.
@@ -98,7 +174,7 @@ pub struct Duplicate {
 pub struct Hit {
     /// Position, from 1.
     pub rank: usize,
-    /// The score that decided the order.
+    /// The score that decided the order, diversity aside.
     pub score: f32,
     /// The document.
     pub document_id: DocumentId,
@@ -142,4 +218,23 @@ pub struct Passage {
     /// What was found.
     #[serde(flatten)]
     pub hit: Hit,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_changes_only_what_it_names() {
+        let usual = SearchSettings { split: true, diversity: 0.25, ..SearchSettings::default() };
+        assert_eq!(SearchChoice::default().over(usual).unwrap(), usual);
+        let choice: SearchChoice = serde_json::from_str(r#"{"split": false, "rewrite": true}"#).unwrap();
+        let expected = SearchSettings { rewrite: true, diversity: 0.25, ..SearchSettings::default() };
+        assert_eq!(choice.over(usual).unwrap(), expected);
+        for diversity in [-0.1, 1.1, f32::NAN] {
+            let choice = SearchChoice { diversity: Some(diversity), ..SearchChoice::default() };
+            assert_eq!(choice.over(usual).unwrap_err().kind(), crate::ErrorKind::Invalid);
+        }
+        assert!(serde_json::from_str::<SearchChoice>(r#"{"hyde": true}"#).is_err());
+    }
 }

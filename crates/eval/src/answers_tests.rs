@@ -30,6 +30,7 @@ fn answer(sentences: Vec<Sentence>) -> Answer {
     Answer {
         question: String::new(),
         standalone: None,
+        queries: Vec::new(),
         answer: String::new(),
         abstained: sentences.is_empty(),
         extractive: true,

@@ -12,7 +12,8 @@
 //! worth nothing when they cannot be compared. Means come with a bootstrap interval, because two hundred
 //! questions do not distinguish 0.71 from 0.73.
 //!
-//! **Out of scope:** loading the corpus into an index, choosing parameters.
+//! **Out of scope:** loading the corpus into an index, and choosing parameters, but for the few weights that [`tuned`] learns from
+//! judged questions.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
@@ -30,6 +31,7 @@ mod retrieval;
 mod squad;
 mod statement;
 mod trec;
+mod tune;
 
 pub use answers::{AnswerReport, Asking, QuestionOutcome, evaluate_answers};
 pub use baseline::{Baseline, Regression};
@@ -38,9 +40,10 @@ pub use curve::{CurvePoint, Trial, curve_svg};
 pub use dataset::{CorpusDocument, Dataset, Question};
 pub use group::{GroupReport, QuestionClass};
 pub use known_item::{KnownItems, Source, known_items};
-pub use metrics::{Judgements, average_precision, ndcg, recall, reciprocal_rank, success};
+pub use metrics::{Judgements, average_precision, complete, ndcg, recall, reciprocal_rank, success};
 pub use plot::{bars, recall_curve};
 pub use report::{ablation_markdown, answers_markdown, retrieval_html, retrieval_markdown};
 pub use retrieval::{ModeReport, Ranking, RetrievalReport, evaluate_retrieval};
 pub use squad::holds_answer;
 pub use trec::{Run, read_run, write_qrels, write_run};
+pub use tune::{Difference, TuningCandidate, TuningQuestion, mean_ndcg, tuned};

@@ -57,6 +57,12 @@ pub fn success(ranked: &[String], judged: &Judgements, k: usize) -> f64 {
     f64::from(u8::from(ranked.iter().take(k).any(|id| grade(judged, id) > 0)))
 }
 
+/// 1 when every relevant document is among the first `k`, else 0: whether a question that needs several gets them all.
+pub fn complete(ranked: &[String], judged: &Judgements, k: usize) -> f64 {
+    let found = ranked.iter().take(k).filter(|id| grade(judged, id) > 0).count();
+    f64::from(u8::from(found > 0 && found == relevant(judged)))
+}
+
 fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
@@ -84,6 +90,11 @@ mod tests {
         assert_eq!(reciprocal_rank(&ranked, &judged, 1), 0.0);
         assert!((average_precision(&ranked, &judged) - (0.5 + 0.5) / 3.0).abs() < 1e-12);
         assert_eq!((success(&ranked, &judged, 1), success(&ranked, &judged, 2)), (0.0, 1.0));
+        let all = ids("x a c b d");
+        assert_eq!(
+            (complete(&all, &judged, 4), complete(&all, &judged, 5), complete(&ranked, &judged, 9)),
+            (0.0, 1.0, 0.0)
+        );
     }
 
     #[test]
@@ -95,6 +106,7 @@ mod tests {
             assert_eq!(recall(&ranked, judged, 10), 0.0);
             assert_eq!(average_precision(&ranked, judged), 0.0);
             assert_eq!(success(&ranked, judged, 10), 0.0);
+            assert_eq!(complete(&ranked, judged, 10), 0.0);
         }
     }
 

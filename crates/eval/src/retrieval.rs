@@ -12,7 +12,7 @@ use crate::{
     Dataset, GroupReport, Interval, Question, QuestionClass,
     bootstrap::{interval, mean, quantile},
     group::{grouped, language},
-    metrics::{Judgements, average_precision, ndcg, recall, reciprocal_rank, success},
+    metrics::{Judgements, average_precision, complete, ndcg, recall, reciprocal_rank, success},
     paired_p_value,
 };
 
@@ -34,7 +34,8 @@ pub struct Ranking {
 /// The figures of one way of searching.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModeReport {
-    /// Means by name: `ndcg@10`, `recall@10`, `recall@100`, `mrr@10`, `map`, `success@1`, `success@5`.
+    /// Means by name: `ndcg@10`, `recall@10`, `recall@100`, `mrr@10`, `map`, `success@1`, `success@5`; and `complete@3`,
+    /// `complete@5`, `complete@8`, the share of questions with every relevant document among the first.
     pub metrics: BTreeMap<String, f64>,
     /// 95 % bootstrap intervals of the same.
     pub intervals: BTreeMap<String, Interval>,
@@ -147,7 +148,7 @@ fn evaluate_mode(
     Ok((report, values.remove("ndcg@10").unwrap_or_default()))
 }
 
-fn measure(ranked: &[String], judged: &Judgements) -> [(&'static str, f64); 7] {
+fn measure(ranked: &[String], judged: &Judgements) -> [(&'static str, f64); 10] {
     [
         ("ndcg@10", ndcg(ranked, judged, 10)),
         ("recall@10", recall(ranked, judged, 10)),
@@ -156,6 +157,9 @@ fn measure(ranked: &[String], judged: &Judgements) -> [(&'static str, f64); 7] {
         ("map", average_precision(ranked, judged)),
         ("success@1", success(ranked, judged, 1)),
         ("success@5", success(ranked, judged, 5)),
+        ("complete@3", complete(ranked, judged, 3)),
+        ("complete@5", complete(ranked, judged, 5)),
+        ("complete@8", complete(ranked, judged, 8)),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use fontes_core::{
     AccessScope, Answer, AskSettings, Cancel, Citation, Digest, Embedder, Error, Generation, Generator, IndexSnapshot,
-    Language, Ledger, LeftOut, ModelIdentity, Passage, Reader, Remark, Result, Sentence, Support,
+    Language, Ledger, LeftOut, ModelIdentity, Passage, Reader, Remark, Result, Sentence, Subquery, Support,
 };
 
 use crate::{
@@ -40,6 +40,10 @@ pub struct AskRequest<'a> {
     pub question: &'a str,
     /// The question made to stand alone, when it leaned on earlier ones: what is answered then.
     pub standalone: Option<String>,
+    /// What was searched for, when that was more than the question.
+    pub queries: Vec<Subquery>,
+    /// What a reader should know about how it was searched for.
+    pub remarks: Vec<Remark>,
     /// The passages found, best first, numbered from 1.
     pub passages: Vec<Passage>,
     /// The state of the index in which they were found.
@@ -187,7 +191,7 @@ impl Answerer {
         let template = self.prompts.template(language);
         let question = Question { request: &request, asked, language, template, begin };
         let (sources, mut body) = self.body(&question, sources, on_event, cancel)?;
-        body.remarks.extend(hidden(&sources));
+        body.remarks.extend(hidden(&sources).chain(request.remarks.iter().cloned()));
         if request.settings.leave_one_out {
             body.left_out = self.leave_one_out(&question, &sources, &body, cancel)?;
         }

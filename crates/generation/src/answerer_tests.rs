@@ -79,6 +79,8 @@ pub(crate) fn request<'a>(question: &'a str, passages: Vec<Passage>, scope: &'a 
         snapshot: IndexSnapshot(7),
         scope,
         standalone: None,
+        queries: Vec::new(),
+        remarks: Vec::new(),
         settings: AskSettings {
             max_tokens: 200,
             sampling: Sampling { seed: 5, ..Sampling::default() },

@@ -19,6 +19,7 @@ impl Answerer {
         Answer {
             question: request.question.to_owned(),
             standalone: request.standalone.clone(),
+            queries: request.queries.clone(),
             answer: text,
             abstained,
             extractive: body.extractive,

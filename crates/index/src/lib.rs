@@ -34,7 +34,9 @@ pub use error::IndexError;
 pub use lexical::ANALYZERS;
 pub use manifest::{FORMAT, FORMAT_SERVER, Manifest};
 pub use open::{Index, VectorHome};
-pub use recipe::{FieldWeights, FusionMethod, FusionRecipe, LexicalRecipe, Quantization, Recipe, VectorRecipe};
+pub use recipe::{
+    FieldWeights, FusionMethod, FusionRecipe, LearntWeights, LexicalRecipe, Quantization, Recipe, VectorRecipe,
+};
 pub use server::{ServerError, ServerReport, ServerSettings, report};
 
 /// The most hits a search of either half gives, whatever `k` is: ten times what a reranker can take.

@@ -104,6 +104,27 @@ pub struct FusionRecipe {
     pub lexical: f32,
     /// Candidates taken from each leg, at least as many as hits are wanted.
     pub candidates: usize,
+    /// What a site has learnt about its own documents (`fontes eval tune`); nothing counts unless it is there.
+    #[serde(default)]
+    pub learnt: LearntWeights,
+}
+
+/// `[fusion.learnt]`: weights beside those of the legs' scores, in a weighted sum; 0 is nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LearntWeights {
+    /// Of the reciprocal rank in the dense list.
+    pub dense_rank: f32,
+    /// Of the reciprocal rank in the lexical list.
+    pub lexical_rank: f32,
+    /// Of the share of a title's words that the question has; this and what follows may be negative.
+    pub title: f32,
+    /// Of a chunk in the language of the question.
+    pub language: f32,
+    /// Of the length of a chunk.
+    pub length: f32,
+    /// Of newer documents among the candidates.
+    pub freshness: f32,
 }
 
 /// Methods of fusion.
@@ -125,6 +146,11 @@ impl Recipe {
         Self::parse(BUILTIN).expect("the compiled-in recipe is tested")
     }
 
+    /// The text of the recipe in `indexes/default/index.toml`, comments and all.
+    pub fn builtin_text() -> &'static str {
+        BUILTIN
+    }
+
     /// Parses and validates a recipe.
     ///
     /// # Errors
@@ -138,6 +164,8 @@ impl Recipe {
     fn validate(&self) -> Result<(), IndexError> {
         let Self { vectors, lexical, fusion, .. } = self;
         let weights = lexical.weights;
+        let learnt = fusion.learnt;
+        let documents = [learnt.title, learnt.language, learnt.length, learnt.freshness];
         let usable = |weight: f32| weight.is_finite() && weight >= 0.0;
         let checks = [
             (self.format == Self::FORMAT, "format is not 1"),
@@ -157,6 +185,10 @@ impl Recipe {
                 "lexical.weights holds a negative or infinite weight",
             ),
             (usable(fusion.k) && usable(fusion.dense) && usable(fusion.lexical), "fusion holds a negative number"),
+            (
+                usable(learnt.dense_rank) && usable(learnt.lexical_rank) && documents.into_iter().all(f32::is_finite),
+                "fusion holds a weight that is not finite, or a negative one of a leg",
+            ),
             (fusion.candidates >= 1, "fusion.candidates is 0"),
         ];
         match checks.into_iter().find(|(holds, _)| !holds) {
@@ -178,6 +210,17 @@ mod tests {
         assert_eq!((recipe.fusion.method, recipe.fusion.k), (FusionMethod::WeightedSum, 60.0));
         assert_eq!(recipe.vectors.quantization, Quantization::None);
         assert_eq!(recipe.lexical.writer_memory_mib, 64);
+    }
+
+    #[test]
+    fn what_a_site_has_learnt_is_read() {
+        assert_eq!(Recipe::builtin().fusion.learnt, LearntWeights::default());
+        let learnt = format!("{BUILTIN}\n[fusion.learnt]\ntitle = 0.25\nlength = -0.1\n");
+        let expected = LearntWeights { title: 0.25, length: -0.1, ..LearntWeights::default() };
+        assert_eq!(Recipe::parse(&learnt).unwrap().fusion.learnt, expected);
+        for wrong in ["dense_rank = -1.0", "title = inf", "colour = 1.0"] {
+            assert!(Recipe::parse(&format!("{BUILTIN}\n[fusion.learnt]\n{wrong}\n")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -139,8 +139,13 @@ mod tests {
 
     fn hit(text: &str) -> Hit {
         let record = Specimen::new("mail", 0, text).record();
-        let fused =
-            Fused { chunk: record.chunk.id, scores: Scores::default(), score: 0.0, shares: LegShares::default() };
+        let fused = Fused {
+            chunk: record.chunk.id,
+            scores: Scores::default(),
+            score: 0.0,
+            shares: LegShares::default(),
+            legs: [0.0; 4],
+        };
         search::hit(&fused, record)
     }
 

@@ -35,6 +35,11 @@ impl Wording {
         Self { text, words, headings: hit.headings.iter().flat_map(|heading| self::words(heading)).collect(), triples }
     }
 
+    /// Each word once, sorted, with how often it occurs.
+    pub(crate) fn counts(&self) -> Vec<(u64, f32)> {
+        self.words.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as f32)).collect()
+    }
+
     /// Says whether `lesser` has no word that this lacks, and nearly the same order of words.
     fn holds(&self, lesser: &Self) -> bool {
         let here = |word: &u64| self.headings.contains(word) || self.words.binary_search(word).is_ok();

@@ -3,7 +3,7 @@
 use fontes_core::{AccessScope, Query, Result, TermMatch};
 use serde::{Deserialize, Serialize};
 
-use crate::{LegShares, QueryAnalysis, SearchResult, Searcher};
+use crate::{FoundBy, LegShares, QueryAnalysis, SearchResult, Searcher};
 
 /// Why a hit stands where it stands. Field names are part of the command-line contract.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Explanation {
     pub boosts: Vec<String>,
     /// Conditions that it meets, besides that the asker may see it.
     pub filters: Vec<String>,
+    /// Which of the texts that were searched for found it, best first; nothing when there was only the question.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found_by: Vec<FoundBy>,
 }
 
 impl Searcher {
@@ -27,21 +30,23 @@ impl Searcher {
     /// # Errors
     /// Whatever the lexical index gives.
     pub fn explain(&self, query: &Query, scope: &AccessScope, result: &SearchResult) -> Result<Vec<Explanation>> {
-        let analysis = QueryAnalysis::of(&query.text);
-        let boosts = analysis.iter().flat_map(|analysis| self.boosts(analysis)).collect::<Vec<String>>();
         let filters: Vec<String> =
             query.filter.conditions.iter().map(|(field, value)| format!("{field}={value}")).collect();
-        let explain = |(hit, shares): (&fontes_core::Hit, &LegShares)| {
+        let explain = |(at, (hit, shares)): (usize, (&fontes_core::Hit, &LegShares))| {
+            let found_by = result.found_by.get(at).cloned().unwrap_or_default();
+            // The scores are those of the text by which the hit stands first.
+            let analysis = QueryAnalysis::of(found_by.first().map_or(&query.text, |best| &best.subquery.text));
             let terms = match &analysis {
                 Some(analysis) if hit.scores.lexical.is_some() => {
                     self.lexical.explain(&analysis.lexical, scope, hit.chunk_id)?
                 }
                 _ => Vec::new(),
             };
-            let (boosts, filters) = (boosts.clone(), filters.clone());
-            Ok(Explanation { terms, similarity: hit.scores.dense, fusion: *shares, boosts, filters })
+            let boosts = analysis.iter().flat_map(|analysis| self.boosts(analysis)).collect();
+            let (filters, fusion) = (filters.clone(), *shares);
+            Ok(Explanation { terms, similarity: hit.scores.dense, fusion, boosts, filters, found_by })
         };
-        result.hits.iter().zip(&result.shares).map(explain).collect()
+        result.hits.iter().zip(&result.shares).enumerate().map(explain).collect()
     }
 
     fn boosts(&self, analysis: &QueryAnalysis) -> Vec<String> {

@@ -5,6 +5,8 @@ use std::{cmp::Ordering, collections::HashMap};
 use fontes_core::{Candidate, ChunkId, Scores};
 use serde::{Deserialize, Serialize};
 
+use crate::features::{LEGS, OF_DOCUMENT};
+
 /// How two lists become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +36,18 @@ pub struct Fusion {
     pub rank_constant: f32,
     /// Factor on the lexical weight when the question names something exactly (identifier, quoted phrase).
     pub exact_boost: f32,
+    /// Weight of the reciprocal rank in the dense list, beside its score. This and what follows only count in a weighted sum.
+    pub dense_rank: f32,
+    /// The same for the lexical list.
+    pub lexical_rank: f32,
+    /// Weight of the share of a title's words that the question has. This and what follows may be negative.
+    pub title: f32,
+    /// Weight of a chunk in the language of the question.
+    pub language: f32,
+    /// Weight of the length of a chunk.
+    pub length: f32,
+    /// Weight of newer documents among the candidates.
+    pub freshness: f32,
 }
 
 impl Default for Fusion {
@@ -44,6 +58,12 @@ impl Default for Fusion {
             lexical_weight: 1.0,
             rank_constant: 60.0,
             exact_boost: 2.0,
+            dense_rank: 0.0,
+            lexical_rank: 0.0,
+            title: 0.0,
+            language: 0.0,
+            length: 0.0,
+            freshness: 0.0,
         }
     }
 }
@@ -59,20 +79,31 @@ pub struct Fused {
     pub score: f32,
     /// What each leg contributed to it.
     pub shares: LegShares,
+    /// Scaled scores and reciprocal ranks, as [`crate::FEATURES`] begin.
+    pub legs: [f32; LEGS],
 }
 
-/// What each leg contributed to a score; the two add up to it.
+/// What contributed to a score; together they are the score.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LegShares {
     /// The dense leg.
     pub dense: f32,
     /// The lexical leg.
     pub lexical: f32,
+    /// What the document is, where a site has learnt weights for it.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub document: f32,
+}
+
+/// Says whether a share is none; serde hands over references.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_nothing(share: &f32) -> bool {
+    *share == 0.0
 }
 
 impl LegShares {
     fn sum(self) -> f32 {
-        self.dense + self.lexical
+        self.dense + self.lexical + self.document
     }
 }
 
@@ -80,10 +111,13 @@ impl Fusion {
     /// Checks the numbers of a recipe.
     ///
     /// # Errors
-    /// [`fontes_core::ErrorKind::Invalid`] for weights that are negative, not finite or all zero.
+    /// [`fontes_core::ErrorKind::Invalid`] for weights that are negative (but for those of documents), not finite or all zero.
     pub fn validate(&self) -> fontes_core::Result<()> {
-        let weights = [self.dense_weight, self.lexical_weight, self.exact_boost, self.rank_constant];
-        if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0)
+        let [.., title, language, length, freshness] = self.weights();
+        let documents = [title, language, length, freshness];
+        let legs = [self.dense_weight, self.lexical_weight, self.exact_boost, self.rank_constant];
+        if legs.iter().chain(&[self.dense_rank, self.lexical_rank]).any(|weight| !weight.is_finite() || *weight < 0.0)
+            || documents.iter().any(|weight| !weight.is_finite())
             || self.dense_weight + self.lexical_weight <= 0.0
         {
             return Err(fontes_core::Error::invalid("fusion weights are negative, not finite or all zero")
@@ -97,7 +131,12 @@ impl Fusion {
     /// not count; a list alone keeps its own scores.
     pub fn fuse(&self, dense: &[Candidate], lexical: &[Candidate], exact: bool) -> Vec<Fused> {
         let both = !dense.is_empty() && !lexical.is_empty();
-        let lexical_weight = self.lexical_weight * if exact { self.exact_boost } else { 1.0 };
+        let boost = if exact { self.exact_boost } else { 1.0 };
+        let lexical_weight = self.lexical_weight * boost;
+        let ranks = match self.method {
+            FusionMethod::WeightedSum => [self.dense_rank, self.lexical_rank * boost],
+            FusionMethod::ReciprocalRank => [0.0; 2],
+        };
         let mut fused: HashMap<ChunkId, Fused> = HashMap::with_capacity(dense.len() + lexical.len());
         let legs = [(dense, self.dense_weight, true), (lexical, lexical_weight, false)];
         for (list, weight, is_dense) in legs {
@@ -112,8 +151,11 @@ impl Fusion {
                     scores: Scores::default(),
                     score: 0.0,
                     shares: LegShares::default(),
+                    legs: [0.0; LEGS],
                 });
-                let Fused { scores, shares, .. } = entry;
+                let by_rank = (self.rank_constant + 1.0) / (self.rank_constant + 1.0 + rank as f32);
+                let leg = usize::from(!is_dense);
+                let Fused { scores, shares, legs, .. } = entry;
                 let (own, its) = if is_dense {
                     (&mut scores.dense, &mut shares.dense)
                 } else {
@@ -121,22 +163,44 @@ impl Fusion {
                 };
                 if own.is_none() {
                     *own = Some(candidate.score);
-                    *its = if both { weight * share } else { finite(candidate.score) };
+                    (legs[leg], legs[leg + 2]) = (share, by_rank);
+                    *its = if both { weight * share + ranks[leg] * by_rank } else { finite(candidate.score) };
                 }
             }
         }
         let mut fused: Vec<Fused> = fused.into_values().collect();
         let total = match self.method {
-            FusionMethod::WeightedSum if both => self.dense_weight + lexical_weight,
+            FusionMethod::WeightedSum if both => self.total(boost),
             FusionMethod::WeightedSum | FusionMethod::ReciprocalRank => 1.0,
         };
         for one in &mut fused {
-            one.shares = LegShares { dense: one.shares.dense / total, lexical: one.shares.lexical / total };
+            one.shares =
+                LegShares { dense: one.shares.dense / total, lexical: one.shares.lexical / total, ..one.shares };
             one.score = one.shares.sum();
             one.scores.fused = both.then_some(one.score);
         }
         fused.sort_by(Fused::better_first);
         fused
+    }
+}
+
+impl Fusion {
+    /// What all positive weights add up to, so that a score stays within 0 and 1.
+    fn total(&self, boost: f32) -> f32 {
+        let [dense, lexical, dense_rank, lexical_rank, documents @ ..] = self.weights();
+        let positive: f32 = documents.iter().filter(|weight| **weight > 0.0).sum();
+        dense + dense_rank + boost * (lexical + lexical_rank) + positive
+    }
+
+    /// Says whether anything but the legs counts.
+    pub(crate) fn looks_at_documents(&self) -> bool {
+        self.method == FusionMethod::WeightedSum && self.weights()[LEGS..].iter().any(|weight| *weight != 0.0)
+    }
+
+    /// What a document with these features adds to a fused score.
+    pub(crate) fn of_document(&self, values: &[f32; OF_DOCUMENT]) -> f32 {
+        let sum: f32 = self.weights()[LEGS..].iter().zip(values).map(|(weight, value)| weight * value).sum();
+        sum / self.total(1.0)
     }
 }
 
@@ -273,6 +337,18 @@ mod tests {
     }
 
     #[test]
+    fn ranks_count_where_a_site_has_learnt_so() {
+        let (dense, lexical) = (list(&[(1, 0.9), (2, 0.89), (3, 0.5)]), list(&[(2, 1.0), (1, 0.97), (3, 0.1)]));
+        assert_eq!(order(&Fusion::default().fuse(&dense, &lexical, false))[0], 2);
+        let ranks = Fusion { dense_rank: 1.0, rank_constant: 0.0, ..Fusion::default() };
+        let fused = ranks.fuse(&dense, &lexical, false);
+        assert_eq!(order(&fused)[0], 1);
+        assert!(fused.iter().all(|one| (0.0..=1.0).contains(&one.score)), "{fused:?}");
+        assert_eq!(fused[0].legs[2], 1.0);
+        assert_eq!(fused[2].legs[3], 1.0 / 3.0);
+    }
+
+    #[test]
     fn one_leg_keeps_its_own_scores() {
         let fused = Fusion::default().fuse(&[], &list(&[(1, 9.0), (2, 3.0)]), false);
         assert_eq!(fused[1].score, 3.0);
@@ -295,6 +371,9 @@ mod tests {
         assert!(Fusion { dense_weight: -1.0, ..Fusion::default() }.validate().is_err());
         assert!(Fusion { dense_weight: 0.0, lexical_weight: 0.0, ..Fusion::default() }.validate().is_err());
         assert!(Fusion { exact_boost: f32::NAN, ..Fusion::default() }.validate().is_err());
+        assert!(Fusion { dense_rank: -0.1, ..Fusion::default() }.validate().is_err());
+        assert!(Fusion { title: f32::INFINITY, ..Fusion::default() }.validate().is_err());
+        Fusion { length: -0.5, ..Fusion::default() }.validate().unwrap();
         Fusion::default().validate().unwrap();
     }
 }

@@ -10,6 +10,9 @@
 //! asked for, say besides how much they know. So the lists are added up by score, with weights that a site can
 //! tune, or fused by rank.
 //!
+//! **Several questions in one.** [`parts`] takes a text apart that asks more than one thing, by rule; the searcher searches
+//! for the whole and for each part, and for what a caller rewrote it to, and fuses what it finds.
+//!
 //! **Why a gate after filters.** Both indexes filter by access scope inside. The ledger is asked once more for
 //! every candidate, because it alone knows what is active at this moment: an index may lag behind by one
 //! commit, and a lagging index must never show what was withdrawn.
@@ -20,15 +23,23 @@
 
 mod analysis;
 mod boilerplate;
+mod decompose;
+mod diversity;
 mod duplicate;
 mod explanation;
+mod features;
 mod fusion;
+mod grammar;
 mod passage;
 mod rescoring;
 mod search;
+mod several;
 
 pub use analysis::QueryAnalysis;
+pub use decompose::parts;
 pub use explanation::Explanation;
+pub use features::{FEATURES, Featured};
 pub use fusion::{Fused, Fusion, FusionMethod, LegShares};
 pub use passage::{PassageOptions, passages};
 pub use search::{MAX_HITS, SearchResult, SearchTimings, Searcher};
+pub use several::FoundBy;

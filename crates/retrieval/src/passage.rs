@@ -5,10 +5,13 @@ use std::{collections::HashMap, sync::Arc};
 use fontes_core::{AccessScope, Document, DocumentId, Error, ErrorKind, Hit, Ledger, Passage, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::duplicate::{Distinct, Wording};
+use crate::{
+    diversity::diversified,
+    duplicate::{Distinct, Wording},
+};
 
 /// How hits become passages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PassageOptions {
     /// At most this many passages. A small model is confused by more than a handful.
@@ -17,17 +20,19 @@ pub struct PassageOptions {
     pub max_bytes: usize,
     /// Neighbours whose gap is at most this many bytes are joined, the gap included.
     pub max_gap: usize,
+    /// How much a passage that resembles a better one steps back, 0..=1; 0 for not at all.
+    pub diversity: f32,
 }
 
 impl Default for PassageOptions {
     fn default() -> Self {
-        Self { limit: 8, max_bytes: 4_000, max_gap: 4 }
+        Self { limit: 8, max_bytes: 4_000, max_gap: 4, diversity: 0.0 }
     }
 }
 
 /// Makes passages of `hits` (best first): chunks of one document that touch, overlap or almost touch become
 /// one, what says nothing more than a better passage is named there, the rest is numbered from 1 in the order of its
-/// best hit.
+/// best hit, or of marginal relevance where diversity is wanted.
 ///
 /// Every passage is an exact span of its document's stored text. A hit whose document has disappeared since
 /// the search is not joined with anything.
@@ -46,7 +51,8 @@ pub fn passages(
         absorb(&mut joined, hit.clone(), &mut texts, options)?;
     }
     let mut distinct = Distinct::new();
-    for hit in joined {
+    let joined = diversified(joined.into_iter().map(|hit| (hit, ())).collect(), options.diversity);
+    for (hit, ()) in joined {
         let wording = Wording::of(&hit);
         if let Some(hit) = distinct.fold(hit, &wording)
             && distinct.len() < options.limit

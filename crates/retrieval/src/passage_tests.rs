@@ -143,3 +143,19 @@ fn a_vanished_document_is_not_joined() {
     assert_eq!(passages.len(), 1);
     assert_eq!(passages[0].hit.text, "Erster Satz.");
 }
+
+#[test]
+fn passages_that_say_other_things_come_first_where_that_is_wanted() {
+    let hits = [
+        hit("a", 1, "Ganz am Ende steht ein anderer"),
+        hit("b", 2, "am Ende steht ein anderer, vierter Satz."),
+        hit("c", 3, "Erster Satz."),
+    ];
+    let ledger = ledger(&["a", "b", "c"]);
+    let first_two = |diversity| {
+        let options = PassageOptions { limit: 2, diversity, ..PassageOptions::default() };
+        of(&hits, &ledger, options).into_iter().map(|passage| (passage.marker, passage.hit.path)).collect::<Vec<_>>()
+    };
+    assert_eq!(first_two(0.0), [(1, "a".into()), (2, "b".into())]);
+    assert_eq!(first_two(0.6), [(1, "a".into()), (2, "c".into())]);
+}

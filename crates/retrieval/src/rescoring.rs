@@ -14,7 +14,7 @@ pub(crate) const RERANK_DEPTH: usize = 50;
 
 /// What late interaction weighs against fusion. Mean nDCG@10 over the tuning halves of five sets with 4 / 8 / 16: see
 /// "Reading candidates again" in `docs/benchmarks.md`; there is no peak, only a plateau.
-const WEIGHT: f32 = 8.0;
+pub(crate) const WEIGHT: f32 = 8.0;
 
 /// Longest title and headings that are read before a passage, in bytes: as many tokens as the default profile embeds.
 const CONTEXT_BYTES: usize = 200;

@@ -8,15 +8,17 @@ use std::{
 
 use fontes_core::{
     AccessScope, Candidate, ChunkRecord, Embedder, Error, Facet, Filter, Hit, IndexSnapshot, Ledger, LexicalIndex,
-    Query, Reranker, Result, SearchMode, VectorIndex, seam::EmbedAs,
+    Query, Reranker, Result, SearchMode, Subquery, SubqueryKind, VectorIndex, seam::EmbedAs,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Fused, Fusion, LegShares, QueryAnalysis,
     boilerplate::Boilerplate,
+    diversity::diversified,
     duplicate::{Distinct, Wording},
     rescoring::{self, RERANK_DEPTH},
+    several::{self, FoundBy, Noted, Text},
 };
 
 /// Most hits one search returns; a larger `k` is cut to it. Nobody reads more, and a page of a million hits
@@ -66,6 +68,12 @@ pub struct SearchResult {
     pub snapshot: IndexSnapshot,
     /// What to tell whoever asked about how the question was read.
     pub remark: Option<String>,
+    /// What was searched for, the whole question first; nothing when that was all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<Subquery>,
+    /// Which of these found each hit, and where it stood, best first.
+    #[serde(skip)]
+    pub found_by: Vec<Vec<FoundBy>>,
     /// What each leg contributed to the score of each hit, before reranking.
     #[serde(skip)]
     pub shares: Vec<LegShares>,
@@ -76,10 +84,10 @@ const WELL_FOUND: f32 = 0.5;
 
 /// Searches both indexes and shows only what the ledger confirms. Shared by any number of threads.
 pub struct Searcher {
-    embedder: Arc<dyn Embedder>,
+    pub(crate) embedder: Arc<dyn Embedder>,
     vectors: Arc<dyn VectorIndex>,
     pub(crate) lexical: Arc<dyn LexicalIndex>,
-    ledger: Arc<dyn Ledger>,
+    pub(crate) ledger: Arc<dyn Ledger>,
     reranker: Option<Arc<dyn Reranker>>,
     /// Tokens that late interaction may read; 0 for none.
     late_tokens: usize,
@@ -110,6 +118,20 @@ impl Searcher {
         Self { late_tokens: tokens, ..self }
     }
 
+    /// The same search with another fusion.
+    ///
+    /// # Errors
+    /// [`fontes_core::ErrorKind::Invalid`] for unusable weights.
+    pub fn with_fusion(self, fusion: Fusion) -> Result<Self> {
+        fusion.validate()?;
+        Ok(Self { fusion, ..self })
+    }
+
+    /// The present fusion.
+    pub fn fusion(&self) -> &Fusion {
+        &self.fusion
+    }
+
     /// The same search without reading its best candidates again; `None` when it does not anyway.
     pub fn without_rescoring(&self) -> Option<Self> {
         self.reads_again(SearchMode::Hybrid).then(|| Self {
@@ -134,7 +156,8 @@ impl Searcher {
     /// Finds the best allowed, active chunks for `query`: at most `query.k` and [`MAX_HITS`], best first, in an
     /// order that depends on nothing but index state and query. What only repeats a better hit is named there, under
     /// [`Hit::also_in`], when it is allowed and active too. A query without a letter or digit, or `k` of
-    /// 0, finds nothing; very long queries are cut.
+    /// 0, finds nothing; very long queries are cut. Where several texts are searched for, each has its share of what is read
+    /// again, so that the whole costs hardly more.
     ///
     /// # Errors
     /// [`fontes_core::ErrorKind::Invalid`] for an empty query; whatever the indexes, embedder and ledger give.
@@ -150,9 +173,19 @@ impl Searcher {
         if let Some(analysis) = QueryAnalysis::of(&query.text)
             && k > 0
         {
-            let found = self.hits(query, &analysis, scope, k, &mut timings)?;
-            (result.hits, result.shares) = found.into_iter().unzip();
-            result.remark = analysis.remark;
+            result.remark.clone_from(&analysis.remark);
+            let texts = several::texts(query, analysis);
+            for (hit, (shares, found_by)) in self.found(query, &texts, scope, k, &mut timings)? {
+                result.hits.push(Hit { rank: result.hits.len() + 1, ..hit });
+                result.shares.push(shares);
+                result.found_by.push(found_by);
+            }
+            let texts = texts.into_iter().map(|text| text.subquery);
+            let also = query.also.iter().filter(|one| one.kind == SubqueryKind::Hypothetical).cloned();
+            result.queries = texts.chain(also).collect();
+            if result.queries.len() == 1 {
+                result.queries.clear();
+            }
         }
         timings.total = milliseconds(begin.elapsed());
         result.timings = timings;
@@ -182,52 +215,92 @@ impl Searcher {
         self.lexical.facets(scope, filter)
     }
 
+    /// Searches for every text and makes one list of what they find: at most `k`, with which of several texts found it.
+    fn found(
+        &self,
+        query: &Query,
+        texts: &[Text],
+        scope: &AccessScope,
+        k: usize,
+        timings: &mut SearchTimings,
+    ) -> Result<Vec<Noted<FoundBy>>> {
+        let begin = Instant::now();
+        let vectors = self.embed(query, texts)?;
+        timings.embed = milliseconds(begin.elapsed());
+        let depth = if query.diversity > 0.0 { k.max(RERANK_DEPTH) } else { k };
+        let share = Share { of: texts.len() };
+        let mut lists = Vec::with_capacity(texts.len());
+        for (number, text) in texts.iter().enumerate() {
+            let vector = vectors.get(number).map(Vec::as_slice);
+            lists.push(self.hits(query, &text.analysis, vector, scope, (depth, share), timings)?);
+        }
+        let by = |(number, rank): (usize, usize)| FoundBy { subquery: texts[number].subquery.clone(), rank };
+        let found = match lists.len() {
+            1 => lists.remove(0).into_iter().map(|(hit, shares)| (hit, (shares, Vec::new()))).collect(),
+            _ => several::merged(lists)
+                .into_iter()
+                .map(|(hit, (shares, places))| (hit, (shares, places.into_iter().map(by).collect())))
+                .collect(),
+        };
+        let mut found = diversified(found, query.diversity);
+        found.truncate(k);
+        Ok(found)
+    }
+
     /// Fetches ever deeper until `k` candidates pass the gate or the indexes have no more.
     fn hits(
         &self,
         query: &Query,
         analysis: &QueryAnalysis,
+        vector: Option<&[f32]>,
         scope: &AccessScope,
-        k: usize,
+        (k, share): (usize, Share),
         timings: &mut SearchTimings,
     ) -> Result<Vec<(Hit, LegShares)>> {
         let wanted = if self.reads_again(query.mode) { k.max(RERANK_DEPTH) } else { k };
-        let vector = match query.mode {
-            SearchMode::Lexical => None,
-            SearchMode::Dense | SearchMode::Hybrid => {
-                let begin = Instant::now();
-                let vector = self.embed(&analysis.dense)?;
-                timings.embed = milliseconds(begin.elapsed());
-                Some(vector)
-            }
-        };
         let mut depth = (4 * wanted).clamp(MIN_CANDIDATES, MAX_CANDIDATES);
         loop {
-            let (dense, lexical) = self.legs(query, analysis, vector.as_deref(), scope, depth, timings)?;
+            let (dense, lexical) = self.legs(query, analysis, vector, scope, depth, timings)?;
             let exhausted = dense.len() < depth && lexical.len() < depth;
             let begin = Instant::now();
             let fused = self.fusion.fuse(&dense, &lexical, analysis.exact);
             timings.fusion += milliseconds(begin.elapsed());
             let begin = Instant::now();
             let [mut found, back] = self.confirm(&fused, query, &analysis.lexical, scope, wanted)?;
+            self.weigh_documents(&analysis.dense, scope, &mut found)?;
             timings.ledger += milliseconds(begin.elapsed());
             if found.len() + back.len() / LOOK_PAST >= wanted || exhausted || depth >= MAX_CANDIDATES {
-                self.read_again(analysis, query.mode, &mut found, timings)?;
+                self.read_again(analysis, query.mode, share, &mut found, timings)?;
                 return Ok(ranked(found, back, k));
             }
             depth = (4 * depth).min(MAX_CANDIDATES);
         }
     }
 
-    fn embed(&self, text: &str) -> Result<Vec<f32>> {
-        self.embedder
-            .embed(&[text], EmbedAs::Query)?
-            .pop()
-            .ok_or_else(|| Error::internal("embedder gave no vector for the query"))
+    /// One vector per text, in one batch; none for a search by words alone. The vector of the whole question is the mean of its
+    /// own and those of hypothetical passages (HyDE; Gao et al., arXiv 2212.10496).
+    fn embed(&self, query: &Query, texts: &[Text]) -> Result<Vec<Vec<f32>>> {
+        if query.mode == SearchMode::Lexical {
+            return Ok(Vec::new());
+        }
+        let asked: Vec<&str> = texts.iter().map(|text| text.analysis.dense.as_str()).collect();
+        let mut vectors = self.embedder.embed(&asked, EmbedAs::Query)?;
+        if vectors.len() != asked.len() {
+            return Err(Error::internal(format!("embedder gave {} vectors for {} texts", vectors.len(), asked.len())));
+        }
+        let passages = several::hypothetical(query);
+        if let (Some(whole), false) = (vectors.first_mut(), passages.is_empty()) {
+            for passage in self.embedder.embed(&passages, EmbedAs::Passage)? {
+                whole.iter_mut().zip(&passage).for_each(|(sum, x)| *sum += x);
+            }
+            let length = whole.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::EPSILON);
+            whole.iter_mut().for_each(|x| *x /= length);
+        }
+        Ok(vectors)
     }
 
     /// Runs the legs that the mode asks for, the lexical one on its own thread beside the dense one.
-    fn legs(
+    pub(crate) fn legs(
         &self,
         query: &Query,
         analysis: &QueryAnalysis,
@@ -257,7 +330,7 @@ impl Searcher {
 
     /// Asks the ledger about candidates, best first, until `wanted` that differ are confirmed; apart, those that step back
     /// because they repeat what many say.
-    fn confirm(
+    pub(crate) fn confirm(
         &self,
         fused: &[Fused],
         query: &Query,
@@ -303,21 +376,36 @@ impl Searcher {
     }
 
     /// Reads the best again when that is wanted.
-    fn read_again(
+    pub(crate) fn read_again(
         &self,
         analysis: &QueryAnalysis,
         mode: SearchMode,
+        share: Share,
         found: &mut [(Hit, LegShares)],
         timings: &mut SearchTimings,
     ) -> Result<()> {
         let begin = Instant::now();
         if let Some(reranker) = &self.reranker {
-            rescoring::decide(reranker.as_ref(), &analysis.dense, found)?;
+            let head = found.len().min(share.divide(RERANK_DEPTH));
+            rescoring::decide(reranker.as_ref(), &analysis.dense, &mut found[..head])?;
         } else if self.interacts_late(mode) {
-            rescoring::add(self.embedder.as_ref(), &analysis.dense, self.late_tokens, found)?;
+            let budget = share.divide(self.late_tokens);
+            rescoring::add(self.embedder.as_ref(), &analysis.dense, budget, found)?;
         }
-        timings.rerank = milliseconds(begin.elapsed());
+        timings.rerank += milliseconds(begin.elapsed());
         Ok(())
+    }
+}
+
+/// One of several equal shares of what a search may read again.
+#[derive(Clone, Copy)]
+pub(crate) struct Share {
+    pub(crate) of: usize,
+}
+
+impl Share {
+    fn divide(self, whole: usize) -> usize {
+        whole.div_ceil(self.of.max(1))
     }
 }
 
@@ -362,4 +450,4 @@ fn milliseconds(duration: Duration) -> f64 {
 
 #[cfg(test)]
 #[path = "search_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use fontes_core::{ChunkId, Classification, ErrorKind, Filter, LedgerPosition, ModelIdentity};
+use fontes_core::{ChunkId, Classification, ErrorKind, LedgerPosition, ModelIdentity};
 use fontes_testkit::{HashEmbedder, MemoryLedger, MemoryLexicalIndex, MemoryVectorIndex, Specimen, scope};
 
 use super::*;
@@ -16,7 +16,7 @@ use super::*;
 const DIMENSIONS: usize = 256;
 
 /// Both indexes and the ledger, filled with the same specimens.
-struct Archive {
+pub(crate) struct Archive {
     embedder: Arc<HashEmbedder>,
     vectors: Arc<MemoryVectorIndex>,
     lexical: Arc<MemoryLexicalIndex>,
@@ -24,7 +24,7 @@ struct Archive {
 }
 
 impl Archive {
-    fn of(specimens: Vec<Specimen>) -> Self {
+    pub(crate) fn of(specimens: Vec<Specimen>) -> Self {
         let embedder = Arc::new(HashEmbedder::new(DIMENSIONS));
         let vectors = Arc::new(MemoryVectorIndex::new(DIMENSIONS));
         let lexical = Arc::new(MemoryLexicalIndex::new());
@@ -41,7 +41,7 @@ impl Archive {
         Self { embedder, vectors, lexical, ledger }
     }
 
-    fn searcher(&self, reranker: Option<Arc<dyn Reranker>>) -> Searcher {
+    pub(crate) fn searcher(&self, reranker: Option<Arc<dyn Reranker>>) -> Searcher {
         Searcher::new(
             self.embedder.clone(),
             self.vectors.clone(),
@@ -63,15 +63,15 @@ fn laws() -> Archive {
     ])
 }
 
-fn query(text: &str, k: usize) -> Query {
-    Query { text: text.into(), k, mode: SearchMode::Hybrid, filter: Filter::default(), without: BTreeSet::new() }
+pub(crate) fn query(text: &str, k: usize) -> Query {
+    Query { text: text.into(), k, ..Query::default() }
 }
 
-fn staff() -> AccessScope {
+pub(crate) fn staff() -> AccessScope {
     scope(&["staff"], Classification::Internal)
 }
 
-fn paths(result: &SearchResult) -> Vec<&str> {
+pub(crate) fn paths(result: &SearchResult) -> Vec<&str> {
     result.hits.iter().map(|hit| hit.path.as_str()).collect()
 }
 

@@ -11,7 +11,7 @@ use axum::{
     extract::State,
     response::sse::{Event, KeepAlive, Sse},
 };
-use fontes_core::{Cancel, Error, Filter, Result as CoreResult, Sampling};
+use fontes_core::{Cancel, Error, Filter, Result as CoreResult, Sampling, SearchChoice};
 use fontes_generation::AskEvent;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,9 @@ pub struct AskBody {
     /// Earlier questions of the conversation, oldest first.
     #[serde(default)]
     earlier: Vec<String>,
+    /// How is searched, where it is to differ from the site's way.
+    #[serde(default)]
+    search: SearchChoice,
     #[serde(default)]
     seed: u64,
     #[serde(default)]
@@ -95,6 +98,7 @@ fn answer(site: &Site, body: &AskBody, outbox: &Outbox) -> CoreResult<()> {
         earlier: body.earlier.clone(),
         max_tokens: body.max_tokens.unwrap_or(usual.max_tokens).min(MAX_TOKENS),
         preview: true,
+        search: Some(body.search.over(site.search_settings())?),
         ..usual
     };
     let mut on_event = |event: AskEvent<'_>| match event {

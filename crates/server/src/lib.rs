@@ -35,6 +35,7 @@ use axum::{
 use fontes_core::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 
+pub use search::NOT_REWRITTEN;
 pub use site::{Ask, DEFAULT_MAX_TOKENS, DEFAULT_PASSAGES, Site};
 
 /// Largest request body: the longest question with room for filters.

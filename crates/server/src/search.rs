@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use fontes_core::{Facet, Filter, Hit, IndexSnapshot, Query, SearchMode};
+use fontes_core::{Cancel, Facet, Filter, Hit, IndexSnapshot, Query, SearchChoice, SearchMode, Subquery};
 use fontes_retrieval::SearchTimings;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ pub struct SearchRequest {
     /// Count the documents within the filter by the values of their fields.
     #[serde(default)]
     facets: bool,
+    /// How is searched, where it is to differ from the site's way.
+    #[serde(default)]
+    search: SearchChoice,
 }
 
 /// The reply.
@@ -38,6 +41,21 @@ pub struct SearchReply {
     remark: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     facets: Option<Vec<Facet>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    queries: Vec<Subquery>,
+}
+
+/// What is said when a generator was to help and did not.
+pub const NOT_REWRITTEN: &str = "the generator did not rewrite the question in time; it was searched for as it stands";
+
+/// Cancels the work of a request when nobody waits for it any more.
+#[derive(Default)]
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// Passages a reader looks through: one screen.
@@ -51,11 +69,22 @@ pub async fn search(
     Json(request): Json<SearchRequest>,
 ) -> Result<Json<SearchReply>, Failure> {
     let filter = Filter::of(&request.filter)?;
-    let query = Query { text: request.query, k: request.k, mode: request.mode, filter, without: Default::default() };
+    let settings = request.search.over(site.search_settings())?;
+    let query = Query {
+        text: request.query,
+        k: request.k,
+        mode: request.mode,
+        filter,
+        diversity: settings.diversity,
+        ..Query::default()
+    };
+    // Whoever goes away drops this future, and with it the guard.
+    let cancel = CancelOnDrop::default();
+    let cancelled = cancel.0.clone();
     let reply = site
         .work(move |site| {
             let (scope, searcher) = (site.scope()?, site.searcher());
-            let found = searcher.search(&query, &scope)?;
+            let (found, remark) = site.search(query.clone(), &settings, &scope, &cancelled)?;
             let suggestion = searcher.suggestion(&query, &scope, &found)?;
             let facets = if request.facets { Some(searcher.facets(&scope, &query.filter)?) } else { None };
             Ok(SearchReply {
@@ -63,7 +92,8 @@ pub async fn search(
                 timings_ms: found.timings,
                 index_snapshot: found.snapshot,
                 suggestion,
-                remark: found.remark,
+                remark: found.remark.or(remark.map(|_| NOT_REWRITTEN.to_owned())),
+                queries: found.queries,
                 facets,
             })
         })

@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use fontes_core::{
     AccessPolicy, AccessScope, Answer, AskSettings, Cancel, DocumentId, Error, ErrorKind, Filter, Ledger, Query,
-    Result, Sampling, SearchMode,
+    Remark, Result, Sampling, SearchSettings,
 };
-use fontes_generation::{Answerer, AskEvent, AskRequest, Weighed, standalone};
-use fontes_retrieval::{PassageOptions, Searcher, passages};
+use fontes_generation::{Answerer, AskEvent, AskRequest, RewriteLimits, Weighed, rewritten, standalone};
+use fontes_retrieval::{PassageOptions, SearchResult, Searcher, passages};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::Metrics;
@@ -47,6 +47,8 @@ pub struct Ask {
     pub explain: bool,
     /// Give quoted sentences at once, before the generated ones come.
     pub preview: bool,
+    /// How passages are searched for; `None` is the site's way.
+    pub search: Option<SearchSettings>,
 }
 
 impl Ask {
@@ -63,13 +65,14 @@ impl Ask {
             threshold: None,
             explain: false,
             preview: false,
+            search: None,
         }
     }
 }
 
 impl Ask {
     /// What an answer records of the request.
-    fn settings(&self) -> AskSettings {
+    fn settings(&self, search: SearchSettings) -> AskSettings {
         AskSettings {
             passages: self.k,
             max_tokens: self.max_tokens,
@@ -79,6 +82,7 @@ impl Ask {
             threshold: self.threshold,
             attention: self.explain,
             leave_one_out: self.explain,
+            search,
         }
     }
 
@@ -93,6 +97,7 @@ impl Ask {
             earlier: settings.earlier.clone(),
             threshold: settings.threshold,
             explain: settings.attention,
+            search: Some(settings.search),
             ..Self::new(answer.question.as_str())
         }
     }
@@ -104,6 +109,8 @@ pub struct Site {
     answerer: Arc<Answerer>,
     ledger: Arc<dyn Ledger>,
     policy: AccessPolicy,
+    search: SearchSettings,
+    rewriting: RewriteLimits,
     metrics: Metrics,
     gate: Arc<Semaphore>,
 }
@@ -117,7 +124,46 @@ impl Site {
         policy: AccessPolicy,
     ) -> Self {
         let gate = Arc::new(Semaphore::new(AT_WORK));
-        Self { searcher, answerer, ledger, policy, metrics: Metrics::default(), gate }
+        let (search, rewriting) = (SearchSettings::default(), RewriteLimits::default());
+        Self { searcher, answerer, ledger, policy, search, rewriting, metrics: Metrics::default(), gate }
+    }
+
+    /// Decides how is searched where a request does not say, and what a generator may spend on it. Without this, plainly.
+    #[must_use]
+    pub fn with_search(self, search: SearchSettings, rewriting: RewriteLimits) -> Self {
+        Self { search, rewriting, ..self }
+    }
+
+    /// How is searched where a request does not say.
+    pub fn search_settings(&self) -> SearchSettings {
+        self.search
+    }
+
+    /// Searches, with the generator's help where `settings` want it. When it fails, the question is searched for as it stands,
+    /// and the remark says so.
+    ///
+    /// # Errors
+    /// Those of [`Searcher::search`]; [`ErrorKind::Timeout`] when cancelled before.
+    pub fn search(
+        &self,
+        query: Query,
+        settings: &SearchSettings,
+        scope: &AccessScope,
+        cancel: &Cancel,
+    ) -> Result<(SearchResult, Option<Remark>)> {
+        let mut query = Query { split: settings.split, ..query };
+        let mut remark = None;
+        if let Some(generator) = self.answerer.generator()
+            && (settings.rewrite || settings.hypothetical)
+            && query.text.chars().any(char::is_alphanumeric)
+        {
+            match rewritten(generator.as_ref(), &query.text, settings, &self.rewriting, cancel) {
+                Ok(also) => query.also.extend(also),
+                Err(error) if cancel.is_cancelled() => return Err(error),
+                Err(_) => remark = Some(Remark::NotRewritten),
+            }
+        }
+        Ok((self.searcher.search(&query, scope)?, remark))
     }
 
     /// The searcher.
@@ -141,7 +187,7 @@ impl Site {
         on_event: &mut dyn FnMut(AskEvent<'_>),
         cancel: &Cancel,
     ) -> Result<Answer> {
-        self.answerer.answer(self.request(ask, scope)?, on_event, cancel)
+        self.answerer.answer(self.request(ask, scope, cancel)?, on_event, cancel)
     }
 
     /// The sentences that quoting would choose from, for learning and inspecting.
@@ -149,29 +195,32 @@ impl Site {
     /// # Errors
     /// Those of [`Searcher::search`] and [`Answerer::weigh`].
     pub fn weigh(&self, ask: &Ask, scope: &AccessScope) -> Result<Vec<Weighed>> {
-        self.answerer.weigh(self.request(ask, scope)?)
+        self.answerer.weigh(self.request(ask, scope, &Cancel::default())?)
     }
 
     /// Searches and makes passages.
-    fn request<'a>(&self, ask: &'a Ask, scope: &'a AccessScope) -> Result<AskRequest<'a>> {
+    fn request<'a>(&self, ask: &'a Ask, scope: &'a AccessScope, cancel: &Cancel) -> Result<AskRequest<'a>> {
+        let settings = ask.search.unwrap_or(self.search);
         let earlier: Vec<&str> = ask.earlier.iter().map(String::as_str).collect();
         let standalone = Some(standalone(&ask.question, &earlier)).filter(|alone| *alone != ask.question);
         let query = Query {
             text: standalone.as_ref().unwrap_or(&ask.question).clone(),
             k: ask.k.saturating_mul(HITS_PER_PASSAGE),
-            mode: SearchMode::Hybrid,
             filter: ask.filter.clone(),
             without: ask.without.clone(),
+            ..Query::default()
         };
-        let found = self.searcher.search(&query, scope)?;
-        let options = PassageOptions { limit: ask.k, ..PassageOptions::default() };
+        let (found, remark) = self.search(query, &settings, scope, cancel)?;
+        let options = PassageOptions { limit: ask.k, diversity: settings.diversity, ..PassageOptions::default() };
         Ok(AskRequest {
             question: &ask.question,
             standalone,
             passages: passages(&found.hits, self.ledger.as_ref(), scope, &options)?,
             snapshot: found.snapshot,
             scope,
-            settings: ask.settings(),
+            queries: found.queries,
+            remarks: remark.into_iter().collect(),
+            settings: ask.settings(settings),
             language: None,
             extractive: false,
             preview: ask.preview,

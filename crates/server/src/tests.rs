@@ -7,22 +7,29 @@ use axum::{
     http::{Request, Response, StatusCode, header},
 };
 use fontes_core::{
-    Classification, Document, Embedder as _, Language, LedgerPosition, LexicalIndex as _, Metadata, Page, Span,
-    VectorIndex as _, seam::EmbedAs,
+    Cancel, Classification, Document, Embedder as _, Generator, Language, LedgerPosition, LexicalIndex as _, Metadata,
+    Page, Query, Remark, SearchSettings, Span, SubqueryKind, VectorIndex as _, seam::EmbedAs,
 };
 use fontes_generation::{AnswerPolicy, Answerer, Prompts};
 use fontes_retrieval::{Fusion, Searcher};
-use fontes_testkit::{HashEmbedder, MemoryLedger, MemoryLexicalIndex, MemoryVectorIndex, Specimen, policy};
+use fontes_testkit::{
+    HashEmbedder, MemoryLedger, MemoryLexicalIndex, MemoryVectorIndex, ScriptedGenerator, Specimen, policy,
+};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::{Site, router};
+use crate::{Ask, Site, router};
 
 const TEXT: &str = "Der Bundesrat besteht aus sieben Mitgliedern.";
 const HIDDEN: &str = "Der Bundesrat verhandelt geheim in Biel.";
 
 /// A site with one document for staff and one for the board; requests are staff.
 fn site() -> Arc<Site> {
+    Arc::new(site_with(None))
+}
+
+/// The same with a generator.
+fn site_with(generator: Option<Arc<dyn Generator>>) -> Site {
     let embedder = Arc::new(HashEmbedder::new(64));
     let vectors = Arc::new(MemoryVectorIndex::new(64));
     let lexical = Arc::new(MemoryLexicalIndex::new());
@@ -46,8 +53,8 @@ fn site() -> Arc<Site> {
     vectors.flush().unwrap();
     lexical.commit(LedgerPosition(1)).unwrap();
     let searcher = Searcher::new(embedder.clone(), vectors, lexical, ledger.clone(), None, Fusion::default()).unwrap();
-    let answerer = Answerer::new(None, embedder, ledger.clone(), Prompts::default(), AnswerPolicy::default());
-    Arc::new(Site::new(Arc::new(searcher), Arc::new(answerer), ledger, policy(&["staff"], Classification::Internal)))
+    let answerer = Answerer::new(generator, embedder, ledger.clone(), Prompts::default(), AnswerPolicy::default());
+    Site::new(Arc::new(searcher), Arc::new(answerer), ledger, policy(&["staff"], Classification::Internal))
 }
 
 fn id_of(path: &str) -> String {
@@ -90,6 +97,58 @@ async fn a_search_tells_how_it_was_read_and_counts_when_asked() {
     let asked = reply(json!({ "query": "Bundesrat AND sieben", "facets": true })).await;
     assert!(asked["remark"].as_str().unwrap().contains("plain words"));
     assert!(asked["facets"].is_array());
+}
+
+#[tokio::test]
+async fn two_questions_in_one_are_told_apart_when_asked_for() {
+    let body = |search: Value| json!({ "query": "Wer wählt den Bundesrat und wie viele Mitglieder hat er?", "search": search });
+    let plain: Value = serde_json::from_str(&text(post("/v1/search", &body(json!({}))).await).await).unwrap();
+    assert!(plain.get("queries").is_none());
+    let split = text(post("/v1/search", &body(json!({ "split": true }))).await).await;
+    let split: Value = serde_json::from_str(&split).unwrap();
+    let kinds: Vec<&Value> = split["queries"].as_array().unwrap().iter().map(|one| &one["kind"]).collect();
+    assert_eq!(kinds, ["whole", "part", "part"]);
+    for wrong in [json!({ "diversity": 7.0 }), json!({ "hyde": true })] {
+        assert_eq!(post("/v1/search", &body(wrong)).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    }
+}
+
+#[test]
+fn a_generator_helps_to_search_and_its_failure_is_a_remark() {
+    let scope = fontes_testkit::scope(&["staff"], Classification::Internal);
+    let settings = SearchSettings { rewrite: true, hypothetical: true, ..SearchSettings::default() };
+    let query = || Query { text: "Wie viele?".into(), k: 3, ..Query::default() };
+    let writing = ScriptedGenerator::new(["Mitglieder Bundesrat", "Der Bundesrat hat sieben Mitglieder."]);
+    let site = site_with(Some(Arc::new(writing)));
+    let (found, remark) = site.search(query(), &settings, &scope, &Cancel::default()).unwrap();
+    let kinds: Vec<SubqueryKind> = found.queries.iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, [SubqueryKind::Whole, SubqueryKind::Rewritten, SubqueryKind::Hypothetical]);
+    assert_eq!((found.hits[0].text.as_str(), remark), (TEXT, None));
+    // The script is over: the search goes on without it.
+    let (found, remark) = site.search(query(), &settings, &scope, &Cancel::default()).unwrap();
+    assert!(found.queries.is_empty());
+    assert_eq!(remark, Some(Remark::NotRewritten));
+    // Without a generator nothing is rewritten, and nothing is missing.
+    let plain = site_with(None).search(query(), &settings, &scope, &Cancel::default()).unwrap();
+    assert_eq!((plain.0.hits, plain.1), (found.hits, None));
+    let gone = Cancel::default();
+    gone.cancel();
+    let site = site_with(Some(Arc::new(ScriptedGenerator::new(["Mitglieder Bundesrat"]))));
+    assert!(site.search(query(), &settings, &scope, &gone).is_err(), "nobody waits");
+}
+
+#[test]
+fn an_answer_records_how_was_searched() {
+    let scope = fontes_testkit::scope(&["staff"], Classification::Internal);
+    let site = site_with(None);
+    let search = Some(SearchSettings { split: true, diversity: 0.2, ..SearchSettings::default() });
+    let ask = Ask { search, ..Ask::new("Wer wählt den Bundesrat und wie viele Mitglieder hat er?") };
+    let answer = site.answer(&ask, &scope, &mut |_| {}, &Cancel::default()).unwrap();
+    assert_eq!(answer.queries.len(), 3);
+    assert_eq!(Some(answer.settings.search), search);
+    assert_eq!(Ask::again(&answer).search, search);
+    let plain = site.answer(&Ask::new("Bundesrat?"), &scope, &mut |_| {}, &Cancel::default()).unwrap();
+    assert!(plain.queries.is_empty() && plain.settings.search == SearchSettings::default());
 }
 
 #[tokio::test]

@@ -22,6 +22,11 @@ pub enum Eval {
         after_help = "Examples:\n  fontes eval make ./my-set --questions 200\n  fontes eval retrieval ./my-set --json > baseline.json\n  fontes eval retrieval ./my-set --baseline baseline.json"
     )]
     Make(EvalMake),
+    /// Learns how much words, meaning and documents weigh from one half of a judged set, and proves it on the other
+    #[command(
+        after_help = "Examples:\n  fontes eval tune ./my-set\n  fontes eval tune ./my-set --recipe my-index.toml && FONTES_INDEX__RECIPE=my-index.toml fontes serve\n  fontes eval tune ./my-set --on ./scifact --on ./xquad-de --json"
+    )]
+    Tune(EvalTune),
     /// Writes what quoting goes by: one JSON line per candidate sentence, to learn its weights from
     #[command(
         after_help = "Examples:\n  fontes eval signals ./xquad-de --limit 200 > xquad-de.jsonl\n  fontes eval signals ./piaf-fr > piaf-fr.jsonl"
@@ -87,6 +92,25 @@ pub struct EvalMake {
     /// Whose documents
     #[arg(long = "as", value_name = "PRINCIPAL")]
     pub principal: Option<String>,
+}
+
+/// Arguments of `eval tune`.
+#[derive(Args, Debug)]
+pub struct EvalTune {
+    /// Folder with corpus.jsonl, queries.jsonl and qrels/, as `eval make` writes it
+    pub dir: PathBuf,
+    /// Only N queries, spread evenly over both halves
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Write the weights into this index recipe if they are significantly better; it begins as a copy of the one in use
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    /// Write them whatever was measured
+    #[arg(long, requires = "recipe")]
+    pub force: bool,
+    /// Say also what the weights do to another set
+    #[arg(long, value_name = "DIR")]
+    pub on: Vec<PathBuf>,
 }
 
 /// Arguments of both evaluations.

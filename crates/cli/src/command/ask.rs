@@ -24,7 +24,7 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ask) -> anyhow::Resu
     let recorded = arguments.replay.as_deref().map(recorded).transpose()?;
     let ask = match &recorded {
         Some(recorded) => Ask::again(recorded),
-        None => asked(arguments)?,
+        None => asked(config, arguments)?,
     };
     let archive = Archive::open(config)?;
     let begin = Instant::now();
@@ -54,7 +54,7 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ask) -> anyhow::Resu
 }
 
 /// The request that the arguments make.
-fn asked(arguments: &args::Ask) -> anyhow::Result<Ask> {
+fn asked(config: &Config, arguments: &args::Ask) -> anyhow::Result<Ask> {
     if arguments.threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
         return Err(Error::invalid("--threshold is not between 0 and 1").into());
     }
@@ -66,6 +66,7 @@ fn asked(arguments: &args::Ask) -> anyhow::Result<Ask> {
         earlier: arguments.after.clone(),
         threshold: arguments.threshold,
         explain: arguments.explain,
+        search: Some(arguments.choice.choice().over(config.search.settings())?),
         ..Ask::new(arguments.question.as_deref().unwrap_or_default())
     })
 }

@@ -22,7 +22,7 @@ use fontes_generation::AnswerPolicy;
 use fontes_ingestion::{Extractor, Profiles, SqliteLedger};
 use fontes_server::{Ask, Site};
 
-use super::{ingest, measure};
+use super::{ingest, measure, tune};
 use crate::{
     args::{AnswersRun, Eval, EvalRun},
     config::Config,
@@ -43,6 +43,7 @@ pub fn run(config: &Config, voice: Voice, command: &Eval) -> anyhow::Result<Outc
         Eval::Retrieval(run) => measure::retrieval(config, voice, run),
         Eval::Answers(run) => answers(config, voice, run),
         Eval::Make(arguments) => measure::make(config, voice, arguments),
+        Eval::Tune(arguments) => tune::run(config, voice, arguments),
         Eval::Signals(run) => signals(config, voice, run),
     }
 }
@@ -205,7 +206,7 @@ pub(super) fn gate(baseline: Option<&Path>, measured: &BTreeMap<String, f64>) ->
 pub(super) struct Corpus {
     pub(super) archive: Archive,
     pub(super) scope: AccessScope,
-    cancel: Cancel,
+    pub(super) cancel: Cancel,
     /// Ids of the set by document.
     pub(super) ids: BTreeMap<DocumentId, String>,
     /// Documents by id of the set.

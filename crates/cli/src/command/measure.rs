@@ -3,13 +3,16 @@
 use std::{collections::BTreeMap, fs, io::BufReader, iter, path::Path, time::Instant};
 
 use anyhow::Context as _;
-use fontes_core::{ChunkId, Error, Ledger as _, Query, Result as CoreResult, SearchMode};
+use fontes_core::{
+    Cancel, ChunkId, Error, Ledger as _, Query, Result as CoreResult, SearchMode, SearchSettings, Subquery,
+};
 use fontes_eval::{Dataset, Question, Ranking, RetrievalReport, Run, Source};
 
 use super::eval::{Corpus, gate};
 use crate::{
     args::{EvalMake, EvalRetrieval, HalfChoice},
     config::Config,
+    finding,
     output::{Outcome, Voice},
     wiring,
 };
@@ -60,6 +63,8 @@ fn measured(
 ) -> anyhow::Result<(RetrievalReport, BTreeMap<String, Run>)> {
     let corpus = Corpus::index(config, voice, dataset)?;
     let searcher = corpus.archive.searcher(config)?;
+    let settings = config.search.settings();
+    let also = rewritings(config, voice, dataset, &settings, &corpus.cancel)?;
     let mut runs: BTreeMap<String, Run> = BTreeMap::new();
     let plain = searcher.without_rescoring();
     let mut ways: Vec<_> = SearchMode::ALL.iter().map(|&mode| (mode.to_string(), mode, &searcher)).collect();
@@ -75,8 +80,10 @@ fn measured(
             text: question.text.clone(),
             k: DEPTH,
             mode,
-            filter: Default::default(),
-            without: Default::default(),
+            split: settings.split,
+            also: also.get(&question.id).cloned().unwrap_or_default(),
+            diversity: settings.diversity,
+            ..Query::default()
         };
         let begin = Instant::now();
         let found = searcher.search(&query, &corpus.scope)?;
@@ -92,6 +99,35 @@ fn measured(
     };
     let report = fontes_eval::evaluate_retrieval(dataset, &names, &mut search)?;
     Ok((report, runs))
+}
+
+/// What the generator makes of each question, where the configuration wants it; questions for which it fails are searched for as
+/// they stand, and counted.
+fn rewritings(
+    config: &Config,
+    voice: Voice,
+    dataset: &Dataset,
+    settings: &SearchSettings,
+    cancel: &Cancel,
+) -> anyhow::Result<BTreeMap<String, Vec<Subquery>>> {
+    if !settings.rewrite && !settings.hypothetical {
+        return Ok(BTreeMap::new());
+    }
+    let Some(generator) = wiring::generator(config, None)? else {
+        return Err(Error::invalid("search.rewrite and search.hypothetical need a generator")
+            .advise("install one")
+            .into());
+    };
+    let begin = Instant::now();
+    let mut also = BTreeMap::new();
+    for question in &dataset.questions {
+        if let Some(texts) = finding::rewrite(config, Some(generator.as_ref()), &question.text, settings, cancel)? {
+            also.insert(question.id.clone(), texts);
+        }
+    }
+    let (asked, seconds) = (dataset.questions.len(), begin.elapsed().as_secs_f64());
+    voice.remark(&format!("{} of {asked} questions rewritten in {seconds:.1} s", also.len()));
+    Ok(also)
 }
 
 /// Counts a run that lies in a file; it stands under the name of the mode that is reported.

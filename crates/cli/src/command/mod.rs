@@ -15,6 +15,7 @@ mod search;
 mod serve;
 mod settings;
 mod show;
+mod tune;
 
 use std::{fs, process::ExitCode};
 

@@ -1,29 +1,42 @@
 //! `fontes search`: passages, no generation.
 
-use fontes_core::{Filter, Query};
+use fontes_core::{Filter, Language, Query};
 use serde_json::json;
 
 use crate::{
     args,
     config::Config,
+    finding, interrupt,
     output::{Outcome, Voice},
+    phrases::phrases,
     render,
-    wiring::Archive,
+    wiring::{self, Archive},
 };
 
 /// Runs the command.
 pub fn run(config: &Config, voice: Voice, arguments: &args::Search) -> anyhow::Result<Outcome> {
     let scope = config.access.scope(arguments.principal.as_deref())?;
-    let query = Query {
+    let settings = arguments.choice.choice().over(config.search.settings())?;
+    let mut query = Query {
         text: arguments.query.clone(),
         k: arguments.k,
         mode: arguments.mode.into(),
         filter: Filter::of(&arguments.filters)?,
-        without: Default::default(),
+        split: settings.split,
+        diversity: settings.diversity,
+        ..Query::default()
     };
+    let generator = match settings.rewrite || settings.hypothetical {
+        true => wiring::generator(config, None)?,
+        false => None,
+    };
+    let helped = finding::rewrite(config, generator.as_deref(), &query.text, &settings, &interrupt::install()?)?;
+    let not_rewritten = helped.is_none().then(|| fontes_server::NOT_REWRITTEN.to_owned());
+    query.also = helped.unwrap_or_default();
     let searcher = Archive::open(config)?.searcher(config)?;
     let found = searcher.search(&query, &scope)?;
     let explanations = if arguments.explain { searcher.explain(&query, &scope, &found)? } else { Vec::new() };
+    let remark = found.remark.clone().or(not_rewritten);
     let suggestion = searcher.suggestion(&query, &scope, &found)?;
     let facets = if arguments.facets { Some(searcher.facets(&scope, &query.filter)?) } else { None };
     if voice.json {
@@ -32,7 +45,10 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Search) -> anyhow::R
             hit["explanation"] = serde_json::to_value(explanation)?;
         }
         let mut reply = json!({ "hits": hits, "timings_ms": found.timings, "index_snapshot": found.snapshot });
-        for (name, text) in [("suggestion", &suggestion), ("remark", &found.remark)] {
+        if !found.queries.is_empty() {
+            reply["queries"] = serde_json::to_value(&found.queries)?;
+        }
+        for (name, text) in [("suggestion", &suggestion), ("remark", &remark)] {
             if let Some(text) = text {
                 reply[name] = text.as_str().into();
             }
@@ -48,7 +64,10 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Search) -> anyhow::R
         for facet in facets.iter().flatten() {
             voice.line(&format!("{:>8}  {}={}", facet.documents, facet.field, facet.value))?;
         }
-        if let Some(remark) = &found.remark {
+        if let Some(searched) = render::searched(phrases(Language::English), &found.queries) {
+            voice.remark(&searched);
+        }
+        if let Some(remark) = &remark {
             voice.remark(remark);
         }
         if let Some(suggestion) = &suggestion {

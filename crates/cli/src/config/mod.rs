@@ -7,7 +7,7 @@ pub mod schema;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use fontes_core::{AccessPolicy, Error};
+use fontes_core::{AccessPolicy, Error, SearchSettings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,8 @@ pub struct Config {
     pub models: Models,
     /// How documents are taken in.
     pub ingest: Ingest,
+    /// How indexes are built and searched.
+    pub index: Index,
     /// Where vectors live.
     pub qdrant: Qdrant,
     /// How passages are found.
@@ -142,6 +144,14 @@ pub enum PdfEngine {
     PdfExtract,
 }
 
+/// `[index]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Index {
+    /// File with the recipe; empty: the one that is compiled in.
+    pub recipe: PathBuf,
+}
+
 /// `[qdrant]`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -168,6 +178,26 @@ pub struct Qdrant {
 pub struct Search {
     /// Tokens of the best candidates that the embedder compares with the question token by token; 0 for none.
     pub late_interaction_tokens: usize,
+    /// Whether a text that clearly asks several things is searched for part by part, too.
+    pub split: bool,
+    /// How much a hit that resembles a better one steps back, 0 to 1.
+    pub diversity: f32,
+    /// Whether a generator puts questions in other words for the search.
+    pub rewrite: bool,
+    /// Whether it writes a passage that might answer them, and the like of it is searched for.
+    pub hypothetical: bool,
+    /// Tokens it may write for each.
+    pub rewrite_tokens: usize,
+    /// Milliseconds it may take for one question.
+    pub rewrite_milliseconds: u64,
+}
+
+impl Search {
+    /// How is searched where a request does not say.
+    pub fn settings(&self) -> SearchSettings {
+        let Self { split, rewrite, hypothetical, diversity, .. } = *self;
+        SearchSettings { split, rewrite, hypothetical, diversity }
+    }
 }
 
 /// `[answer]`.

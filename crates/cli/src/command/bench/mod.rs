@@ -120,8 +120,7 @@ fn latencies(config: &Config, searcher: &Searcher, queries: &[impl AsRef<str>]) 
     let mut figures = json!({ "queries": queries.len() });
     for mode in SearchMode::ALL {
         let run = |text: &str| {
-            let query =
-                Query { text: text.to_owned(), k: HITS, mode, filter: Default::default(), without: Default::default() };
+            let query = Query { text: text.to_owned(), k: HITS, mode, ..Query::default() };
             searcher.search(&query, &scope)
         };
         for text in queries {
