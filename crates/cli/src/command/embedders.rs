@@ -102,16 +102,13 @@ fn switch(config: &Config, voice: Voice, name: &str) -> anyhow::Result<Outcome> 
     let archive = Archive::open(config)?;
     let (name, previous) = (archive.set(name)?.name(), archive.active().to_owned());
     let mut embedded = 0;
-    while name != previous {
-        let (filling, _) = fill(&archive, config, voice, &name, &cancel)?;
-        embedded += filling.embedded;
-        if filling.cancelled {
+    if name != previous {
+        let (switched, count) = take_over(&archive, config, voice, &name, &cancel)?;
+        if !switched {
             voice.remark(&format!("interrupted: searches use {previous} as before; what is done stays"));
             return Ok(Outcome::Interrupted);
         }
-        if archive.switch(&name)? {
-            break;
-        }
+        embedded = count;
     }
     if voice.json {
         voice.object(&json!({ "name": name, "active": true, "previous": previous, "embedded": embedded }))?;
@@ -146,14 +143,29 @@ pub fn bring(config: &Config, voice: Voice, cancel: &Cancel) -> anyhow::Result<(
     }
     let name = wiring::add_set(config, &embedder)?;
     drop(embedder);
-    let archive = Archive::open(config)?;
-    while name != archive.active() {
-        let (filling, _) = fill(&archive, config, voice, &name, cancel)?;
-        if filling.cancelled || archive.switch(&name)? {
-            break;
+    take_over(&Archive::open(config)?, config, voice, &name, cancel).map(drop)
+}
+
+/// Embeds what a set lacks and makes it the one that is searched; says whether that came about, and how many chunks it
+/// embedded.
+fn take_over(
+    archive: &Archive,
+    config: &Config,
+    voice: Voice,
+    name: &str,
+    cancel: &Cancel,
+) -> anyhow::Result<(bool, usize)> {
+    let mut embedded = 0;
+    loop {
+        let (filling, _) = fill(archive, config, voice, name, cancel)?;
+        embedded += filling.embedded;
+        if filling.cancelled {
+            return Ok((false, embedded));
+        }
+        if archive.switch(name)? {
+            return Ok((true, embedded));
         }
     }
-    Ok(())
 }
 
 /// Fills the sets that are being built, while a server answers; half of the cores are its.

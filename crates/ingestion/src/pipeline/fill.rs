@@ -213,9 +213,8 @@ impl Ingestion {
             }
         }
         let kept = pieces.iter().zip(&vectors).filter(|(piece, _)| active.contains(&piece.revision));
-        let entries: Vec<IndexEntry<'_>> = kept
-            .map(|(piece, vector)| IndexEntry { chunk: &piece.chunk, document: &*piece.document, vector })
-            .collect();
+        let entries: Vec<IndexEntry<'_>> =
+            kept.map(|(piece, vector)| IndexEntry { chunk: &piece.chunk, document: &piece.document, vector }).collect();
         set.upsert(&entries)?;
         set.flush()?;
         filling.chunks += entries.len();

@@ -69,7 +69,7 @@ fn a_set_is_filled_from_the_stored_text_and_finds_what_the_other_finds() {
     let filling = filling.unwrap();
     assert!(filling.is_whole() && filling.of > 600 && filling.embedded == filling.of, "{filling:?}");
     assert!(told.is_sorted() && told.last() == Some(&filling.of));
-    assert_eq!(found(&site, "vanishing", "staff"), [site.find("vanishing")[0].chunk.id]);
+    assert_eq!(found(&site, "gone.txt vanishing words", "staff"), [site.find("vanishing")[0].chunk.id]);
     assert_eq!(fill(&site).embedded, 0, "never twice");
     site.assert_consistent();
 }
@@ -87,7 +87,7 @@ fn what_changes_or_goes_leaves_the_set_at_once_and_what_comes_is_caught_up() {
     let report = site.ingestion().check(false).unwrap();
     assert_eq!((report.sets[0].name.as_str(), report.sets[0].missing), ("other@16", 2));
     assert_eq!(fill(&site).embedded, 2);
-    assert_eq!(found(&site, "fresh", "staff"), [site.find("fresh")[0].chunk.id]);
+    assert_eq!(found(&site, "new.txt fresh words", "staff"), [site.find("fresh")[0].chunk.id]);
 }
 
 #[test]
