@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use fontes_core::{Cancel, Digest, Embedder as _, Error, VectorIndex};
+use fontes_core::{Cancel, Digest, Embedder as _, Error, ErrorKind, VectorIndex};
 use fontes_index::{Index, Manifest, Measure, Recipe, SetState, VectorSet};
 use fontes_ingestion::Filling;
 use fontes_model::{
@@ -40,7 +40,11 @@ impl Choice {
         let listed = store.list().map_err(Error::from)?;
         let mut same = listed.iter().filter(|model| model.kind == ModelRole::Embedder && weights(model.sha256));
         let name = same.next().map_or(&set.embedder.name, |model| &model.name);
-        Ok(Self { model: installed(&store, name)?, dimensions: Some(set.dimensions) })
+        let model = store.resolve(name).map_err(Error::from).map_err(|error| match error.kind() {
+            ErrorKind::Unavailable | ErrorKind::NotFound => missing(config, set, error),
+            _ => error,
+        })?;
+        Ok(Self { model, dimensions: Some(set.dimensions) })
     }
 
     /// What the archive is searched with, or will be when there is none yet.
@@ -64,6 +68,18 @@ impl Choice {
             encoder::EncoderOptions { threads: (usual.threads / share).max(1), dimensions: self.dimensions, ..usual };
         Ok(Arc::new(encoder::open_embedder(&self.model, &options).map_err(Error::from)?))
     }
+}
+
+/// The error for a set whose model is not there.
+fn missing(config: &Config, set: &VectorSet, error: Error) -> Error {
+    let advice = error.advice().unwrap_or("install it again").to_owned();
+    let index = index_folder(config);
+    Error::new(error.kind(), format!("the model of the vectors {} is not here: {error}", set.name()))
+        .advise(format!(
+            "{advice}; if that model is lost, move {} away, and `fontes check --repair` computes vectors of models.embedder",
+            index.display()
+        ))
+        .because(error)
 }
 
 /// `NAME` and, of `NAME@N`, the number.
