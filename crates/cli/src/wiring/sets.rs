@@ -226,6 +226,10 @@ impl Archive {
         // A set that lacks nothing needs no model.
         let filling = self.ingestion.filling(vectors.as_ref())?;
         let filling = if filling.is_whole() {
+            // A kill after the last vector may have kept the graph from being built.
+            if set.state == SetState::Building {
+                vectors.optimize()?;
+            }
             filling
         } else {
             let embedder = Choice::of_set(config, set)?.open_on(config, share)?;
