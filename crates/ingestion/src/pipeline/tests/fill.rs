@@ -139,6 +139,25 @@ fn a_filling_that_is_cut_off_anywhere_is_gone_on_with() {
 }
 
 #[test]
+fn what_changes_in_the_middle_of_a_filling_is_right_at_its_end() {
+    let site = archive();
+    let mut changed = false;
+    let mut observer = |filling: Filling| {
+        if filling.chunks > 0 && !std::mem::replace(&mut changed, true) {
+            // The first group is embedded and not yet written.
+            site.put("change.txt", "after words");
+            site.put("new.txt", "fresh words");
+            site.delete("gone.txt");
+            site.ingest();
+        }
+    };
+    let filling = site.ingestion().fill(&*other(&site), &other_embedder(), &mut observer, &Cancel::default()).unwrap();
+    assert!(filling.is_whole() && filling.embedded >= filling.of, "{filling:?}");
+    assert_eq!(difference(&site), (0, 0));
+    site.assert_consistent();
+}
+
+#[test]
 fn a_cancelled_filling_is_honest() {
     let site = archive();
     let cancel = Cancel::default();
