@@ -9,11 +9,14 @@
 //! 2 · 63 · 127 = 16,002; signed weights go in as magnitude with their sign moved to the activation, 2 · 128 · 127 = 32,512 <
 //! 32,768. A short sum stays in 16 bits for a whole run, and its one `vpmaddwd` multiplies with the scale as well: half the
 //! multiplications of joining each pair at once.
+//!
+//! **Asking ahead.** One core of Zen 3 reads Q4_K weights for one row at 9 GB/s, and at 11 to 14 when it asks for them 3 KiB ahead
+//! (plain reading: 15). For two threads it makes no difference; with AVX-VNNI it was not measured.
 
 use std::{
     arch::x86_64::{
-        __m128i, __m256, __m256i, _mm_loadl_epi64, _mm_loadu_si128, _mm256_abs_epi8, _mm256_add_epi16,
-        _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_blend_epi16, _mm256_castps_si256,
+        __m128i, __m256, __m256i, _MM_HINT_T0, _mm_loadl_epi64, _mm_loadu_si128, _mm_prefetch, _mm256_abs_epi8,
+        _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_blend_epi16, _mm256_castps_si256,
         _mm256_castsi256_ps, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps,
         _mm256_dpbusd_avx_epi32, _mm256_dpwssd_avx_epi32, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps,
         _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
@@ -52,6 +55,8 @@ impl<D: Dots> Pair<D> {
 pub(crate) trait Dots: Copy + Send + Sync {
     /// See [`Lanes::SHORT`].
     const SHORT: bool;
+    /// How many bytes ahead weights are asked for. At zero the request is for what is being loaded, and costs nothing.
+    const AHEAD: usize;
 
     /// See [`Lanes::dot_short`].
     ///
@@ -87,6 +92,7 @@ pub(crate) struct InPairs;
 // SAFETY of both implementations: the caller has the instruction set; operations on registers need nothing else.
 impl Dots for InPairs {
     const SHORT: bool = true;
+    const AHEAD: usize = 3072;
 
     #[inline(always)]
     unsafe fn short(sum: __m256i, weights: __m256i, activations: __m256i) -> __m256i {
@@ -125,6 +131,7 @@ pub(crate) struct InQuads;
 
 impl Dots for InQuads {
     const SHORT: bool = false;
+    const AHEAD: usize = 0;
 
     #[inline(always)]
     unsafe fn short(sum: __m256i, weights: __m256i, activations: __m256i) -> __m256i {
@@ -219,6 +226,15 @@ impl<D: Dots> Lanes for Pair<D> {
     unsafe fn load_ints(self, from: *const u8) -> [__m256i; 2] {
         // SAFETY: see above.
         unsafe { [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(32).cast())] }
+    }
+
+    #[inline(always)]
+    unsafe fn load_weights(self, from: *const u8) -> [__m256i; 2] {
+        // SAFETY: see above. A request for memory touches nothing, wherever it points.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(D::AHEAD).cast());
+            self.load_ints(from)
+        }
     }
 
     #[inline(always)]
