@@ -219,7 +219,7 @@ fn a_newer_index_and_a_newer_ledger_are_refused_untouched() {
     site.ingest(0);
     let path = site.data().join("index/manifest.toml");
     let manifest = fs::read_to_string(&path).unwrap();
-    fs::write(&path, manifest.replace("format = 1", "format = 99")).unwrap();
+    fs::write(&path, manifest.replace("format = 3", "format = 99")).unwrap();
     let output = site.run(&["search", "Keller"], 2);
     assert!(stderr(&output).contains("conflict") && stderr(&output).contains("99"), "{}", stderr(&output));
     fs::write(&path, manifest).unwrap();

@@ -9,6 +9,7 @@ mod ask;
 mod bad_input;
 mod damage;
 mod duplicates;
+mod embedders;
 mod ingest;
 mod layout;
 mod model_double;

@@ -1,6 +1,7 @@
 //! The command line as typed. What it means is decided in `config` and `command`; here are only words.
 
 mod bench;
+mod embedders;
 mod eval;
 mod searching;
 
@@ -16,6 +17,7 @@ use fontes_model::decoder::{DeviceChoice, Dtype};
 
 pub use self::{
     bench::{Bench, BenchGenerate},
+    embedders::Embedders,
     eval::{AnswersRun, Eval, EvalMake, EvalRetrieval, EvalRun, EvalTune, HalfChoice},
     searching::Searching,
 };
@@ -79,6 +81,15 @@ pub enum Command {
         /// What to do with models.
         #[command(subcommand)]
         command: Models,
+    },
+    /// Changes the embedder while the archive stays in use: list, add, use, drop
+    #[command(
+        after_help = "Examples:\n  fontes embedders                             which there are, and how far each is\n  fontes embedders add all-minilm-l6-v2        computes its vectors beside the others; interruptible\n  fontes embedders use all-minilm-l6-v2        searches with them from now on\n  fontes embedders drop multilingual-e5-small  takes the old ones away"
+    )]
+    Embedders {
+        /// What to do; `list` when nothing is said.
+        #[command(subcommand)]
+        command: Option<Embedders>,
     },
     /// Indexes files, folders and archives; repeat it any time, only changes are processed
     #[command(

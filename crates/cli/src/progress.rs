@@ -1,7 +1,7 @@
 //! Progress bars on stderr, for a person at a terminal only.
 
 use fontes_generation::AskEvent;
-use fontes_ingestion::{FileRecord, FileStatus, IngestEvent};
+use fontes_ingestion::{FileRecord, FileStatus, Filling, IngestEvent};
 use fontes_model::{quantize, store};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -46,6 +46,40 @@ impl IngestProgress {
 }
 
 impl Drop for IngestProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Shows how far a set of vectors is: chunks, rate and time left.
+pub struct FillProgress {
+    bar: ProgressBar,
+}
+
+impl FillProgress {
+    /// A bar, or silence when nobody watches.
+    pub fn new(voice: Voice, name: &str) -> Self {
+        let bar = if voice.shows_progress() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        bar.set_style(style("{prefix} {bar:30} {pos}/{len} chunks{msg} · {per_sec} · {eta} left"));
+        bar.set_prefix(name.to_owned());
+        Self { bar }
+    }
+
+    /// Takes in how far it is. What was there before is not part of the rate.
+    pub fn show(&self, filling: &Filling) {
+        if self.bar.length() != Some(filling.of as u64) {
+            self.bar.set_length(filling.of as u64);
+        }
+        if filling.embedded == 0 && self.bar.position() == 0 {
+            self.bar.set_position(filling.chunks as u64);
+            self.bar.reset_eta();
+        }
+        self.bar.set_position(filling.chunks as u64);
+        self.bar.set_message(if filling.paused { " · PAUSED" } else { "" });
+    }
+}
+
+impl Drop for FillProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -1,12 +1,14 @@
 //! The whole system on one page: what is made of what.
 //!
 //! ```text
-//! configuration ─► model store ─► embedder ─┬─► index (refuses another embedder)
+//! configuration ─► model store ─► embedder ─┬─► index (names its embedder, refuses another)
 //!                       │                   │
 //!                       └─► generator       ├─► ingestion ◄─ worker pool, ledger
 //!                               │           │
 //!                               └──► site ◄─┴─► searcher ◄─ ledger
 //! ```
+
+mod sets;
 
 use std::{
     fmt,
@@ -21,7 +23,9 @@ use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Labels, Language
 use fontes_extract::{ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool, worker::Recognition};
 use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
 use fontes_index::{Index, Recipe, ServerSettings, VectorHome};
-use fontes_ingestion::{Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Profiles, SqliteLedger};
+use fontes_ingestion::{
+    Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Measure, OtherVectors, Profiles, SqliteLedger,
+};
 use fontes_model::{
     decoder::{DeviceChoice, Dtype, OpenOptions},
     encoder::{self, EncoderEmbedder},
@@ -37,6 +41,8 @@ use crate::{
     config::{self, Config},
     finding, machine,
 };
+
+pub use sets::{Choice, Standing, add as add_set, model_and_dimensions, remove as drop_set, searches_with};
 
 /// The models Fontes knows, with digests and sources.
 const MODEL_MANIFEST: &str = include_str!("../../../config/models.toml");
@@ -68,8 +74,7 @@ pub fn model_store(config: &Config) -> anyhow::Result<ModelStore> {
 
 /// The installed embedder the configuration names.
 pub fn embedder(config: &Config) -> anyhow::Result<Arc<EncoderEmbedder>> {
-    let model = installed(&model_store(config)?, &config.models.embedder)?;
-    Ok(Arc::new(encoder::open_embedder(&model, &encoder_options(config)).map_err(Error::from)?))
+    Choice::named(config, &config.models.embedder)?.open(config)
 }
 
 fn encoder_options(config: &Config) -> encoder::EncoderOptions {
@@ -292,6 +297,8 @@ pub struct Archive {
     recipe: Recipe,
     /// Where the vectors are.
     pub vectors: VectorHome,
+    /// Sets of vectors that were damaged and that opening for repair has emptied.
+    pub emptied: Vec<String>,
 }
 
 impl Archive {
@@ -302,61 +309,65 @@ impl Archive {
 
     /// The same, with a way in of the caller's choice.
     pub fn open_with(config: &Config, intake: Intake) -> anyhow::Result<Self> {
-        Self::open_own(config, intake, Err)
+        Self::open_own(config, intake, false)
     }
 
     /// The same, with an embedder of the caller's choice.
     pub fn open_embedding_with(config: &Config, intake: Intake, embedder: Arc<dyn Embedder>) -> anyhow::Result<Self> {
-        Self::open_index(config, intake, embedder, Err)
+        Self::open_index(config, intake, ledger(config)?, embedder, false)
     }
 
-    /// Opens the data directory for repair: an index that is damaged, of another version or of another embedder
-    /// is replaced by an empty one, which the repair fills again from the ledger's stored text.
+    /// Opens the data directory for repair: an index that is damaged, of another version or of other weights
+    /// is replaced by an empty one, which the repair fills again from the ledger's stored text; so is a set beside the
+    /// searched one, which waits to be filled.
     pub fn open_for_repair(config: &Config) -> anyhow::Result<Self> {
-        Self::open_own(config, Intake::new(config)?, |error| match error.kind() {
-            // The ledger's lock is held, so the conflict is not with another process.
-            ErrorKind::Conflict | ErrorKind::Corrupt => Ok(()),
-            _ => Err(error),
-        })
+        Self::open_own(config, Intake::new(config)?, true)
     }
 
-    /// Opens with the configured embedder.
-    fn open_own(
-        config: &Config,
-        intake: Intake,
-        replace: impl FnOnce(Error) -> Result<(), Error>,
-    ) -> anyhow::Result<Self> {
-        let encoder = embedder(config)?;
-        let archive = Self::open_index(config, intake, encoder.clone(), replace)?;
+    /// Opens with the embedder that the archive names, a new one with the configured.
+    fn open_own(config: &Config, intake: Intake, repair: bool) -> anyhow::Result<Self> {
+        // Held first: what the archive names cannot change meanwhile.
+        let ledger = ledger(config)?;
+        let encoder = Choice::of_archive(config)?.open(config)?;
+        let archive = Self::open_index(config, intake, ledger, encoder.clone(), repair)?;
         Ok(Self { encoder: Some(encoder), ..archive })
     }
 
     fn open_index(
         config: &Config,
         intake: Intake,
+        ledger: Arc<SqliteLedger>,
         embedder: Arc<dyn Embedder>,
-        replace: impl FnOnce(Error) -> Result<(), Error>,
+        repair: bool,
     ) -> anyhow::Result<Self> {
-        let ledger = ledger(config)?;
         let recipe = finding::recipe(config)?;
         let (dir, home) = (index_folder(config), vector_home(config)?);
         let open = || Index::open(&dir, &recipe, embedder.identity(), embedder.dimensions(), &home);
-        let index = match open() {
-            Ok(index) => index,
-            Err(error) => {
-                replace(error)?;
+        let mut index = match open() {
+            // The ledger's lock is held, so a conflict is not with another process.
+            Err(error) if repair && matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Corrupt) => {
                 Index::discard(&dir, &home)?;
                 open()?
             }
+            opened => opened?,
         };
+        let emptied = if repair { index.mend_others()? } else { Vec::new() };
+        let others = index.others.iter();
+        let measures = index.manifest.measures.iter();
         let ingestion = Ingestion::new(IngestionParts {
             ledger: ledger.clone(),
             extractor: intake.extractor,
             embedder: embedder.clone(),
             vectors: index.vectors.clone(),
+            others: others
+                .map(|other| OtherVectors { name: other.name.clone(), vectors: other.vectors.clone() })
+                .collect(),
             lexical: index.lexical.clone(),
             clock: Arc::new(SystemClock),
             profiles: intake.profiles,
+            measures: measures
+                .map(|one| Measure { embedder: one.embedder.clone(), max_tokens: one.max_tokens })
+                .collect(),
             limits: IngestLimits {
                 max_file_bytes: config.ingest.max_file_mib * MIB,
                 in_flight_bytes: config.ingest.in_flight_mib * MIB,
@@ -369,7 +380,7 @@ impl Archive {
             ErrorKind::Unavailable => Ok(()),
             _ => Err(error),
         })?;
-        Ok(Self { ledger, ingestion, index, embedder, encoder: None, recipe, vectors: home })
+        Ok(Self { ledger, ingestion, index, embedder, encoder: None, recipe, vectors: home, emptied })
     }
 
     /// Builds what makes searches fast; blocks while it does.

@@ -59,6 +59,14 @@ pub enum IndexError {
         /// The vector length it was to be opened with.
         given: usize,
     },
+    /// A set of vectors beside the active one.
+    #[error("vectors of {name}: {source}")]
+    OfSet {
+        /// The set.
+        name: String,
+        /// What is wrong with it.
+        source: Box<IndexError>,
+    },
     /// The index was written in another format than this program writes.
     #[error("index {path:?} has {what} {found}, this program knows {known}")]
     OtherFormat {
@@ -183,6 +191,7 @@ impl IndexError {
             | Self::OtherDimensions { .. }
             | Self::OtherFormat { .. }
             | Self::OtherHome { .. } => ErrorKind::Conflict,
+            Self::OfSet { source, .. } => source.kind(),
             Self::Server(error) => error.kind(),
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Io { .. } | Self::Full { .. } | Self::Panicked { .. } => ErrorKind::Unavailable,
@@ -195,9 +204,13 @@ impl IndexError {
     fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Busy { .. } => Some("two processes on one data directory: stop the other, or give this one its own"),
-            Self::OtherEmbedder { .. } | Self::OtherDimensions { .. } => {
-                Some("configure the embedder that built it, or use another data directory and ingest again")
-            }
+            Self::OtherEmbedder { .. } | Self::OtherDimensions { .. } => Some(
+                "install the embedder that built it again, or run `fontes check --repair`, which computes all vectors anew",
+            ),
+            Self::OfSet { .. } if self.kind() == ErrorKind::Corrupt => Some(
+                "searches do not need them: `fontes check --repair` empties the set, `fontes embedders drop` takes it away",
+            ),
+            Self::OfSet { source, .. } => source.advice(),
             Self::OtherFormat { found, known, .. } if found > known => {
                 Some("a newer Fontes made it: use that version, or another data directory")
             }

@@ -3,7 +3,8 @@
 //! Three nouns. A [`Recipe`] says how an index is built and searched; it is a file in the repository. A
 //! [`Manifest`] says what an index on disk was built with; it lies beside the index and is checked at every
 //! opening. An [`Index`] is the open pair: vectors in Qdrant, words in Tantivy. Vectors have two homes, by the same
-//! contract: Qdrant's in-process shard, and a Qdrant server or cluster ([`VectorHome`]).
+//! contract: Qdrant's in-process shard, and a Qdrant server or cluster ([`VectorHome`]). Vectors of several embedders may
+//! lie side by side, a [`VectorSet`] each; one of them is searched, and which one is a word in the manifest (`beside`).
 //!
 //! **Why two engines in one directory.** Each is the best at its half and neither needs a service. The directory
 //! is locked as one, made as one and refused as one, so the halves cannot drift apart by being opened apart; it is so
@@ -19,6 +20,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
+mod beside;
 mod condition;
 mod directory;
 mod edge;
@@ -32,8 +34,8 @@ mod server;
 
 pub use error::IndexError;
 pub use lexical::ANALYZERS;
-pub use manifest::{FORMAT, FORMAT_SERVER, Manifest};
-pub use open::{Index, VectorHome};
+pub use manifest::{FORMAT, Manifest, Measure, Place, SetState, VectorSet};
+pub use open::{Index, OtherVectors, VectorHome};
 pub use recipe::{
     FieldWeights, FusionMethod, FusionRecipe, LearntWeights, LexicalRecipe, Quantization, Recipe, VectorRecipe,
 };

@@ -1,6 +1,9 @@
 //! The manifest: what an index was built with, stored beside it and checked whenever it is opened.
+//!
+//! It is replaced whole, so what it says changes in one step: which sets of vectors there are, and which of them is
+//! searched.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use fontes_core::ModelIdentity;
 use serde::{Deserialize, Serialize};
@@ -10,28 +13,76 @@ use crate::{directory::replace_file, error::IndexError, lexical::ANALYZERS};
 /// Name of the manifest within an index directory.
 const FILE: &str = "manifest.toml";
 
-/// Version of the directory layout and of what the engines write. Raised when either changes.
-pub const FORMAT: u32 = 1;
+/// Folder of the first set of vectors within an index directory; those of later ones have a number behind it.
+pub(crate) const VECTORS: &str = "vectors";
 
-/// The same for an index whose vectors are on a server; programs before it would look for them in the directory.
-pub const FORMAT_SERVER: u32 = 2;
+/// Version of the directory layout and of what the engines write. Raised when either changes. Versions 1 and 2, with one
+/// set of vectors in the directory or on a server, are read.
+pub const FORMAT: u32 = 3;
 
 /// What an index was built with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of the layout; [`FORMAT`] or [`FORMAT_SERVER`] when this program made it.
+    /// Version of the layout; [`FORMAT`].
     pub format: u32,
     /// Version of the text analysis, on which the stored words depend.
     pub analyzers: u32,
-    /// Length of the vectors.
-    pub dimensions: usize,
     /// Whether the directory is complete; false only while it is being created.
     pub ready: bool,
-    /// The collection on a Qdrant server that was made for the vectors; `None` when they are in the directory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub collection: Option<String>,
-    /// The embedder that made the vectors.
+    /// Name of the set that is searched.
+    pub active: String,
+    /// The sets of vectors, in the order in which they were added; one or more.
+    pub sets: Vec<VectorSet>,
+    /// Embedders in whose tokens documents were cut before another became the active one; those documents stay as
+    /// they were cut.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measures: Vec<Measure>,
+}
+
+/// The vectors of one embedder at one length. Weights and length make a set what it is; a model may be renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VectorSet {
+    /// Length of the vectors; less than the embedder gives when only the first numbers are kept.
+    pub dimensions: usize,
+    /// How far it is.
+    pub state: SetState,
+    /// Where it is.
+    pub place: Place,
+    /// The embedder that made it.
+    pub embedder: ModelIdentity,
+}
+
+/// How far a set of vectors is. What it holds is told by its ids alone; this says what is to become of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetState {
+    /// It never held all chunks, and is to.
+    Building,
+    /// It held all chunks once. What came later it may lack, unless it is the active one.
+    Built,
+    /// It is being taken away.
+    Dropped,
+}
+
+/// Where a set of vectors is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// In this folder of the index directory.
+    Folder(String),
+    /// In the collection that was made under this name on a Qdrant server.
+    Collection(String),
+}
+
+/// What chunks were measured with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// The embedder's longest input, which bounds chunks.
+    pub max_tokens: usize,
+    /// The embedder.
     pub embedder: ModelIdentity,
 }
 
@@ -41,15 +92,89 @@ struct Probe {
     format: u32,
 }
 
-impl Manifest {
-    /// The manifest of a new index.
-    pub(crate) fn new(embedder: ModelIdentity, dimensions: usize) -> Self {
-        Self { format: FORMAT, analyzers: ANALYZERS, dimensions, ready: false, collection: None, embedder }
+/// A manifest of format 1, or of 2 with a collection.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneSet {
+    format: u32,
+    analyzers: u32,
+    dimensions: usize,
+    ready: bool,
+    collection: Option<String>,
+    embedder: ModelIdentity,
+}
+
+impl OneSet {
+    /// The same in this format; `None` when it does not say where its vectors are.
+    fn upgraded(self) -> Option<Manifest> {
+        let place = match (self.format, self.collection) {
+            (1, None) => Place::Folder(VECTORS.into()),
+            (2, Some(collection)) => Place::Collection(collection),
+            _ => return None,
+        };
+        let mut manifest = Manifest::new(VectorSet::new(self.embedder, self.dimensions, place));
+        (manifest.analyzers, manifest.ready) = (self.analyzers, self.ready);
+        Some(manifest)
+    }
+}
+
+impl VectorSet {
+    /// A set that is to be filled.
+    pub(crate) fn new(embedder: ModelIdentity, dimensions: usize, place: Place) -> Self {
+        Self { dimensions, state: SetState::Building, place, embedder }
     }
 
-    /// The same for vectors in `collection` on a server.
-    pub(crate) fn in_collection(self, collection: &str) -> Self {
-        Self { format: FORMAT_SERVER, collection: Some(collection.to_owned()), ..self }
+    /// What it goes by: model and length, `multilingual-e5-small@384`.
+    pub fn name(&self) -> String {
+        set_name(&self.embedder.name, self.dimensions)
+    }
+
+    /// Says whether it holds vectors of this embedder at this length.
+    pub fn is_of(&self, embedder: &ModelIdentity, dimensions: usize) -> bool {
+        self.embedder.sha256 == embedder.sha256 && self.dimensions == dimensions
+    }
+
+    /// The collection on a server that was made for it.
+    pub(crate) fn collection(&self) -> Option<&str> {
+        match &self.place {
+            Place::Folder(_) => None,
+            Place::Collection(collection) => Some(collection),
+        }
+    }
+}
+
+/// What a set of `model`'s vectors goes by.
+pub(crate) fn set_name(model: &str, dimensions: usize) -> String {
+    format!("{model}@{dimensions}")
+}
+
+/// Says whether `name` is a folder of vectors: nothing else in an index directory may be taken for one.
+pub(crate) fn is_folder_of_vectors(name: &str) -> bool {
+    let number = name.strip_prefix(VECTORS).and_then(|rest| rest.strip_prefix('-'));
+    name == VECTORS || number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+impl Manifest {
+    /// The manifest of a new index with one set, the active one.
+    pub(crate) fn new(set: VectorSet) -> Self {
+        let set = VectorSet { state: SetState::Built, ..set };
+        let (active, measures) = (set.name(), Vec::new());
+        Self { format: FORMAT, analyzers: ANALYZERS, ready: false, active, sets: vec![set], measures }
+    }
+
+    /// The set that is searched.
+    pub fn active_set(&self) -> &VectorSet {
+        self.set(&self.active).expect("a manifest is read only with its active set")
+    }
+
+    /// The set of this name, unless it is being taken away.
+    pub fn set(&self, name: &str) -> Option<&VectorSet> {
+        self.sets.iter().find(|set| set.state != SetState::Dropped && set.name() == name)
+    }
+
+    /// The sets beside the active one, without those that are being taken away.
+    pub fn others(&self) -> impl Iterator<Item = &VectorSet> {
+        self.sets.iter().filter(|set| set.state != SetState::Dropped && set.name() != self.active)
     }
 
     /// Reads the manifest of the index in `dir`; `None` when there is none.
@@ -72,20 +197,33 @@ impl Manifest {
             }
             Err(error) => return Err(IndexError::io("read", path)(error)),
         };
-        let damaged = |error: toml::de::Error| IndexError::Damaged {
-            path: path.clone(),
-            what: format!("the manifest does not parse: {}", error.message()),
+        let damaged = |what: String| IndexError::Damaged { path: path.clone(), what };
+        let unparsed = |error: toml::de::Error| damaged(format!("the manifest does not parse: {}", error.message()));
+        let manifest = match toml::from_str::<Probe>(&text).map_err(unparsed)?.format {
+            1 | 2 => toml::from_str::<OneSet>(&text).map_err(unparsed)?.upgraded(),
+            FORMAT => Some(toml::from_str::<Self>(&text).map_err(unparsed)?),
+            found => {
+                return Err(IndexError::OtherFormat { path: dir.to_owned(), what: "format", found, known: FORMAT });
+            }
         };
-        let Probe { format } = toml::from_str(&text).map_err(damaged)?;
-        if ![FORMAT, FORMAT_SERVER].contains(&format) {
-            let known = FORMAT_SERVER;
-            return Err(IndexError::OtherFormat { path: dir.to_owned(), what: "format", found: format, known });
-        }
-        let manifest: Self = toml::from_str(&text).map_err(damaged)?;
-        if manifest.collection.is_some() != (format == FORMAT_SERVER) {
-            return Err(IndexError::Damaged { path, what: "the manifest does not say where the vectors are".into() });
-        }
+        let manifest = manifest.ok_or_else(|| damaged("the manifest does not say where the vectors are".into()))?;
+        manifest.agrees().map_err(|what| damaged(what.into()))?;
         Ok(Some(manifest))
+    }
+
+    /// Says what contradicts itself.
+    fn agrees(&self) -> Result<(), &'static str> {
+        let distinct = |count: usize| count == self.sets.len();
+        if self.set(&self.active).is_none_or(|set| set.state != SetState::Built) {
+            return Err("the manifest names no set of vectors to search");
+        }
+        if !distinct(self.sets.iter().map(VectorSet::name).collect::<BTreeSet<_>>().len())
+            || !distinct(self.sets.iter().map(|set| format!("{:?}", set.place)).collect::<BTreeSet<_>>().len())
+        {
+            return Err("the manifest names a set of vectors twice");
+        }
+        let strange = |set: &VectorSet| matches!(&set.place, Place::Folder(name) if !is_folder_of_vectors(name));
+        if self.sets.iter().any(strange) { Err("the manifest names a folder that holds no vectors") } else { Ok(()) }
     }
 
     /// Writes the manifest into `dir`, replacing the one there whole.
@@ -103,130 +241,25 @@ impl Manifest {
         }
     }
 
-    /// Checks that the index in `dir` may be opened with this embedder by this program.
+    /// Checks that the index in `dir` may be searched with this embedder by this program.
     pub(crate) fn check(&self, dir: &Path, embedder: &ModelIdentity, dimensions: usize) -> Result<(), IndexError> {
         let path = dir.to_owned();
         if self.analyzers != ANALYZERS {
             let (found, known) = (self.analyzers, ANALYZERS);
             return Err(IndexError::OtherFormat { path, what: "text analysis version", found, known });
         }
-        // The weights make the vectors; a model may be renamed.
-        if self.embedder.sha256 != embedder.sha256 {
-            let (built, given) = (Box::new(self.embedder.clone()), Box::new(embedder.clone()));
+        let built = self.active_set();
+        if built.embedder.sha256 != embedder.sha256 {
+            let (built, given) = (Box::new(built.embedder.clone()), Box::new(embedder.clone()));
             return Err(IndexError::OtherEmbedder { path, built, given });
         }
-        if self.dimensions != dimensions {
-            return Err(IndexError::OtherDimensions { path, built: self.dimensions, given: dimensions });
+        if built.dimensions != dimensions {
+            return Err(IndexError::OtherDimensions { path, built: built.dimensions, given: dimensions });
         }
         Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use fontes_core::{Digest, Error, ErrorKind};
-
-    use super::*;
-
-    /// A manifest as version 1 writes it, byte for byte. Never edit: it stands for the ones out there.
-    const GOLDEN_1: &str = "\
-format = 1
-analyzers = 1
-dimensions = 384
-ready = true
-
-[embedder]
-name = \"multilingual-e5-small\"
-sha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"
-";
-
-    /// The same of version 2, for vectors on a server. Never edit.
-    const GOLDEN_2: &str = "\
-format = 2
-analyzers = 1
-dimensions = 384
-ready = true
-collection = \"fontes-ba7816bf-1\"
-
-[embedder]
-name = \"multilingual-e5-small\"
-sha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"
-";
-
-    fn identity() -> ModelIdentity {
-        ModelIdentity { name: "multilingual-e5-small".into(), sha256: Digest::of(b"abc") }
-    }
-
-    fn dir_with(text: &[u8]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(FILE), text).unwrap();
-        dir
-    }
-
-    #[test]
-    fn format_1_is_read_and_written() {
-        let manifest = Manifest { ready: true, analyzers: 1, ..Manifest::new(identity(), 384) };
-        let dir = dir_with(GOLDEN_1.as_bytes());
-        assert_eq!(Manifest::read(dir.path()).unwrap(), Some(manifest.clone()));
-        manifest.write(dir.path()).unwrap();
-        assert_eq!(fs::read_to_string(dir.path().join(FILE)).unwrap(), GOLDEN_1);
-    }
-
-    #[test]
-    fn format_2_is_read_and_written() {
-        let manifest = Manifest { ready: true, analyzers: 1, ..Manifest::new(identity(), 384) };
-        let manifest = manifest.in_collection("fontes-ba7816bf-1");
-        let dir = dir_with(GOLDEN_2.as_bytes());
-        assert_eq!(Manifest::read(dir.path()).unwrap(), Some(manifest.clone()));
-        manifest.write(dir.path()).unwrap();
-        assert_eq!(fs::read_to_string(dir.path().join(FILE)).unwrap(), GOLDEN_2);
-    }
-
-    #[test]
-    fn other_analysers_are_a_conflict_with_advice() {
-        let manifest = Manifest { analyzers: ANALYZERS - 1, ..Manifest::new(identity(), 384) };
-        let error = Error::from(manifest.check(Path::new("/i"), &identity(), 384).unwrap_err());
-        assert_eq!(error.kind(), ErrorKind::Conflict);
-        assert!(error.advice().unwrap().contains("older"));
-    }
-
-    #[test]
-    fn no_manifest_is_no_error() {
-        assert_eq!(Manifest::read(tempfile::tempdir().unwrap().path()).unwrap(), None);
-    }
-
-    #[test]
-    fn another_embedder_is_a_conflict() {
-        let manifest = Manifest::new(identity(), 384);
-        let other = ModelIdentity { name: "other".into(), sha256: Digest::of(b"other") };
-        let refuse = |embedder, dimensions| -> Error {
-            manifest.check(Path::new("/i"), embedder, dimensions).unwrap_err().into()
-        };
-        assert_eq!(refuse(&other, 384).kind(), ErrorKind::Conflict);
-        assert_eq!(refuse(&identity(), 768).kind(), ErrorKind::Conflict);
-        let renamed = ModelIdentity { name: "renamed".into(), ..identity() };
-        manifest.check(Path::new("/i"), &renamed, 384).unwrap();
-    }
-
-    #[test]
-    fn a_newer_format_is_a_conflict_with_advice() {
-        let newer = GOLDEN_1.replace("format = 1", "format = 3\nsomething_new = true");
-        let error = Manifest::read(dir_with(newer.as_bytes()).path()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Conflict);
-        assert!(error.advice().unwrap().contains("newer"));
-    }
-
-    #[test]
-    fn a_damaged_manifest_is_corrupt() {
-        let cut = &GOLDEN_1.as_bytes()[..60];
-        let unknown = GOLDEN_1.replace("ready", "reddy");
-        let (nowhere, twice) =
-            (GOLDEN_1.replace("format = 1", "format = 2"), GOLDEN_2.replace("format = 2", "format = 1"));
-        let texts = [&unknown, &nowhere, &twice].map(String::as_bytes);
-        for bytes in [&b""[..], b"\xff\xfe\x00", b"format = ", cut].into_iter().chain(texts) {
-            let error = Manifest::read(dir_with(bytes).path()).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", String::from_utf8_lossy(bytes));
-            assert!(error.advice().is_some());
-        }
-    }
-}
+#[path = "manifest_tests.rs"]
+mod tests;

@@ -1,20 +1,19 @@
 //! Opening an index: both halves, of one directory and perhaps a server, or a reason why not.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, fs, path::Path, sync::Arc};
 
 use fontes_core::{LexicalIndex, ModelIdentity, Result, VectorIndex};
 
 use crate::{
     Manifest, Recipe,
+    beside::{Lazy, SetHome},
     directory::{DirectoryLock, remove_dir},
-    edge::EdgeIndex,
     error::IndexError,
     lexical::TantivyIndex,
-    server::{self, Draft, ServerIndex, ServerSettings},
+    manifest::{Place, VECTORS, VectorSet, is_folder_of_vectors},
+    server::{self, Draft, ServerSettings},
 };
 
-/// Folder of the vectors within an index directory.
-const VECTORS: &str = "vectors";
 /// Folder of the words within an index directory.
 const LEXICAL: &str = "lexical";
 
@@ -36,15 +35,27 @@ impl fmt::Display for VectorHome {
     }
 }
 
-/// An open index. The directory stays locked until both halves are dropped.
+/// An open index. The directory stays locked until all its parts are dropped.
 #[derive(Clone)]
 pub struct Index {
-    /// The dense half.
+    /// The dense half: the active set of vectors.
     pub vectors: Arc<dyn VectorIndex>,
+    /// The other sets of vectors, each opened when it is first used: searches need none of them.
+    pub others: Vec<OtherVectors>,
     /// The lexical half.
     pub lexical: Arc<dyn LexicalIndex>,
-    /// What it was built with.
+    /// What it was built with, as it was when it was opened.
     pub manifest: Manifest,
+    pub(crate) place: Arc<SetHome>,
+}
+
+/// A set of vectors beside the active one.
+#[derive(Clone)]
+pub struct OtherVectors {
+    /// Its name; see [`VectorSet::name`].
+    pub name: String,
+    /// Its vectors.
+    pub vectors: Arc<dyn VectorIndex>,
 }
 
 impl fmt::Debug for Index {
@@ -55,11 +66,12 @@ impl fmt::Debug for Index {
 
 impl Index {
     /// Opens the index in `dir`, with its vectors in `home`, for the embedder `embedder`, whose vectors are `dimensions`
-    /// long; creates it when the directory holds none.
+    /// long and must be those of the active set; creates it when the directory holds none.
     ///
     /// # Errors
-    /// - [`fontes_core::ErrorKind::Conflict`]: another process has it open; another embedder built it (both are
-    ///   named); another version of Fontes made it; its vectors are elsewhere; another archive has its name on the server.
+    /// - [`fontes_core::ErrorKind::Conflict`]: another process has it open; another embedder built its active set (both
+    ///   are named); another version of Fontes made it; its vectors are elsewhere; another archive has its name on the
+    ///   server.
     /// - [`fontes_core::ErrorKind::Corrupt`]: it is not what was written.
     /// - [`fontes_core::ErrorKind::Unavailable`]: the directory cannot be written, or is nearly full; the server does not
     ///   answer or refuses the key.
@@ -71,22 +83,24 @@ impl Index {
         home: &VectorHome,
     ) -> Result<Self> {
         let lock = Arc::new(DirectoryLock::acquire(dir)?);
+        let place = SetHome::new(dir, home, recipe.vectors, lock);
         match Manifest::load(dir)? {
             Some(manifest) if manifest.ready => {
                 manifest.check(dir, embedder, dimensions)?;
-                let vectors = open_vectors(dir, recipe, &manifest, home, lock.clone())?;
-                let lexical = TantivyIndex::open(&dir.join(LEXICAL), &recipe.lexical, lock)?;
-                Ok(Self { vectors, lexical: Arc::new(lexical), manifest })
+                let vectors = place.open_active(&manifest)?;
+                let manifest = place.finish_drops(manifest)?;
+                let lexical = TantivyIndex::open(&dir.join(LEXICAL), &recipe.lexical, place.lock.clone())?;
+                Ok(Self::of(vectors, lexical, manifest, place))
             }
             Some(manifest) => {
                 // Creation was cut short; nothing can have been written yet.
                 remove(dir, Some(&manifest), home)?;
-                Self::create(dir, recipe, embedder, dimensions, home, lock)
+                Self::create(dir, recipe, embedder, dimensions, place)
             }
-            None if dir.join(VECTORS).exists() || dir.join(LEXICAL).exists() => {
+            None if !folders_of_vectors(dir)?.is_empty() || dir.join(LEXICAL).exists() => {
                 Err(IndexError::Damaged { path: dir.to_owned(), what: "the manifest is missing".into() }.into())
             }
-            None => Self::create(dir, recipe, embedder, dimensions, home, lock),
+            None => Self::create(dir, recipe, embedder, dimensions, place),
         }
     }
 
@@ -111,63 +125,59 @@ impl Index {
         recipe: &Recipe,
         embedder: &ModelIdentity,
         dimensions: usize,
-        home: &VectorHome,
-        lock: Arc<DirectoryLock>,
+        place: SetHome,
     ) -> Result<Self> {
         if dimensions == 0 {
             return Err(fontes_core::Error::invalid("an index of vectors without dimensions"));
         }
-        let mut manifest = Manifest::new(embedder.clone(), dimensions);
-        let vectors: Arc<dyn VectorIndex> = match home {
+        let set = |place| VectorSet::new(embedder.clone(), dimensions, place);
+        let (mut manifest, vectors) = match &place.home {
             VectorHome::InProcess => {
+                let manifest = Manifest::new(set(Place::Folder(VECTORS.into())));
                 manifest.write(dir)?;
-                Arc::new(EdgeIndex::create(&dir.join(VECTORS), dimensions, &recipe.vectors, lock.clone())?)
+                let vectors = place.create_folder(VECTORS, dimensions)?;
+                (manifest, vectors)
             }
             VectorHome::Server(settings) => {
                 let draft = Draft::create(settings, &recipe.vectors, embedder, dimensions)?;
-                manifest = manifest.in_collection(draft.collection());
+                let manifest = Manifest::new(set(Place::Collection(draft.collection().to_owned())));
                 manifest.write(dir)?;
-                Arc::new(draft.publish()?)
+                (manifest, Arc::new(draft.publish()?) as Arc<dyn VectorIndex>)
             }
         };
-        let lexical = TantivyIndex::create(&dir.join(LEXICAL), &recipe.lexical, lock)?;
+        let lexical = TantivyIndex::create(&dir.join(LEXICAL), &recipe.lexical, place.lock.clone())?;
         manifest.ready = true;
         manifest.write(dir)?;
-        Ok(Self { vectors, lexical: Arc::new(lexical), manifest })
+        Ok(Self::of(vectors, lexical, manifest, place))
+    }
+
+    fn of(vectors: Arc<dyn VectorIndex>, lexical: TantivyIndex, manifest: Manifest, place: SetHome) -> Self {
+        let place = Arc::new(place);
+        let others = manifest.others().map(|set| {
+            let vectors: Arc<dyn VectorIndex> = Arc::new(Lazy::new(set.clone(), place.clone()));
+            OtherVectors { name: set.name(), vectors }
+        });
+        Self { vectors, others: others.collect(), lexical: Arc::new(lexical), manifest, place }
     }
 }
 
-/// Opens the vectors of a complete index where its manifest says they are, which must be where `home` says.
-fn open_vectors(
-    dir: &Path,
-    recipe: &Recipe,
-    manifest: &Manifest,
-    home: &VectorHome,
-    lock: Arc<DirectoryLock>,
-) -> Result<Arc<dyn VectorIndex>> {
-    let elsewhere = |built: String, given| IndexError::OtherHome { path: dir.to_owned(), built, given };
-    Ok(match (home, &manifest.collection) {
-        (VectorHome::InProcess, None) => {
-            Arc::new(EdgeIndex::open(&dir.join(VECTORS), manifest.dimensions, &recipe.vectors, lock)?)
-        }
-        (VectorHome::Server(settings), Some(collection)) => {
-            let (embedder, dimensions) = (&manifest.embedder, manifest.dimensions);
-            Arc::new(ServerIndex::open(settings, &recipe.vectors, collection, embedder, dimensions)?)
-        }
-        (VectorHome::InProcess, Some(collection)) => {
-            let built = format!("collection {collection:?} of a Qdrant server, which a rebuild here leaves there");
-            return Err(elsewhere(built, "none of a server").into());
-        }
-        (VectorHome::Server(_), None) => return Err(elsewhere("its directory".into(), "a Qdrant server").into()),
-    })
+/// The folders in an index directory that hold vectors.
+fn folders_of_vectors(dir: &Path) -> Result<Vec<String>, IndexError> {
+    let entries = fs::read_dir(dir).map_err(IndexError::io("read", dir))?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter(|name| is_folder_of_vectors(name)).collect())
 }
 
 /// Removes everything but the lock; the manifest last, since it says what else there is.
 fn remove(dir: &Path, manifest: Option<&Manifest>, home: &VectorHome) -> Result<(), IndexError> {
-    if let (VectorHome::Server(settings), Some(collection)) = (home, manifest.and_then(|m| m.collection.as_ref())) {
-        server::delete(settings, collection)?;
+    if let VectorHome::Server(settings) = home {
+        let mut collections =
+            manifest.into_iter().flat_map(|manifest| manifest.sets.iter().filter_map(VectorSet::collection));
+        collections.try_for_each(|collection| server::delete(settings, collection))?;
     }
-    remove_dir(&dir.join(VECTORS))?;
+    for folder in folders_of_vectors(dir)? {
+        remove_dir(&dir.join(folder))?;
+    }
     remove_dir(&dir.join(LEXICAL))?;
     Manifest::remove(dir)
 }

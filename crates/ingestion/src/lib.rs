@@ -23,11 +23,12 @@ mod select;
 mod source;
 
 pub use access::{AccessRules, FolderRule, PosixGroups};
-pub use chunk::{Chunker, Prefixer};
+pub use chunk::{Chunker, Measure, Prefixer};
 pub use ledger::{KnownDocument, LedgerCounts, LedgerError, QuarantineEntry, RevisionInfo, SqliteLedger};
 pub use pipeline::{
-    CheckReport, Erasure, Extractor, FileError, FileRecord, FileStatus, Finding, IndexName, IngestEvent, IngestLimits,
-    IngestRequest, IngestSummary, Ingestion, IngestionParts, Pause, Progress, Recovery, StageSeconds, StatusReport,
+    CheckReport, Erasure, Extractor, FileError, FileRecord, FileStatus, Filling, Finding, IndexName, IngestEvent,
+    IngestLimits, IngestRequest, IngestSummary, Ingestion, IngestionParts, OtherVectors, Pause, Progress, Recovery,
+    SetReport, StageSeconds, StatusReport,
 };
 pub use profile::{Context, Prefix, Profile, Profiles};
 pub use select::Selection;

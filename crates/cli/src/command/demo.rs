@@ -32,9 +32,10 @@ pub fn run(config: Config, voice: Voice, arguments: &args::Demo) -> anyhow::Resu
     let samples = samples(arguments.samples.as_deref())?;
     let config = config.beneath("demo");
     let store = wiring::model_store(&config)?;
-    if store.resolve(&config.models.embedder).is_err() {
-        voice.remark(&format!("installing {} (pinned, checked)", config.models.embedder));
-        models::install(&store, voice, &config.models.embedder, &cancel)?;
+    let (embedder, _) = wiring::model_and_dimensions(&config.models.embedder);
+    if store.resolve(embedder).is_err() {
+        voice.remark(&format!("installing {embedder} (pinned, checked)"));
+        models::install(&store, voice, embedder, &cancel)?;
     }
     let flag = if arguments.no_generator { Some("none") } else { None };
     if flag.is_none() && matches!(wiring::generator_choice(&config, None)?, wiring::GeneratorChoice::None) {

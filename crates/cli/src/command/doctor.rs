@@ -194,11 +194,15 @@ fn port(config: &Config) -> Check {
     }
 }
 
+/// The embedder that the archive is searched with, or will be.
 fn embedder(config: &Config) -> Check {
-    let name = &config.models.embedder;
-    match wiring::model_store(config).and_then(|store| Ok(store.resolve(name)?)) {
-        Ok(_) => Check::new("embedder", Status::Ok, name.clone(), ""),
-        Err(error) => Check::new("embedder", Status::Fail, error.to_string(), format!("fontes models install {name}")),
+    match wiring::Choice::of_archive(config) {
+        Ok(choice) => Check::new("embedder", Status::Ok, choice.model.name, ""),
+        Err(error) => {
+            let advice =
+                error.downcast_ref::<Error>().and_then(Error::advice).unwrap_or("fontes models list").to_owned();
+            Check::new("embedder", Status::Fail, describe(&error), advice)
+        }
     }
 }
 

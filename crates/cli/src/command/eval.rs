@@ -22,7 +22,7 @@ use fontes_generation::AnswerPolicy;
 use fontes_ingestion::{Extractor, Profiles, SqliteLedger};
 use fontes_server::{Ask, Site};
 
-use super::{ingest, measure, tune};
+use super::{embedders, ingest, measure, tune};
 use crate::{
     args::{AnswersRun, Eval, EvalRun},
     config::Config,
@@ -229,6 +229,7 @@ impl Corpus {
             documents
                 .insert(document.id.clone(), DocumentId::derive(wiring::FILES, path.as_os_str().as_encoded_bytes()));
         }
+        embedders::bring(&config, voice, &cancel)?;
         let intake = Intake { extractor: Arc::new(CorpusExtractor), profiles: Profiles::built_in() };
         let archive = Archive::open_with(&config, intake)?;
         let request = wiring::request(&config, vec![folder]);

@@ -38,6 +38,9 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ingest) -> anyhow::R
         requests.iter_mut().for_each(|request| request.profile = Some(name.clone()));
     }
     let archive = Archive::open_with(config, intake)?;
+    if let Some(remark) = archive.other_embedder_remark(config) {
+        voice.remark(&remark);
+    }
     let report = arguments.report.as_deref().map(Report::create).transpose()?;
     let mut records = Records { report, metrics: arguments.metrics.clone() };
     if Pause::of(&config.data.dir).is_set() {

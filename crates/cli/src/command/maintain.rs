@@ -13,6 +13,9 @@ use crate::{
 pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
     let archive = Archive::open(config)?;
     let status = archive.ingestion.status()?;
+    if let Some(remark) = archive.other_embedder_remark(config) {
+        voice.remark(&remark);
+    }
     let quarantined = archive.ledger.quarantined()?;
     let disk = disk_bytes(&config.data.dir);
     let generator =
@@ -39,6 +42,9 @@ pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
     ))?;
     voice.line(&format!("embedder   {} ({:.12}…)", status.embedder.name, status.embedder.sha256.to_string()))?;
     voice.line(&format!("vectors    {}", archive.vectors))?;
+    for set in &status.sets {
+        voice.line(&format!("beside     {}: {} of {} chunks", set.name, set.chunks, status.chunks))?;
+    }
     voice.line(&format!("generator  {generator}"))?;
     voice.line(&format!("pending    {}", status.pending))?;
     voice.line(&format!("consistent {}", if status.consistent { "yes" } else { "no: run `fontes check`" }))?;
@@ -74,6 +80,9 @@ pub fn forget(config: &Config, voice: Voice, documents: &[DocumentId]) -> anyhow
 pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outcome> {
     let archive = if repair { Archive::open_for_repair(config)? } else { Archive::open(config)? };
     let report = archive.ingestion.check(repair)?;
+    if let Some(remark) = archive.other_embedder_remark(config) {
+        voice.remark(&remark);
+    }
     let models = wiring::model_store(config)?.verify(None, &Cancel::default()).map_err(Error::from)?;
     let altered: Vec<_> =
         models.iter().filter_map(|(model, failure)| failure.as_ref().map(|failure| (model, failure))).collect();
@@ -88,13 +97,25 @@ pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outc
         voice.object(&json!({
             "consistent": consistent, "chunks": report.chunks, "chunk_ids_sha256": report.chunk_ids_sha256,
             "vectors": archive.vectors.to_string(), "models": models.len(), "findings": findings,
+            "embedder": archive.active(), "sets": report.sets, "emptied": archive.emptied,
         }))?;
     } else {
         for finding in &report.findings {
             let mended = if finding.repaired { ", repaired" } else { "" };
+            let of = finding.set.as_ref().map_or(String::new(), |set| format!(" of {set}"));
             voice.line(&format!(
-                "{:?}: {} chunks missing, {} too many{mended}",
+                "{:?}{of}: {} chunks missing, {} too many{mended}",
                 finding.index, finding.missing, finding.extra
+            ))?;
+        }
+        for name in &archive.emptied {
+            voice
+                .line(&format!("{name} was damaged and is empty now; `fontes embedders add {name}` fills it again"))?;
+        }
+        for set in &report.sets {
+            voice.line(&format!(
+                "beside: {} holds {} chunks, {} are still to be embedded",
+                set.name, set.chunks, set.missing
             ))?;
         }
         for (_, failure) in &altered {

@@ -5,6 +5,7 @@ mod bench;
 mod bench_rag;
 mod demo;
 mod doctor;
+mod embedders;
 mod eval;
 mod ingest;
 mod maintain;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli, voice: Voice) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Demo(arguments) => demo::run(config, voice, &arguments),
         Command::Models { command } => models::run(&config, voice, command),
+        Command::Embedders { command } => embedders::run(&config, voice, command),
         Command::Ingest(arguments) => ingest::run(&config, voice, &arguments),
         Command::Pause => ingest::pause_all(&config, voice),
         Command::Resume => ingest::resume_all(&config, voice),

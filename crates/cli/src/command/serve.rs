@@ -2,6 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use fontes_core::Cancel;
+
+use super::embedders;
 use crate::{
     config::Config,
     interrupt,
@@ -21,6 +24,24 @@ pub fn run(config: &Config, voice: Voice, listen: Option<SocketAddr>) -> anyhow:
     let generator = wiring::generator(config, None)?;
     let writer = generator.as_ref().map_or("quoting only".to_owned(), |generator| generator.identity().name.clone());
     let site = Arc::new(archive.site(config, generator)?);
+    // Ends with the server, whatever ends it.
+    let building = cancel.clone();
+    std::thread::scope(|threads| {
+        threads.spawn(|| embedders::build_beside(&archive, config, voice, &building));
+        let served = serve(site, address, &writer, voice, cancel);
+        building.cancel();
+        served
+    })
+}
+
+/// Serves until it is asked to stop.
+fn serve(
+    site: Arc<fontes_server::Site>,
+    address: SocketAddr,
+    writer: &str,
+    voice: Voice,
+    cancel: Cancel,
+) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let listener = fontes_server::bind(address).await?;

@@ -60,7 +60,7 @@ pub struct Data {
 pub struct Models {
     /// The model directory; resolved to a real path by [`Config::load`].
     pub dir: PathBuf,
-    /// Installed name of the embedder.
+    /// Installed name of the embedder of new archives; `NAME@N` keeps the first N dimensions of its vectors.
     pub embedder: String,
     /// How weights of embedder and reranker are held and multiplied.
     pub encoder_precision: EncoderPrecision,

@@ -34,10 +34,19 @@ const NOTE_EMBEDDER: &str = "embedder";
 /// Note: digest of the embedder.
 const NOTE_SHA256: &str = "embedder_sha256";
 
-/// Makes an empty collection that no alias points to, and gives its name.
+/// Checks that an archive's name is not taken.
 ///
 /// # Errors
-/// [`ServerError::Foreign`] when the archive's name is taken.
+/// [`ServerError::Foreign`] when it is.
+pub(super) fn require_free(connection: &Connection, name: &str) -> Result<(), ServerError> {
+    let foreign = |what: String| Err(ServerError::Foreign { name: name.to_owned(), what });
+    if let Some(collection) = aliased(connection, name)? {
+        return foreign(format!("it is an alias of collection {collection:?}"));
+    }
+    if exists(connection, name)? { foreign("it is a collection".into()) } else { Ok(()) }
+}
+
+/// Makes an empty collection that no alias points to, and gives its name.
 pub(super) fn create(
     connection: &Connection,
     settings: &ServerSettings,
@@ -45,13 +54,6 @@ pub(super) fn create(
     embedder: &ModelIdentity,
     dimensions: usize,
 ) -> Result<String, ServerError> {
-    let foreign = |what: String| ServerError::Foreign { name: settings.name.clone(), what };
-    if let Some(collection) = aliased(connection, &settings.name)? {
-        return Err(foreign(format!("it is an alias of collection {collection:?}")));
-    }
-    if exists(connection, &settings.name)? {
-        return Err(foreign("it is a collection".into()));
-    }
     let digest = embedder.sha256.to_string();
     let mut names = (1..).map(|number| format!("{}-{digest:.8}-{number}", settings.name));
     let collection = loop {
@@ -83,8 +85,8 @@ pub(super) fn create(
     Ok(collection)
 }
 
-/// Indexes every field of `collection` and points the archive's name to it.
-pub(super) fn publish(connection: &Connection, name: &str, collection: &str) -> Result<(), ServerError> {
+/// Indexes every field of `collection`.
+pub(super) fn index_fields(connection: &Connection, collection: &str) -> Result<(), ServerError> {
     for (field, kind) in FIELDS {
         let request = CreateFieldIndexCollection {
             collection_name: collection.to_owned(),
@@ -95,12 +97,24 @@ pub(super) fn publish(connection: &Connection, name: &str, collection: &str) -> 
         };
         connection.wait("index a payload field", connection.client.create_field_index(request))?;
     }
+    Ok(())
+}
+
+/// Points the archive's name to `collection`; the server moves it in one step from where it pointed before.
+pub(super) fn lead(connection: &Connection, name: &str, collection: &str) -> Result<(), ServerError> {
     let alias = CreateAlias { collection_name: collection.to_owned(), alias_name: name.to_owned() };
     connection.wait("set an alias", connection.client.create_alias(alias))?;
     Ok(())
 }
 
-/// Checks that the archive's name leads to the collection that the index `index` was made with, or a copy of it.
+/// Says whether the archive's name points to what was made as one of `own`, or to nothing.
+pub(super) fn leads_to_any(connection: &Connection, name: &str, own: &[&str]) -> Result<bool, ServerError> {
+    let Some(collection) = aliased(connection, name)? else { return Ok(true) };
+    let made = note(&info(connection, &collection)?, NOTE_INDEX);
+    Ok(made.is_some_and(|made| own.contains(&made.as_str())))
+}
+
+/// Checks that `name` leads to the collection that was made as `index`, or a copy of it: an alias, or `index` itself.
 ///
 /// # Errors
 /// [`ServerError::Foreign`], [`ServerError::OtherEmbedder`], [`ServerError::Altered`].
@@ -111,7 +125,11 @@ pub(super) fn check(
     embedder: &ModelIdentity,
     dimensions: usize,
 ) -> Result<(), ServerError> {
-    let Some(collection) = aliased(connection, name)? else {
+    let led_to = match name == index {
+        true => exists(connection, index)?.then(|| index.to_owned()),
+        false => aliased(connection, name)?,
+    };
+    let Some(collection) = led_to else {
         let what = format!("no alias {name:?} points to it, or it is gone");
         return Err(ServerError::Altered { collection: index.to_owned(), what });
     };

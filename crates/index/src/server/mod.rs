@@ -65,8 +65,25 @@ impl Draft {
         embedder: &ModelIdentity,
         dimensions: usize,
     ) -> Result<Self, IndexError> {
-        let index = ServerIndex::connect(settings, recipe, dimensions)?;
+        let index = ServerIndex::connect(settings, recipe, &settings.name, dimensions)?;
+        collection::require_free(&index.connection, &settings.name)?;
         let collection = collection::create(&index.connection, settings, recipe, embedder, dimensions)?;
+        Ok(Self { index, collection })
+    }
+
+    /// Makes a collection beside those the archive has: complete, with no alias that leads to it.
+    ///
+    /// # Errors
+    /// [`IndexError::Server`].
+    pub(crate) fn beside(
+        settings: &ServerSettings,
+        recipe: &VectorRecipe,
+        embedder: &ModelIdentity,
+        dimensions: usize,
+    ) -> Result<Self, IndexError> {
+        let index = ServerIndex::connect(settings, recipe, &settings.name, dimensions)?;
+        let collection = collection::create(&index.connection, settings, recipe, embedder, dimensions)?;
+        collection::index_fields(&index.connection, &collection)?;
         Ok(Self { index, collection })
     }
 
@@ -80,7 +97,8 @@ impl Draft {
     /// # Errors
     /// [`IndexError::Server`].
     pub(crate) fn publish(self) -> Result<ServerIndex, IndexError> {
-        collection::publish(&self.index.connection, &self.index.name, &self.collection)?;
+        collection::index_fields(&self.index.connection, &self.collection)?;
+        collection::lead(&self.index.connection, &self.index.name, &self.collection)?;
         Ok(self.index)
     }
 }
@@ -89,32 +107,38 @@ impl Draft {
 #[derive(Debug)]
 pub(crate) struct ServerIndex {
     connection: Connection,
-    /// The archive's alias.
+    /// The archive's alias for its active set, the collection's own name for another.
     name: String,
     dimensions: usize,
     search: SearchParams,
 }
 
 impl ServerIndex {
-    /// Opens the collection that was made as `collection`.
+    /// Opens the collection that was made as `collection`, through `name`: an alias, or the collection itself.
     ///
     /// # Errors
     /// [`IndexError::Server`].
     pub(crate) fn open(
         settings: &ServerSettings,
         recipe: &VectorRecipe,
+        name: &str,
         collection: &str,
         embedder: &ModelIdentity,
         dimensions: usize,
     ) -> Result<Self, IndexError> {
-        let index = Self::connect(settings, recipe, dimensions)?;
+        let index = Self::connect(settings, recipe, name, dimensions)?;
         collection::check(&index.connection, &index.name, collection, embedder, dimensions)?;
         Ok(index)
     }
 
-    fn connect(settings: &ServerSettings, recipe: &VectorRecipe, dimensions: usize) -> Result<Self, IndexError> {
+    fn connect(
+        settings: &ServerSettings,
+        recipe: &VectorRecipe,
+        name: &str,
+        dimensions: usize,
+    ) -> Result<Self, IndexError> {
         let (connection, _) = Connection::open(settings)?;
-        Ok(Self { connection, name: settings.name.clone(), dimensions, search: search_params(recipe) })
+        Ok(Self { connection, name: name.to_owned(), dimensions, search: search_params(recipe) })
     }
 
     /// Checks that a write is done, not only queued.
@@ -314,6 +338,19 @@ fn ask(settings: &ServerSettings) -> Result<ServerReport, ServerError> {
         shards: params.shard_number,
         replicas: params.replication_factor.unwrap_or(1),
     })
+}
+
+/// Makes the archive's alias lead to `collection` when it leads to one of `own`, the archive's other collections, or to none
+/// that is there. Where it leads elsewhere it stays: a restored copy, or another archive's, which opening tells apart.
+///
+/// # Errors
+/// [`IndexError::Server`].
+pub(crate) fn lead_to(settings: &ServerSettings, collection: &str, own: &[&str]) -> Result<(), IndexError> {
+    let (connection, _) = Connection::open(settings)?;
+    if collection::leads_to_any(&connection, &settings.name, own)? {
+        collection::lead(&connection, &settings.name, collection)?;
+    }
+    Ok(())
 }
 
 /// Deletes from the server what was made as `collection`.

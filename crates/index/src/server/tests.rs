@@ -62,7 +62,7 @@ impl Place {
     }
 
     fn collection(&self) -> String {
-        Manifest::read(self.dir.path()).unwrap().unwrap().collection.unwrap()
+        Manifest::read(self.dir.path()).unwrap().unwrap().active_set().collection().unwrap().to_owned()
     }
 }
 
@@ -141,7 +141,9 @@ fn an_index_does_not_change_its_home_by_being_opened() {
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     assert!(error.advice().unwrap().contains("check --repair"));
     let manifest = Manifest::read(dir.path()).unwrap().unwrap();
-    manifest.in_collection("fontes-00000000-1").write(dir.path()).unwrap();
+    let elsewhere = crate::Place::Collection("fontes-00000000-1".into());
+    let sets = manifest.sets.iter().map(|set| crate::VectorSet { place: elsewhere.clone(), ..set.clone() }).collect();
+    Manifest { sets, ..manifest }.write(dir.path()).unwrap();
     let error = open(VectorHome::InProcess).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains("fontes-00000000-1"), "{error}");
@@ -214,6 +216,35 @@ fn what_was_written_is_there_when_it_is_opened_again() {
     assert_eq!(super::report(&place.settings).unwrap().collection, None, "nothing is left on the server");
     let index = place.open_with("minilm", DIMENSIONS + 1, &graph_recipe()).unwrap();
     assert!(index.vectors.ids().unwrap().is_empty());
+}
+
+#[test]
+fn sets_lie_side_by_side_and_the_alias_follows_the_switch() {
+    let Some(place) = Place::find("vectors of two embedders side by side") else { return };
+    let (home, recipe) = (place.home(), graph_recipe());
+    let index = place.open().unwrap();
+    upsert(index.vectors.as_ref(), &[specimen(0), specimen(1)]);
+    index.lexical.commit(LedgerPosition(1)).unwrap();
+    let first = place.collection();
+    drop(index);
+    let name = Index::add_set(place.dir.path(), &recipe, &identity("minilm"), DIMENSIONS, &home).unwrap();
+    let index = place.open().unwrap();
+    upsert(index.others[0].vectors.as_ref(), &[specimen(0)]);
+    assert_eq!(index.vectors.ids().unwrap().len(), 2, "each set has its own");
+    index.switch(&name, crate::Measure { max_tokens: 512, embedder: identity("e5") }).unwrap();
+    drop(index);
+    let second = place.collection();
+    assert_ne!(first, second);
+    let report_of = || report(&place.settings).unwrap().collection.unwrap();
+    assert_eq!(report_of(), second);
+    // As after a kill between manifest and alias.
+    let connection = place.connection();
+    collection::lead(&connection, &place.settings.name, &first).unwrap();
+    let index = place.open_with("minilm", DIMENSIONS, &recipe).unwrap();
+    assert_eq!((index.vectors.ids().unwrap().len(), report_of()), (1, second));
+    drop(index);
+    Index::drop_set(place.dir.path(), &recipe, "e5", &home).unwrap();
+    assert!(collection::info(&connection, &first).is_err(), "it is gone from the server");
 }
 
 #[test]

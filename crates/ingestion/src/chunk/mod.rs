@@ -12,7 +12,9 @@ mod tests;
 
 use std::ops::Range;
 
-use fontes_core::{Chunk, ChunkId, Digest, Document, DocumentId, Embedder, Error, Language, PageRange, Result, Span};
+use fontes_core::{
+    Chunk, ChunkId, Digest, Document, DocumentId, Embedder, Error, Language, ModelIdentity, PageRange, Result, Span,
+};
 use text_splitter::{ChunkConfig, TextSplitter};
 
 use crate::profile::{Context, Prefix, Profile};
@@ -34,6 +36,39 @@ const WINDOW_BYTES: usize = 16 << 10;
 /// Longest header row kept as a heading, in characters.
 const HEADER_CHARS: usize = 240;
 
+/// What chunks are measured with: the tokens of one embedder, bounded by its input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// The embedder.
+    pub embedder: ModelIdentity,
+    /// Its longest input in tokens.
+    pub max_tokens: usize,
+}
+
+impl Measure {
+    /// That of an embedder at hand.
+    pub fn of(embedder: &dyn Embedder) -> Self {
+        Self { embedder: embedder.identity().clone(), max_tokens: embedder.max_tokens() }
+    }
+
+    /// The version of the chunker that cuts by `profile` in this measure; see [`Chunker::version`].
+    pub fn version(&self, profile: &Profile) -> String {
+        let (max_tokens, overlap_tokens) = self.sizes(profile);
+        let Self { embedder: ModelIdentity { name, sha256 }, .. } = self;
+        format!(
+            "fontes {REVISION}, text-splitter 0.33, max {max_tokens}, overlap {overlap_tokens}, tokens of {name} {}",
+            &sha256.to_string()[..16]
+        )
+    }
+
+    /// Most tokens of a chunk, and of what it shares with its neighbour.
+    fn sizes(&self, profile: &Profile) -> (usize, usize) {
+        let room = self.max_tokens.saturating_sub(profile.context_tokens + RESERVED_TOKENS);
+        let max_tokens = profile.max_tokens.min(room).max(1);
+        (max_tokens, profile.overlap_tokens.min(max_tokens / 2))
+    }
+}
+
 /// Cuts documents by one profile, in the tokens of one embedder.
 pub struct Chunker<'e> {
     embedder: &'e dyn Embedder,
@@ -45,17 +80,9 @@ pub struct Chunker<'e> {
 impl<'e> Chunker<'e> {
     /// Makes a chunker. Chunks, their context and what the embedder adds always fit the embedder's input.
     pub fn new(profile: &Profile, embedder: &'e dyn Embedder) -> Self {
-        let room = embedder.max_tokens().saturating_sub(profile.context_tokens + RESERVED_TOKENS);
-        let max_tokens = profile.max_tokens.min(room).max(1);
-        let overlap_tokens = profile.overlap_tokens.min(max_tokens / 2);
-        let identity = embedder.identity();
-        let digest = identity.sha256.to_string();
-        let version = format!(
-            "fontes {REVISION}, text-splitter 0.33, max {max_tokens}, overlap {overlap_tokens}, tokens of {} {}",
-            identity.name,
-            &digest[..16]
-        );
-        Self { embedder, max_tokens, overlap_tokens, version }
+        let measure = Measure::of(embedder);
+        let (max_tokens, overlap_tokens) = measure.sizes(profile);
+        Self { embedder, max_tokens, overlap_tokens, version: measure.version(profile) }
     }
 
     /// Names every setting that moves a boundary; part of each chunk's identity.

@@ -170,6 +170,20 @@ impl SqliteLedger {
         Ok(all(&self.reader(), sql, [], |row| row::chunk_id(row, "id"))?.into_iter().collect())
     }
 
+    /// Every active chunk with its revision, in the order of revisions and of their text.
+    pub(crate) fn active_chunks(&self) -> Result<Vec<(RevisionId, ChunkId)>> {
+        let sql = "SELECT r.id AS revision, c.id AS id FROM chunks AS c JOIN revisions AS r ON r.id = c.revision \
+                   WHERE r.state = 'active' ORDER BY r.id, c.ordinal";
+        let row = |row: &Row<'_>| Ok((RevisionId(row.get("revision")?), row::chunk_id(row, "id")?));
+        Ok(all(&self.reader(), sql, [], row)?)
+    }
+
+    /// Says whether a revision is active.
+    pub(crate) fn is_active(&self, revision: RevisionId) -> Result<bool> {
+        let sql = "SELECT 1 AS one FROM revisions WHERE id = ?1 AND state = 'active'";
+        Ok(!all(&self.reader(), sql, [revision.0], |_| Ok(()))?.is_empty())
+    }
+
     /// The active revisions that hold any of `chunks`.
     pub(crate) fn revisions_of(&self, chunks: &[ChunkId]) -> Result<Vec<RevisionId>> {
         let sql = "SELECT r.id AS id FROM chunks AS c JOIN revisions AS r ON r.id = c.revision \

@@ -102,6 +102,13 @@ impl SqliteLedger {
     }
 }
 
+impl SqliteLedger {
+    /// Counts the snapshot up for a change that is not the ledger's own: answers name it, and hits come otherwise from now on.
+    pub(crate) fn note_change(&self) -> Result<IndexSnapshot> {
+        self.write(next_snapshot)
+    }
+}
+
 /// Counts the snapshot up: something searchable changes with this transaction.
 pub(crate) fn next_snapshot(connection: &Connection) -> Result<IndexSnapshot, LedgerError> {
     let sql = "UPDATE snapshot SET number = number + 1 RETURNING number";

@@ -6,12 +6,13 @@ use fontes_core::{ChunkId, Digest, DocumentId, Ledger as _, Result, seam::docume
 
 use super::{
     Ingestion, kept,
-    report::{CheckReport, Erasure, Finding, IndexName, StatusReport},
+    report::{CheckReport, Erasure, Finding, IndexName, SetReport, StatusReport},
 };
 use crate::ledger::{Operation, OperationKind};
 
 impl Ingestion {
-    /// Compares the ledger's active chunks with both indexes, after finishing what an interrupted run left.
+    /// Compares the ledger's active chunks with both indexes, after finishing what an interrupted run left, and with the
+    /// sets of vectors beside the searched one, which may lack some and hold no others.
     /// With `repair`, missing chunks are embedded again from the stored text and superfluous ones removed.
     ///
     /// # Errors
@@ -36,19 +37,30 @@ impl Ingestion {
         let active = self.parts.ledger.active_chunk_ids()?;
         let indexes =
             [(IndexName::Vectors, self.parts.vectors.ids()?), (IndexName::Lexical, self.parts.lexical.ids()?)];
-        let findings: Vec<Finding> = indexes
+        let mut findings: Vec<Finding> = indexes
             .into_iter()
             .map(|(index, ids)| Finding {
                 index,
+                set: None,
                 missing: active.difference(&ids).count(),
                 extra: ids.difference(&active).count(),
                 repaired: false,
             })
             .filter(|finding| finding.missing + finding.extra > 0)
             .collect();
+        let mut sets = Vec::new();
+        for other in &self.parts.others {
+            let (name, ids) = (other.name.clone(), other.vectors.ids()?);
+            let chunks = ids.intersection(&active).count();
+            let (index, extra) = (IndexName::Vectors, ids.len() - chunks);
+            if extra > 0 {
+                findings.push(Finding { index, set: Some(name.clone()), missing: 0, extra, repaired: false });
+            }
+            sets.push(SetReport { name, chunks, missing: active.len() - chunks });
+        }
         let bytes: Vec<u8> = active.iter().flat_map(|id| *id.as_bytes()).collect();
         let chunk_ids_sha256 = Digest::of(&bytes);
-        Ok(CheckReport { consistent: findings.is_empty(), chunks: active.len(), chunk_ids_sha256, findings })
+        Ok(CheckReport { consistent: findings.is_empty(), chunks: active.len(), chunk_ids_sha256, findings, sets })
     }
 
     fn repair(&self) -> Result<()> {
@@ -57,6 +69,10 @@ impl Ingestion {
         let minus = |a: &BTreeSet<ChunkId>, b: &BTreeSet<ChunkId>| a.difference(b).copied().collect::<Vec<_>>();
         self.parts.vectors.remove(&minus(&vectors, &active))?;
         self.parts.lexical.remove(&minus(&lexical, &active))?;
+        for other in &self.parts.others {
+            other.vectors.remove(&minus(&other.vectors.ids()?, &active))?;
+            other.vectors.flush()?;
+        }
         let mut missing = minus(&active, &vectors);
         missing.extend(minus(&active, &lexical));
         for revision in self.parts.ledger.revisions_of(&missing)? {
@@ -95,9 +111,13 @@ impl Ingestion {
         self.retract()?;
         // An interrupted run may have kept vectors of its chunks.
         kept::clear(ledger.path().parent().unwrap_or(ledger.path()))?;
-        let (vectors, lexical) = (self.parts.vectors.ids()?, self.parts.lexical.ids()?);
+        let mut present = self.parts.vectors.ids()?;
+        present.extend(self.parts.lexical.ids()?);
+        for other in &self.parts.others {
+            present.extend(other.vectors.ids()?);
+        }
         let erased = |(document_id, chunks): (DocumentId, Vec<ChunkId>)| {
-            let found = chunks.iter().any(|chunk| vectors.contains(chunk) || lexical.contains(chunk));
+            let found = chunks.iter().any(|chunk| present.contains(chunk));
             let verified_absent = !found && !ledger.holds(document_id)?;
             Ok(Erasure { document_id, chunks_removed: chunks.len(), verified_absent })
         };
@@ -110,6 +130,7 @@ impl Ingestion {
     /// Those of the ledger and the indexes.
     pub fn status(&self) -> Result<StatusReport> {
         let counts = self.parts.ledger.counts()?;
+        let compared = self.compare()?;
         Ok(StatusReport {
             documents: counts.documents,
             chunks: counts.chunks,
@@ -118,7 +139,8 @@ impl Ingestion {
             quarantined: counts.quarantined,
             index_snapshot: self.parts.ledger.snapshot()?,
             embedder: self.parts.embedder.identity().clone(),
-            consistent: self.compare()?.consistent,
+            consistent: compared.consistent,
+            sets: compared.sets,
         })
     }
 }

@@ -10,6 +10,11 @@
 //! rolled back. A crash after it leaves pending revisions that both indexes hold: they are made active. A
 //! crash in 5 leaves owed removals: they are repeated. Until 4, old chunks stay in both indexes, so that a
 //! failure never takes away what was searchable.
+//!
+//! Sets of vectors beside the one that is searched take no part in bringing in; they are filled later (`fill`). But
+//! nothing stays in them that is no longer so: in 2 they lose the chunks that a new revision of the same document
+//! writes anew, whose labels may be others, and in 5 the same chunks as both indexes. So each holds, at any moment, a
+//! part of what the ledger has active, or of what it owes the removal of.
 
 use fontes_core::{Chunk, ChunkId, DocumentId, DocumentSummary, IndexEntry, IndexSnapshot, Result, seam::EmbedAs};
 
@@ -26,7 +31,7 @@ use crate::{
 };
 
 /// Entries handed to an index at once.
-const ENTRIES: usize = 256;
+pub(super) const ENTRIES: usize = 256;
 
 /// Texts embedded at once; between batches a run can be stopped and tells its progress.
 pub(super) const BATCH: usize = 32;
@@ -45,7 +50,11 @@ impl Ingestion {
         let position = staged.iter().map(|staged| staged.position).max().unwrap_or_default();
         meter.time(Stage::Vectors, || {
             entries.chunks(ENTRIES).try_for_each(|part| self.parts.vectors.upsert(part))?;
-            self.parts.vectors.flush()
+            self.parts.vectors.flush()?;
+            let rewritten = group.iter().zip(&staged).filter(|(_, staged)| staged.replaces);
+            self.withdraw(
+                &rewritten.flat_map(|(prepared, _)| &prepared.chunks).map(|chunk| chunk.id).collect::<Vec<_>>(),
+            )
         })?;
         meter.time(Stage::Lexical, || {
             entries.chunks(ENTRIES).try_for_each(|part| self.parts.lexical.upsert(part))?;
@@ -64,6 +73,18 @@ impl Ingestion {
         let snapshot = self.parts.ledger.remove(documents)?;
         self.retract()?;
         Ok(snapshot)
+    }
+
+    /// Takes chunks out of the sets beside the searched one, and makes that durable.
+    fn withdraw(&self, chunks: &[ChunkId]) -> Result<()> {
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        for other in &self.parts.others {
+            chunks.chunks(ENTRIES).try_for_each(|part| other.vectors.remove(part))?;
+            other.vectors.flush()?;
+        }
+        Ok(())
     }
 
     fn upsert(&self, entries: &[IndexEntry<'_>]) -> Result<()> {
@@ -111,6 +132,7 @@ impl Ingestion {
         for operation in &operations {
             doomed.extend(ledger.doomed_chunks(operation)?);
         }
+        self.withdraw(&doomed)?;
         for part in doomed.chunks(ENTRIES) {
             self.parts.vectors.remove(part)?;
             self.parts.lexical.remove(part)?;

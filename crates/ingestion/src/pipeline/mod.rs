@@ -9,6 +9,7 @@ mod budget;
 mod check;
 mod commit;
 mod embed;
+mod fill;
 mod kept;
 mod moves;
 mod pause;
@@ -28,13 +29,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use fontes_core::{Cancel, Clock, Embedder, Labels, LexicalIndex, Result, VectorIndex};
 use fontes_extract::{ExtractError, Extraction, ParseLimits, WorkerPool};
 
-use crate::{access::AccessRules, ledger::SqliteLedger, profile::Profiles, select::Selection};
+use crate::{access::AccessRules, chunk::Measure, ledger::SqliteLedger, profile::Profiles, select::Selection};
 
+pub use fill::Filling;
 pub use pause::Pause;
-
 pub use report::{
     CheckReport, Erasure, FileError, FileRecord, FileStatus, Finding, IndexName, IngestEvent, IngestSummary, Progress,
-    Recovery, StatusReport,
+    Recovery, SetReport, StatusReport,
 };
 pub use stage::StageSeconds;
 
@@ -78,16 +79,29 @@ pub struct IngestionParts {
     pub extractor: Arc<dyn Extractor>,
     /// Text to vectors, and the measure of chunks.
     pub embedder: Arc<dyn Embedder>,
-    /// Where vectors go.
+    /// Where vectors go: the set that is searched.
     pub vectors: Arc<dyn VectorIndex>,
+    /// Sets of vectors beside it. What leaves the archive leaves them too; what comes to it comes to them by
+    /// [`Ingestion::fill`].
+    pub others: Vec<OtherVectors>,
     /// Where words go.
     pub lexical: Arc<dyn LexicalIndex>,
     /// The time of revisions.
     pub clock: Arc<dyn Clock>,
     /// How documents are cut.
     pub profiles: Profiles,
+    /// What documents were measured with before this embedder; those stay as they were cut.
+    pub measures: Vec<Measure>,
     /// What a run may use.
     pub limits: IngestLimits,
+}
+
+/// A set of vectors beside the one that is searched.
+pub struct OtherVectors {
+    /// Its name.
+    pub name: String,
+    /// Its vectors: always a part of the ledger's active chunks, with their present labels.
+    pub vectors: Arc<dyn VectorIndex>,
 }
 
 /// What to ingest, from where, for whom.

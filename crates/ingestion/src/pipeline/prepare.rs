@@ -16,7 +16,7 @@ use super::{
     walk::{EXPIRED, FoundFile, Walk, locator},
 };
 use crate::{
-    chunk::Chunker,
+    chunk::{Chunker, Measure},
     ledger::{KnownDocument, QuarantineEntry},
     profile::{Prefix, Profile},
 };
@@ -392,9 +392,15 @@ impl Preparer<'_> {
             && (known.patient_read || !MediaType::may_hold_records(&known.media_type))
             && named_after.is_none_or(|name| name == place.name || name != known.title)
             && self.profile(&known.media_type).is_ok_and(|profile| {
-                known.chunker == Chunker::new(profile, &*self.parts.embedder).version()
-                    && known.context == profile.prefix().to_string()
+                self.cuts_so(profile, &known.chunker) && known.context == profile.prefix().to_string()
             })
+    }
+
+    /// Says whether `profile` cuts as `chunker` did, in the embedder's own measure or in that of one that was there before
+    /// it: another embedder is no reason to cut a whole archive anew.
+    fn cuts_so(&self, profile: &Profile, chunker: &str) -> bool {
+        let own = Measure::of(&*self.parts.embedder);
+        [&own].into_iter().chain(&self.parts.measures).any(|measure| measure.version(profile) == chunker)
     }
 
     fn deserves_retry(&self, entry: &QuarantineEntry) -> bool {

@@ -250,6 +250,9 @@ pub enum IndexName {
 pub struct Finding {
     /// Where.
     pub index: IndexName,
+    /// Which set of vectors, when it is not the one that is searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
     /// Chunks the ledger has active and the index lacks.
     pub missing: usize,
     /// Chunks the index has and the ledger does not have active.
@@ -269,6 +272,19 @@ pub struct CheckReport {
     pub chunk_ids_sha256: Digest,
     /// Differences, empty when there were none.
     pub findings: Vec<Finding>,
+    /// Sets of vectors beside the one that is searched.
+    pub sets: Vec<SetReport>,
+}
+
+/// What a set of vectors beside the searched one holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SetReport {
+    /// Its name.
+    pub name: String,
+    /// Active chunks that it holds.
+    pub chunks: usize,
+    /// Active chunks that it lacks: it is being filled, or was before they came.
+    pub missing: usize,
 }
 
 /// Proof of the erasure of one document.
@@ -276,7 +292,7 @@ pub struct CheckReport {
 pub struct Erasure {
     /// The document.
     pub document_id: DocumentId,
-    /// Chunks taken out of both indexes.
+    /// Chunks taken out of both indexes, and of every set of vectors.
     pub chunks_removed: usize,
     /// True when neither ledger nor index holds anything of it: looked up after the erasure, not assumed.
     pub verified_absent: bool,
@@ -301,4 +317,6 @@ pub struct StatusReport {
     pub embedder: ModelIdentity,
     /// Whether ledger and both indexes hold exactly the same chunks.
     pub consistent: bool,
+    /// Sets of vectors beside the one that is searched.
+    pub sets: Vec<SetReport>,
 }

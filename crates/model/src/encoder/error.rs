@@ -26,6 +26,14 @@ pub enum EncoderError {
     /// The configuration contradicts itself.
     #[error("encoder configuration is not valid: {0}")]
     Config(String),
+    /// None of the dimensions of an embedding are to be kept, or more than there are.
+    #[error("{wanted} dimensions wanted, the model gives 1 to {has}")]
+    Dimensions {
+        /// How many are to be kept.
+        wanted: usize,
+        /// How many there are.
+        has: usize,
+    },
     /// The tokenizer is missing or does not parse.
     #[error("tokenizer {} cannot be used", path.display())]
     Tokenizer {
@@ -97,6 +105,7 @@ impl From<EncoderError> for Error {
             E::Config(_) | E::Tokenizer { .. } | E::Vocabulary { .. } => {
                 (ErrorKind::Corrupt, "remove the model and install it again")
             }
+            E::Dimensions { .. } => (ErrorKind::Invalid, "keep as many as there are or fewer: NAME@N, or NAME for all"),
             E::WrongRole { .. } => {
                 (ErrorKind::Invalid, "choose a model of the right kind; `fontes models list` shows it")
             }

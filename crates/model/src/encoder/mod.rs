@@ -86,7 +86,7 @@ impl Default for EncoderOptions {
 /// Opens an embedder.
 ///
 /// # Errors
-/// [`EncoderError::WrongRole`] for another kind of model, [`EncoderError::Config`] for more dimensions than
+/// [`EncoderError::WrongRole`] for another kind of model, [`EncoderError::Dimensions`] for none or more dimensions than
 /// there are, and whatever is wrong with the files.
 pub fn open_embedder(model: &InstalledModel, options: &EncoderOptions) -> Result<EncoderEmbedder, EncoderError> {
     expect_role(model, ModelRole::Embedder)?;
@@ -94,7 +94,7 @@ pub fn open_embedder(model: &InstalledModel, options: &EncoderOptions) -> Result
     let config = network.config();
     let dimensions = options.dimensions.unwrap_or(config.hidden);
     if !(1..=config.hidden).contains(&dimensions) {
-        return Err(EncoderError::Config(format!("{dimensions} dimensions wanted, the model has {}", config.hidden)));
+        return Err(EncoderError::Dimensions { wanted: dimensions, has: config.hidden });
     }
     let usage = Usage::find(&model.dir, &model.name, model.embedding.as_ref(), config.max_tokens())?;
     let tokenizer = tokenizer.fitted(usage.max_tokens, config.vocabulary)?;

@@ -159,7 +159,7 @@ fn fewer_dimensions_are_the_first_ones_made_unit() {
     }
     for wrong in [0, 33] {
         let options = EncoderOptions { dimensions: Some(wrong), ..options() };
-        assert!(matches!(open_embedder(&model, &options), Err(EncoderError::Config(_))));
+        assert!(matches!(open_embedder(&model, &options), Err(EncoderError::Dimensions { .. })));
     }
 }
 

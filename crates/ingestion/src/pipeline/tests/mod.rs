@@ -2,6 +2,7 @@
 
 mod batch;
 mod crash;
+mod fill;
 mod place;
 mod site;
 

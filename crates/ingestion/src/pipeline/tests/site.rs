@@ -17,8 +17,8 @@ use fontes_extract::{Child, ExtractError, Extraction, ParseLimits, parse};
 use fontes_testkit::{FixedClock, HashEmbedder, MemoryLexicalIndex, MemoryVectorIndex, scope};
 
 use crate::{
-    FileRecord, IngestEvent, IngestLimits, IngestRequest, IngestSummary, Ingestion, IngestionParts, Profiles,
-    SqliteLedger,
+    FileRecord, IngestEvent, IngestLimits, IngestRequest, IngestSummary, Ingestion, IngestionParts, Measure,
+    OtherVectors, Profiles, SqliteLedger,
     pipeline::{Extractor, FileStatus},
 };
 
@@ -153,11 +153,21 @@ pub(super) struct Site {
     pub(super) data: PathBuf,
     pub(super) faults: Arc<Faults>,
     pub(super) vectors: Arc<Vectors>,
+    /// A set of vectors of [`other_embedder`] beside the searched one, when there is one.
+    pub(super) other: Option<Arc<Vectors>>,
+    /// What embeds, and what did before it.
+    pub(super) embedder: HashEmbedder,
+    pub(super) measures: Vec<Measure>,
     pub(super) lexical: Arc<Lexical>,
     pub(super) extractor: Arc<InProcess>,
     pub(super) clock: Arc<FixedClock>,
     ingestion: Option<Ingestion>,
     _folder: tempfile::TempDir,
+}
+
+/// What embeds for the set beside the searched one.
+pub(super) fn other_embedder() -> HashEmbedder {
+    HashEmbedder::named("other", 16)
 }
 
 pub(super) fn request(root: &Path) -> IngestRequest {
@@ -175,6 +185,9 @@ impl Site {
         let faults = Arc::new(Faults::default());
         let mut site = Self {
             vectors: Arc::new(Vectors(MemoryVectorIndex::new(32), Arc::clone(&faults))),
+            other: None,
+            embedder: HashEmbedder::new(32),
+            measures: Vec::new(),
             lexical: Arc::new(Lexical(MemoryLexicalIndex::new(), Arc::clone(&faults))),
             extractor: Arc::new(InProcess { calls: AtomicUsize::new(0) }),
             clock: Arc::new(FixedClock::at(1_800_000_000)),
@@ -188,16 +201,31 @@ impl Site {
         site
     }
 
+    /// A site with an empty set of vectors beside the searched one.
+    pub(super) fn with_other() -> Self {
+        let mut site = Self::new();
+        site.other = Some(Arc::new(Vectors(MemoryVectorIndex::new(16), Arc::clone(&site.faults))));
+        site.ingestion = None;
+        site.open();
+        site
+    }
+
     /// Opens ledger and pipeline over what is on disk and in the indexes.
     pub(super) fn open(&mut self) {
         let parts = IngestionParts {
             ledger: Arc::new(SqliteLedger::open(&self.data).unwrap()),
             extractor: self.extractor.clone(),
-            embedder: Arc::new(HashEmbedder::new(32)),
+            embedder: Arc::new(self.embedder.clone()),
             vectors: self.vectors.clone(),
+            others: self
+                .other
+                .iter()
+                .map(|other| OtherVectors { name: "other@16".into(), vectors: other.clone() })
+                .collect(),
             lexical: self.lexical.clone(),
             clock: self.clock.clone(),
             profiles: Profiles::built_in(),
+            measures: self.measures.clone(),
             limits: IngestLimits::default(),
         };
         self.ingestion = Some(Ingestion::new(parts));
@@ -205,11 +233,19 @@ impl Site {
 
     /// Loses power: what the indexes had not made durable is gone, and the process with it.
     pub(super) fn crash(&mut self) {
-        self.ingestion = None;
+        self.close();
         self.vectors.0.crash();
+        if let Some(other) = &self.other {
+            other.0.crash();
+        }
         self.lexical.0.crash();
         self.faults.clear();
         self.open();
+    }
+
+    /// Lets go of ledger and pipeline.
+    pub(super) fn close(&mut self) {
+        self.ingestion = None;
     }
 
     pub(super) fn ingestion(&self) -> &Ingestion {
