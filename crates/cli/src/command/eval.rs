@@ -246,6 +246,17 @@ impl Corpus {
         Ok(Self { archive, scope: config.access.scope(None)?, cancel, ids, documents })
     }
 
+    /// Whether to go on with the next question.
+    ///
+    /// # Errors
+    /// When asked to stop.
+    pub(super) fn go_on(&self) -> CoreResult<()> {
+        if self.cancel.is_cancelled() {
+            return Err(Error::unavailable("evaluation was interrupted").advise("run it again to go on"));
+        }
+        Ok(())
+    }
+
     fn ledger(&self) -> &SqliteLedger {
         &self.archive.ledger
     }
@@ -289,9 +300,7 @@ impl Asking for SiteAsking<'_> {
         let quotes = self.site.answerer().generator().is_none();
         let ask = Ask { threshold: quotes.then_some(0.0), ..self.corpus.ask(question, without) };
         let answer = self.site.answer(&ask, &self.corpus.scope, &mut |_| {}, &self.corpus.cancel)?;
-        if self.corpus.cancel.is_cancelled() {
-            return Err(Error::unavailable("evaluation was interrupted").advise("run it again to go on"));
-        }
+        self.corpus.go_on()?;
         Ok(answer)
     }
 

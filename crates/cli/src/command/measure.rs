@@ -74,6 +74,7 @@ fn measured(
     }
     let names: Vec<&str> = ways.iter().map(|(name, ..)| name.as_str()).collect();
     let mut search = |question: &Question, way: usize| -> CoreResult<Ranking> {
+        corpus.go_on()?;
         let (name, mode, searcher) = &ways[way];
         let (mode, searcher) = (*mode, *searcher);
         let query = Query {

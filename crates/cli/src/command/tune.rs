@@ -90,6 +90,7 @@ fn rounded(weight: f32) -> f32 {
 fn questions(corpus: &Corpus, searcher: &Searcher, dataset: &Dataset) -> anyhow::Result<Vec<TuningQuestion>> {
     let mut questions = Vec::with_capacity(dataset.questions.len());
     for question in &dataset.questions {
+        corpus.go_on()?;
         let found = searcher.featured(&question.text, &corpus.scope)?;
         let candidates = found.into_iter().filter_map(|one| {
             let document = corpus.ids.get(&one.hit.document_id)?.clone();
@@ -107,6 +108,7 @@ fn compared(corpus: &Corpus, dataset: &Dataset, config: &Config, after: Fusion) 
     let other = corpus.archive.searcher(config)?.with_fusion(after)?;
     let (mut before, mut now) = (Vec::new(), Vec::new());
     for question in &dataset.questions {
+        corpus.go_on()?;
         for (searcher, values) in [(&usual, &mut before), (&other, &mut now)] {
             let query = Query { text: question.text.clone(), k: DEPTH, ..Query::default() };
             let found = searcher.search(&query, &corpus.scope)?;

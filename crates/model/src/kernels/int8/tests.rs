@@ -147,7 +147,7 @@ fn levels_change_nothing_but_the_rounding_and_that_for_the_better() {
     // As after a normalisation: one input is always large, another varies widely, the rest is small.
     let mut x: Vec<f32> = noise(7, rows * inputs).iter().map(|x| x * 0.1).collect();
     for row in x.chunks_exact_mut(inputs) {
-        row[3] = 12.0 + row[3];
+        row[3] += 12.0;
         row[17] *= 60.0;
     }
     let exact: Vec<f64> = x
