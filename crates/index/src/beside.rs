@@ -185,7 +185,7 @@ impl Index {
     /// set has. After any other error the next opening completes it.
     pub fn drop_set(dir: &Path, recipe: &Recipe, name: &str, home: &VectorHome) -> Result<()> {
         let (place, mut manifest) = closed(dir, recipe, home)?;
-        let set = set_of(&manifest, name)?.name();
+        let set = manifest.find(name)?.name();
         if set == manifest.active {
             return Err(Error::conflict(format!("searches use {set}"))
                 .advise("`fontes embedders use NAME` makes another the one that is searched"));
@@ -207,7 +207,7 @@ impl Index {
     /// was written, the next opening completes the switch.
     pub fn switch(&self, name: &str, measure: Measure) -> Result<()> {
         let mut manifest = self.place.manifest()?;
-        let set = set_of(&manifest, name)?.clone();
+        let set = manifest.find(name)?.clone();
         if manifest.active == set.name() {
             return Ok(());
         }
@@ -230,7 +230,7 @@ impl Index {
     /// As [`Index::switch`].
     pub fn note_built(&self, name: &str) -> Result<()> {
         let mut manifest = self.place.manifest()?;
-        let set = set_of(&manifest, name)?;
+        let set = manifest.find(name)?;
         if set.state == SetState::Building {
             let name = set.name();
             manifest.sets.iter_mut().filter(|one| one.name() == name).for_each(|one| one.state = SetState::Built);
@@ -251,7 +251,7 @@ impl Index {
             if self.others[at].vectors.ids().is_err_and(|error| damaged(&error)) {
                 let name = self.others[at].name.clone();
                 let mut manifest = self.place.manifest()?;
-                let old = set_of(&manifest, &name)?.clone();
+                let old = manifest.find(&name)?.clone();
                 self.place.delete(&old)?;
                 let new = self.place.create(&manifest, &old.embedder, old.dimensions)?;
                 manifest.sets.iter_mut().filter(|one| one.name() == name).for_each(|one| one.clone_from(&new));
@@ -265,30 +265,25 @@ impl Index {
     }
 }
 
-/// The set that `name` names: in full, or by the model alone where that is clear.
-fn set_of<'m>(manifest: &'m Manifest, name: &str) -> Result<&'m VectorSet> {
-    if let Some(set) = manifest.set(name) {
-        return Ok(set);
-    }
-    let sets: Vec<&VectorSet> = manifest.sets.iter().filter(|set| set.state != SetState::Dropped).collect();
-    let names = |sets: &[&VectorSet]| sets.iter().map(|set| set.name()).collect::<Vec<_>>().join(", ");
-    let alike: Vec<&VectorSet> = sets.iter().copied().filter(|set| set.embedder.name == name).collect();
-    match alike[..] {
-        [set] => Ok(set),
-        [] => Err(Error::not_found(format!("there are no vectors of {name:?} here"))
-            .advise(format!("use one of {}, or `fontes embedders add`", names(&sets)))),
-        _ => Err(Error::invalid(format!("{name:?} has vectors of several lengths here"))
-            .advise(format!("use one of {}", names(&alike)))),
-    }
-}
-
 impl Manifest {
     /// The set that `name` names: in full, or by the model alone where that is clear.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], or [`ErrorKind::Invalid`] for a model with sets of several lengths; both name the choices.
     pub fn find(&self, name: &str) -> Result<&VectorSet> {
-        set_of(self, name)
+        if let Some(set) = self.set(name) {
+            return Ok(set);
+        }
+        let sets: Vec<&VectorSet> = self.sets.iter().filter(|set| set.state != SetState::Dropped).collect();
+        let names = |sets: &[&VectorSet]| sets.iter().map(|set| set.name()).collect::<Vec<_>>().join(", ");
+        let alike: Vec<&VectorSet> = sets.iter().copied().filter(|set| set.embedder.name == name).collect();
+        match alike[..] {
+            [set] => Ok(set),
+            [] => Err(Error::not_found(format!("there are no vectors of {name:?} here"))
+                .advise(format!("use one of {}, or `fontes embedders add`", names(&sets)))),
+            _ => Err(Error::invalid(format!("{name:?} has vectors of several lengths here"))
+                .advise(format!("use one of {}", names(&alike)))),
+        }
     }
 }
 

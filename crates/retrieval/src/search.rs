@@ -267,9 +267,11 @@ impl Searcher {
             timings.fusion += milliseconds(begin.elapsed());
             let begin = Instant::now();
             let [mut found, back] = self.confirm(&fused, query, &analysis.lexical, scope, wanted)?;
-            self.weigh_documents(&analysis.dense, scope, &mut found)?;
             timings.ledger += milliseconds(begin.elapsed());
             if found.len() + back.len() / LOOK_PAST >= wanted || exhausted || depth >= MAX_CANDIDATES {
+                let begin = Instant::now();
+                self.weigh_documents(&analysis.dense, scope, &mut found)?;
+                timings.fusion += milliseconds(begin.elapsed());
                 self.read_again(analysis, query.mode, share, &mut found, timings)?;
                 return Ok(ranked(found, back, k));
             }
