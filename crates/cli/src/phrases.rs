@@ -24,6 +24,8 @@ pub struct Phrases {
     pub hidden: &'static str,
     /// Passages contradict each other; their markers follow.
     pub conflict: &'static str,
+    /// One of several things asked is not in the sources; it follows.
+    pub not_said: &'static str,
     /// The question as it was understood follows.
     pub understood: &'static str,
     /// A generator was to rewrite the question for the search and failed.
@@ -65,6 +67,7 @@ const GERMAN: Phrases = Phrases {
     left_out: "Weggelassene Sätze, von keiner Quelle getragen oder neben der Frage:",
     hidden: "Diese Stellen enthalten unsichtbaren Text, der entfernt wurde:",
     conflict: "Diese Quellen widersprechen sich, bitte selbst vergleichen:",
+    not_said: "Dazu sagen die Quellen nichts:",
     understood: "Verstanden als:",
     not_rewritten: "Das Sprachmodell hat die Frage nicht rechtzeitig umformuliert; gesucht wurde mit der Frage selbst.",
     searched: "Einzeln gesucht:",
@@ -87,6 +90,7 @@ const FRENCH: Phrases = Phrases {
     left_out: "Phrases écartées, sans source ou à côté de la question :",
     hidden: "Ces passages contiennent du texte invisible, qui a été retiré :",
     conflict: "Ces sources se contredisent, à comparer vous-même :",
+    not_said: "Les sources n'en disent rien :",
     understood: "Compris comme :",
     not_rewritten: "Le modèle n'a pas reformulé la question à temps ; la recherche s'est faite avec la question même.",
     searched: "Recherché séparément :",
@@ -109,6 +113,7 @@ const ITALIAN: Phrases = Phrases {
     left_out: "Frasi tralasciate, senza fonte o fuori tema:",
     hidden: "Questi passaggi contengono testo invisibile, che è stato rimosso:",
     conflict: "Queste fonti si contraddicono, da confrontare di persona:",
+    not_said: "Le fonti non dicono nulla su:",
     understood: "Inteso come:",
     not_rewritten: "Il modello non ha riformulato la domanda in tempo; si è cercata la domanda stessa.",
     searched: "Cercato separatamente:",
@@ -131,6 +136,7 @@ const ENGLISH: Phrases = Phrases {
     left_out: "Sentences left out, carried by no source or beside the question:",
     hidden: "These passages contain invisible text, which was removed:",
     conflict: "These sources contradict each other, compare them yourself:",
+    not_said: "The sources do not say:",
     understood: "Understood as:",
     not_rewritten: "The model did not rewrite the question in time; it was searched for as it stands.",
     searched: "Searched for one by one:",

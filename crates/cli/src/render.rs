@@ -170,6 +170,7 @@ fn remarks(voice: Voice, words: &Phrases, answer: &Answer) -> String {
         Remark::GeneratorSilent => Some(words.silent.to_owned()),
         Remark::LeftOut { sentences } => Some(format!("{} {sentences}", words.left_out)),
         Remark::Conflict { markers: differing } => Some(format!("{} {}", words.conflict, markers(differing))),
+        Remark::NotSaid { question } => Some(format!("{} {question}", words.not_said)),
         Remark::NotRewritten => Some(words.not_rewritten.to_owned()),
         Remark::HiddenText { .. } => None,
     });

@@ -135,6 +135,11 @@ pub enum Remark {
         /// Markers of the passages that differ.
         markers: Vec<u32>,
     },
+    /// Several things were asked, and the sources do not say this one.
+    NotSaid {
+        /// What was asked.
+        question: String,
+    },
     /// A generator was to put the question in other words for the search and failed, so it was searched for as it stands.
     NotRewritten,
 }

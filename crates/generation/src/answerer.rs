@@ -7,7 +7,7 @@ use std::{
 
 use fontes_core::{
     AccessScope, Answer, AskSettings, Cancel, Citation, Digest, Embedder, Error, Generation, Generator, IndexSnapshot,
-    Language, Ledger, LeftOut, ModelIdentity, Passage, Reader, Remark, Result, Sentence, Subquery, Support,
+    Language, Ledger, LeftOut, ModelIdentity, Passage, Reader, Remark, Result, Sentence, Span, Subquery, Support,
 };
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     extractive::{self, Extract, Scales},
     generated::Prompted,
     marker::{Markers, write_markers},
+    parts::{self, Part},
     prompt::Room,
     signals::Signals,
     source::{Source, sources},
@@ -28,7 +29,7 @@ use crate::{
 pub const EXTRACTIVE: &str = "extractive";
 
 /// The extractive method and its version, digested into answers: the same method gives the same quotes.
-const METHOD: &str = "fontes extractive v3";
+const METHOD: &str = "fontes extractive v4";
 
 /// Longest question, in bytes: several pages. What is longer is a document, not a question.
 const MAX_QUESTION: usize = 16_384;
@@ -222,6 +223,15 @@ impl Answerer {
         extractive::rank(question, language, sources, scales)
     }
 
+    /// What is asked, with the sentences that may answer it.
+    fn parts(&self, question: &Question<'_>, sources: &[Source]) -> Result<Vec<Part>> {
+        let part = |asked: &str| {
+            let extracts = self.extracts(asked, question.language, sources)?;
+            Ok(Part { asked: asked.to_owned(), extracts })
+        };
+        parts::questions(question.asked, &question.request.queries).into_iter().map(part).collect()
+    }
+
     /// The sentences of the answer, none when the sources do not say; and the sources that were given.
     fn body(
         &self,
@@ -231,38 +241,36 @@ impl Answerer {
         cancel: &Cancel,
     ) -> Result<(Vec<Source>, Body)> {
         let settings = &question.request.settings;
-        let mut extracts = self.extracts(question.asked, question.language, &sources)?;
-        let confidence = extracts.first().map_or(0.0, |best| best.probability);
+        let mut parts = self.parts(question, &sources)?;
+        let confidence = parts.iter().map(Part::confidence).fold(0.0, f32::max);
         let threshold = settings.threshold.unwrap_or(self.policy.threshold);
         if confidence < threshold {
-            keep_close(&mut sources, &extracts, &self.policy);
+            keep_close(&mut sources, &parts, &self.policy);
             on_event(AskEvent::Passages(&given(&sources)));
             return Ok((sources, Body { extractive: true, confidence, ..Body::default() }));
         }
         let Some(generator) = self.generator.as_ref().filter(|_| !question.request.extractive) else {
             on_event(AskEvent::Passages(&given(&sources)));
-            let quoted = self.quote(question, &sources, &extracts);
+            let quoted = self.quote(question, &sources, &parts, threshold);
             quoted.sentences.iter().for_each(|sentence| on_event(AskEvent::Sentence(sentence)));
             return Ok((sources, Body { confidence, ..quoted }));
         };
-        likeliest_first(&mut sources, &mut extracts);
+        parts::likeliest_first(&mut sources, &mut parts);
         let room = Room { answer: settings.max_tokens, passages: self.policy.passage_tokens };
         let messages = question.template.pack(question.asked, &mut sources, generator.as_ref(), room)?;
         // What was cut away is not given, so it is not quoted either.
-        extracts.retain(|extract| {
+        let is_given = |extract: &Extract| {
             sources.get(extract.source).is_some_and(|source| extract.span.end <= source.passage.hit.span.end)
-        });
-        on_event(AskEvent::Passages(&given(&sources)));
-        let quoted = match extracts.first() {
-            Some(best) if best.probability >= threshold => self.quote(question, &sources, &extracts),
-            // What is likely did not fit into the prompt.
-            _ => Body { extractive: true, ..Body::default() },
         };
+        parts.iter_mut().for_each(|part| part.extracts.retain(is_given));
+        on_event(AskEvent::Passages(&given(&sources)));
+        // Empty when what is likely did not fit into the prompt.
+        let quoted = self.quote(question, &sources, &parts, threshold);
         if question.request.preview {
             on_event(AskEvent::Preview(&quoted.sentences));
         }
         let before_generation_ms = milliseconds(question.begin.elapsed());
-        let likely = extracts.iter().filter(|extract| extract.probability >= threshold);
+        let likely = parts::extracts(&parts).filter(|extract| extract.probability >= threshold);
         let likely: Vec<Likely> =
             likely.map(|extract| Likely { marker: sources[extract.source].marker(), span: extract.span }).collect();
         let prompted =
@@ -276,44 +284,82 @@ impl Answerer {
             remarks.extend(quoted.remarks);
             body = Body { generation: body.generation, remarks, ..quoted };
         } else if !body.sentences.is_empty() {
-            self.show_conflict(question, &sources, &extracts, &mut body, on_event);
+            self.complement(question, &sources, &parts, threshold, &mut body, on_event);
         }
         Ok((sources, Body { before_generation_ms, confidence, ..body }))
     }
 
-    /// Quotes the chosen sentences, and those that contradict them.
-    fn quote(&self, question: &Question<'_>, sources: &[Source], extracts: &[Extract]) -> Body {
+    /// Quotes the chosen sentences for each part that the sources answer, and those that contradict them.
+    fn quote(&self, question: &Question<'_>, sources: &[Source], parts: &[Part], threshold: f32) -> Body {
         let mut body = Body { extractive: true, ..Body::default() };
-        for extract in extractive::choose(extracts, &self.policy) {
-            add_quote(&sources[extract.source], &extract, &mut body);
+        for part in parts::answered(parts, threshold) {
+            self.quote_part(sources, part, &mut body);
         }
-        self.show_conflict(question, sources, extracts, &mut body, &mut |_| {});
+        if !body.sentences.is_empty() {
+            self.add_remarks(question, sources, parts, threshold, &mut body);
+        }
         body
     }
 
-    /// Adds what contradicts the best sentence, side by side, unless it is cited already.
-    fn show_conflict(
+    /// Quotes the chosen sentences for one part, unless what was quoted before holds them.
+    fn quote_part(&self, sources: &[Source], part: &Part, body: &mut Body) {
+        let before = body.sentences.len();
+        for extract in extractive::choose(&part.extracts, &self.policy) {
+            let source = &sources[extract.source];
+            if !cites(&body.sentences[..before], source, extract.span) {
+                add_quote(source, &extract, body);
+            }
+        }
+    }
+
+    /// Adds what a generated answer leaves out: a quote for each of several parts that it does not touch, and what contradicts
+    /// its sources.
+    fn complement(
         &self,
         question: &Question<'_>,
         sources: &[Source],
-        extracts: &[Extract],
+        parts: &[Part],
+        threshold: f32,
         body: &mut Body,
         on_event: &mut dyn FnMut(AskEvent<'_>),
     ) {
-        let conflict = conflicting(question.asked, question.language, extracts, sources);
-        for extract in &conflict {
-            let source = &sources[extract.source];
-            let mut cited = body.sentences.iter().flat_map(|sentence| &sentence.citations);
-            if !cited.any(|citation| citation.marker == source.marker() && citation.span.overlaps(&extract.span)) {
-                let before = body.sentences.len();
-                add_quote(source, extract, body);
-                body.sentences[before..].iter().for_each(|sentence| on_event(AskEvent::Sentence(sentence)));
+        let written = body.sentences.len();
+        for part in parts::answered(parts, threshold).filter(|_| parts.len() > 1) {
+            let likely = part.extracts.iter().filter(|extract| extract.probability >= threshold);
+            let touches = |extract: &Extract| cites(&body.sentences[..written], &sources[extract.source], extract.span);
+            if !likely.clone().any(touches) {
+                self.quote_part(sources, part, body);
             }
         }
-        if !conflict.is_empty() {
-            let markers = conflict.iter().map(|extract| sources[extract.source].marker()).collect();
-            body.remarks.push(Remark::Conflict { markers });
+        self.add_remarks(question, sources, parts, threshold, body);
+        body.sentences[written..].iter().for_each(|sentence| on_event(AskEvent::Sentence(sentence)));
+    }
+
+    /// Adds, for each part, what contradicts its best sentence, side by side, unless it is cited already; and names the parts
+    /// that the sources do not answer.
+    fn add_remarks(
+        &self,
+        question: &Question<'_>,
+        sources: &[Source],
+        parts: &[Part],
+        threshold: f32,
+        body: &mut Body,
+    ) {
+        for part in parts::answered(parts, threshold) {
+            let conflict = conflicting(&part.asked, question.language, &part.extracts, sources);
+            for extract in &conflict {
+                let source = &sources[extract.source];
+                if !cites(&body.sentences, source, extract.span) {
+                    add_quote(source, extract, body);
+                }
+            }
+            if !conflict.is_empty() {
+                let markers = conflict.iter().map(|extract| sources[extract.source].marker()).collect();
+                body.remarks.push(Remark::Conflict { markers });
+            }
         }
+        let silent = parts.iter().filter(|part| part.confidence() < threshold);
+        body.remarks.extend(silent.map(|part| Remark::NotSaid { question: part.asked.clone() }));
     }
 
     /// Answers again without each cited passage.
@@ -339,28 +385,20 @@ impl Answerer {
 }
 
 /// Keeps the sources that are about what is asked; extracts no longer point at them.
-fn keep_close(sources: &mut Vec<Source>, extracts: &[Extract], policy: &AnswerPolicy) {
+fn keep_close(sources: &mut Vec<Source>, parts: &[Part], policy: &AnswerPolicy) {
     let mut numbers = 0..;
     sources.retain(|source| {
         let number = numbers.next();
         let likely = |extract: &Extract| Some(extract.source) == number && extract.probability >= policy.close;
         source.passage.hit.scores.dense.is_some_and(|cosine| cosine >= policy.close_similarity)
-            || extracts.iter().any(likely)
+            || parts::extracts(parts).any(likely)
     });
 }
 
-/// Puts the sources with the likeliest sentences first, so that the budget of a prompt is spent on them. Markers
-/// stay, and so does the order of the others.
-fn likeliest_first(sources: &mut Vec<Source>, extracts: &mut [Extract]) {
-    let mut best = vec![0.0_f32; sources.len()];
-    extracts.iter().for_each(|extract| best[extract.source] = best[extract.source].max(extract.probability));
-    let mut order: Vec<usize> = (0..sources.len()).collect();
-    order.sort_by(|&a, &b| best[b].total_cmp(&best[a]));
-    let mut place = vec![0; order.len()];
-    order.iter().enumerate().for_each(|(now, &before)| place[before] = now);
-    extracts.iter_mut().for_each(|extract| extract.source = place[extract.source]);
-    let mut taken: Vec<Option<Source>> = std::mem::take(sources).into_iter().map(Some).collect();
-    sources.extend(order.into_iter().filter_map(|before| taken[before].take()));
+/// Says whether a sentence cites something of `span` in `source`.
+fn cites(sentences: &[Sentence], source: &Source, span: Span) -> bool {
+    let mut citations = sentences.iter().flat_map(|sentence| &sentence.citations);
+    citations.any(|citation| citation.marker == source.marker() && citation.span.overlaps(&span))
 }
 
 /// Adds a quoted sentence to a body.

@@ -34,6 +34,7 @@ mod generated;
 mod lexicon;
 mod marker;
 mod mask;
+mod parts;
 mod plain;
 mod policy;
 mod prompt;
