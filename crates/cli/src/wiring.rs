@@ -25,6 +25,7 @@ use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
 use fontes_index::{Index, Recipe, ServerSettings, VectorHome};
 use fontes_ingestion::{
     Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Measure, OtherVectors, Profiles, SqliteLedger,
+    SqliteTokens,
 };
 use fontes_model::{
     decoder::{DeviceChoice, Dtype, OpenOptions},
@@ -291,6 +292,7 @@ pub struct Archive {
     /// The way in.
     pub ingestion: Ingestion,
     index: Index,
+    tokens: Arc<SqliteTokens>,
     embedder: Arc<dyn Embedder>,
     /// What a reader can be made of, unless the embedder is of the caller's choice.
     encoder: Option<Arc<EncoderEmbedder>>,
@@ -352,6 +354,7 @@ impl Archive {
             opened => opened?,
         };
         let emptied = if repair { index.mend_others()? } else { Vec::new() };
+        let tokens = Arc::new(SqliteTokens::open(&config.data.dir)?);
         let others = index.others.iter();
         let measures = index.manifest.measures.iter();
         let ingestion = Ingestion::new(IngestionParts {
@@ -362,6 +365,7 @@ impl Archive {
             others: others
                 .map(|other| OtherVectors { name: other.name.clone(), vectors: other.vectors.clone() })
                 .collect(),
+            tokens: tokens.clone(),
             lexical: index.lexical.clone(),
             clock: Arc::new(SystemClock),
             profiles: intake.profiles,
@@ -380,7 +384,7 @@ impl Archive {
             ErrorKind::Unavailable => Ok(()),
             _ => Err(error),
         })?;
-        Ok(Self { ledger, ingestion, index, embedder, encoder: None, recipe, vectors: home, emptied })
+        Ok(Self { ledger, ingestion, index, tokens, embedder, encoder: None, recipe, vectors: home, emptied })
     }
 
     /// Builds what makes searches fast; blocks while it does.
@@ -398,6 +402,7 @@ impl Archive {
             reranker(config)?,
             finding::fusion(&self.recipe),
         )?
+        .with_tokens(self.tokens.clone())
         .with_late_interaction(config.search.late_interaction_tokens))
     }
 

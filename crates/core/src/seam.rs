@@ -14,8 +14,9 @@ use std::{
 };
 
 use crate::{
-    AccessScope, Chunk, ChunkId, ChunkRecord, Document, DocumentId, DocumentSummary, Error, ErrorKind, Facet, Filter,
-    Generation, GenerationRequest, IndexSnapshot, Labels, LedgerPosition, ModelIdentity, Result, Span, TermMatch,
+    AccessScope, Chunk, ChunkId, ChunkRecord, Digest, Document, DocumentId, DocumentSummary, Error, ErrorKind, Facet,
+    Filter, Generation, GenerationRequest, IndexSnapshot, Labels, LedgerPosition, ModelIdentity, Result, Span,
+    TermMatch,
 };
 
 /// A flag that asks long work to stop at the next safe point. Clones share the flag.
@@ -68,13 +69,44 @@ pub trait Embedder: Send + Sync {
     /// chunk sizes are measured with.
     fn token_offsets(&self, text: &str) -> Result<Vec<usize>>;
 
+    /// Says whether [`Embedder::embed_passages`] gives signs of tokens.
+    fn has_tokens(&self) -> bool {
+        false
+    }
+
+    /// Embeds each text as [`EmbedAs::Passage`], with the signs of its tokens when [`Embedder::has_tokens`].
+    fn embed_passages(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+        let vectors = self.embed(texts, EmbedAs::Passage)?;
+        Ok(vectors.into_iter().map(|vector| Embedding { vector, tokens: Vec::new() }).collect())
+    }
+
     /// How much of a query each passage holds, token by token (late interaction): one score of 0..=1 per passage, in order,
-    /// comparable only within a call. Passages come with the most promising first; `None` for those that are not within
-    /// `budget` tokens. The first is, whatever its length. Embedders without token vectors read none, which is the default.
-    fn match_tokens(&self, query: &str, passages: &[&str], budget: usize) -> Result<Vec<Option<f32>>> {
+    /// comparable only within a call. Passages come with the most promising first. One whose signs are given costs next to
+    /// nothing; of the others as many are read as are within `budget` tokens, the first whatever its length, and the rest
+    /// scores `None`. Embedders without token vectors read none, which is the default.
+    fn match_tokens(&self, query: &str, passages: &[MatchPassage<'_>], budget: usize) -> Result<Vec<Option<f32>>> {
         let _ = (query, budget);
         Ok(vec![None; passages.len()])
     }
+}
+
+/// What an embedder makes of a passage.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Embedding {
+    /// Its vector; see [`Embedder::embed`].
+    pub vector: Vec<f32>,
+    /// The signs of its tokens' vectors, in the embedder's own form: what [`Embedder::match_tokens`] needs of it. Empty
+    /// when the embedder gives none.
+    pub tokens: Vec<u8>,
+}
+
+/// A passage to compare with a query token by token.
+#[derive(Clone, Copy, Debug)]
+pub struct MatchPassage<'a> {
+    /// Its text.
+    pub text: &'a str,
+    /// The signs of its tokens, from [`Embedder::embed_passages`]; empty when they were not kept.
+    pub tokens: &'a [u8],
 }
 
 /// Scores how well a passage answers a query.
@@ -192,6 +224,24 @@ pub trait VectorIndex: Send + Sync {
 
     /// Builds what makes searches fast. Blocking, idempotent, safe to interrupt.
     fn optimize(&self) -> Result<()>;
+}
+
+/// Signs of the tokens of chunks, so that a search need not read its candidates again.
+///
+/// What is lost costs time and nothing else, so nothing here is part of what makes a chunk searchable. But signs tell what a
+/// text is about, so what leaves the archive leaves here too.
+pub trait TokenStore: Send + Sync {
+    /// Keeps the signs that the embedder with these weights gave, and replaces what was kept of the same chunks.
+    fn put(&self, embedder: &Digest, signs: &[(ChunkId, &[u8])]) -> Result<()>;
+
+    /// The signs of each chunk, in order; empty where none are kept.
+    fn get(&self, embedder: &Digest, chunks: &[ChunkId]) -> Result<Vec<Vec<u8>>>;
+
+    /// Erases what is kept of chunks, whatever embedder it is of. When it returns, no file holds it.
+    fn remove(&self, chunks: &[ChunkId]) -> Result<()>;
+
+    /// Every chunk of which signs are kept, of this embedder or of any.
+    fn ids(&self, embedder: Option<&Digest>) -> Result<BTreeSet<ChunkId>>;
 }
 
 /// Postings with an access filter inside.

@@ -225,10 +225,7 @@ impl Answerer {
 
     /// What is asked, with the sentences that may answer it.
     fn parts(&self, question: &Question<'_>, sources: &[Source]) -> Result<Vec<Part>> {
-        let part = |asked: &str| {
-            let extracts = self.extracts(asked, question.language, sources)?;
-            Ok(Part { asked: asked.to_owned(), extracts })
-        };
+        let part = |asked: &str| Ok(Part::new(asked, self.extracts(asked, question.language, sources)?));
         parts::questions(question.asked, &question.request.queries).into_iter().map(part).collect()
     }
 
@@ -242,7 +239,7 @@ impl Answerer {
     ) -> Result<(Vec<Source>, Body)> {
         let settings = &question.request.settings;
         let mut parts = self.parts(question, &sources)?;
-        let confidence = parts.iter().map(Part::confidence).fold(0.0, f32::max);
+        let confidence = parts.iter().map(|part| part.confidence).fold(0.0, f32::max);
         let threshold = settings.threshold.unwrap_or(self.policy.threshold);
         if confidence < threshold {
             keep_close(&mut sources, &parts, &self.policy);
@@ -301,13 +298,17 @@ impl Answerer {
         body
     }
 
-    /// Quotes the chosen sentences for one part, unless what was quoted before holds them.
-    fn quote_part(&self, sources: &[Source], part: &Part, body: &mut Body) {
+    /// Quotes the chosen sentences for one part, unless what was quoted before holds them; without their neighbours when it
+    /// holds these.
+    pub(crate) fn quote_part(&self, sources: &[Source], part: &Part, body: &mut Body) {
         let before = body.sentences.len();
         for extract in extractive::choose(&part.extracts, &self.policy) {
             let source = &sources[extract.source];
-            if !cites(&body.sentences[..before], source, extract.span) {
-                add_quote(source, &extract, body);
+            let alone =
+                part.extracts.iter().find(|one| (one.source, one.sentence) == (extract.source, extract.sentence));
+            let is_new = |extract: &&Extract| !cites(&body.sentences[..before], source, extract.span);
+            if let Some(extract) = [Some(&extract), alone].into_iter().flatten().find(is_new) {
+                add_quote(source, extract, body);
             }
         }
     }
@@ -353,13 +354,18 @@ impl Answerer {
                     add_quote(source, extract, body);
                 }
             }
-            if !conflict.is_empty() {
-                let markers = conflict.iter().map(|extract| sources[extract.source].marker()).collect();
-                body.remarks.push(Remark::Conflict { markers });
+            let markers = conflict.iter().map(|extract| sources[extract.source].marker()).collect();
+            let remark = Remark::Conflict { markers };
+            if !conflict.is_empty() && !body.remarks.contains(&remark) {
+                body.remarks.push(remark);
             }
         }
-        let silent = parts.iter().filter(|part| part.confidence() < threshold);
-        body.remarks.extend(silent.map(|part| Remark::NotSaid { question: part.asked.clone() }));
+        let touched = |part: &Part| {
+            part.extracts.first().is_some_and(|best| cites(&body.sentences, &sources[best.source], best.span))
+        };
+        let unsaid = parts.iter().filter(|part| parts.len() > 1 && part.confidence < threshold && !touched(part));
+        let unsaid: Vec<Remark> = unsaid.map(|part| Remark::NotSaid { question: part.asked.clone() }).collect();
+        body.remarks.extend(unsaid);
     }
 
     /// Answers again without each cited passage.

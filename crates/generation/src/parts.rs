@@ -12,14 +12,22 @@ use crate::{extractive::Extract, source::Source};
 pub(crate) struct Part {
     /// The question for it.
     pub asked: String,
-    /// The sentences that may answer it, likeliest first.
+    /// The sentences that may answer it, likeliest first, of the sources that are given.
     pub extracts: Vec<Extract>,
+    /// The probability that the best sentence of all that was found answers it.
+    pub confidence: f32,
 }
 
 impl Part {
-    /// The probability that its best sentence answers it.
-    pub fn confidence(&self) -> f32 {
-        self.extracts.first().map_or(0.0, |best| best.probability)
+    /// A part with every sentence that was found for it.
+    pub fn new(asked: &str, extracts: Vec<Extract>) -> Self {
+        let confidence = extracts.first().map_or(0.0, |best| best.probability);
+        Self { asked: asked.to_owned(), extracts, confidence }
+    }
+
+    /// Says whether a sentence that is given answers it with at least this probability.
+    pub fn is_answered(&self, threshold: f32) -> bool {
+        self.extracts.first().is_some_and(|best| best.probability >= threshold)
     }
 }
 
@@ -30,9 +38,9 @@ pub(crate) fn questions<'q>(asked: &'q str, queries: &'q [Subquery]) -> Vec<&'q 
     if parts.len() < 2 { vec![asked] } else { parts }
 }
 
-/// The parts that a sentence with at least the probability of `threshold` answers.
+/// The parts that a given sentence answers with at least the probability `threshold`.
 pub(crate) fn answered(parts: &[Part], threshold: f32) -> impl Iterator<Item = &Part> {
-    parts.iter().filter(move |part| part.confidence() >= threshold)
+    parts.iter().filter(move |part| part.is_answered(threshold))
 }
 
 /// The sentences of all parts.

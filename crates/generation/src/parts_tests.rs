@@ -80,6 +80,44 @@ fn two_parts_with_one_answer_quote_it_once() {
 }
 
 #[test]
+fn a_sentence_beside_what_is_quoted_for_another_part_is_quoted_alone() {
+    let text = "Die Bewilligung gilt drei Jahre. Die Gebühr beträgt achtzig Franken.";
+    let (ledger, passages) = archive(&[text]);
+    let parts = ["Wie viele Jahre gilt die Bewilligung?", "Wie viele Franken beträgt die Gebühr?"];
+    let (whole, scope) = (parts.join(" "), staff());
+    let mut asked = request(&whole, passages, &scope);
+    asked.queries = split(&parts);
+    let policy = AnswerPolicy { neighbour_ratio: 2.0, ..AnswerPolicy::default() };
+    let alone = answerer(None, ledger.clone(), policy).answer(asked, &mut |_| {}, &Cancel::default()).unwrap();
+    assert_eq!(alone.sentences.len(), 2, "{}", alone.answer);
+    // The best of the second part takes its neighbour along, which is quoted already.
+    let mut sources = crate::source::sources(alone.passages.clone(), ledger.as_ref(), &scope).unwrap();
+    let source = sources.remove(0);
+    let [first, second] = [0, 1].map(|at: usize| Extract {
+        source: 0,
+        sentence: at,
+        span: alone.sentences[at].citations[0].span,
+        answer: None,
+        probability: 0.9,
+        signals: crate::signals::Signals::default(),
+    });
+    let parts = [Part::new("a", vec![first]), Part::new("b", vec![second, Extract { probability: 0.8, ..first }])];
+    let mut body = crate::answerer::Body::default();
+    let answerer = answerer(None, ledger, AnswerPolicy::default());
+    parts.iter().for_each(|part| answerer.quote_part(std::slice::from_ref(&source), part, &mut body));
+    let spans: Vec<_> = body.sentences.iter().map(|sentence| sentence.citations[0].span).collect();
+    assert_eq!(spans, [first.span, second.span]);
+}
+
+#[test]
+fn what_did_not_fit_into_the_prompt_is_not_called_unsaid() {
+    let mut part = Part::new(FIRST, vec![]);
+    assert_eq!((part.confidence, part.is_answered(0.3)), (0.0, false));
+    part.confidence = 0.9;
+    assert!(!part.is_answered(0.3), "nothing of it is given");
+}
+
+#[test]
 fn what_a_model_leaves_out_is_quoted() {
     let written = "Die Beschwerde ist innert 30 Tagen einzureichen [1].";
     let answer = answered_with(&[FIRST, SECOND], Some(written), true);
@@ -106,7 +144,7 @@ fn the_best_source_of_each_part_is_given_first() {
         probability,
         signals: crate::signals::Signals::default(),
     };
-    let part = |extracts| Part { asked: String::new(), extracts };
+    let part = |extracts| Part::new("", extracts);
     let mut parts = [part(vec![extract(0, 0.9), extract(1, 0.8)]), part(vec![extract(2, 0.4), extract(1, 0.3)])];
     likeliest_first(&mut sources, &mut parts);
     assert_eq!(sources.iter().map(Source::marker).collect::<Vec<_>>(), [1, 3, 2]);

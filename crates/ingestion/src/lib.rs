@@ -21,6 +21,7 @@ mod pipeline;
 mod profile;
 mod select;
 mod source;
+mod tokens;
 
 pub use access::{AccessRules, FolderRule, PosixGroups};
 pub use chunk::{Chunker, Measure, Prefixer};
@@ -33,3 +34,4 @@ pub use pipeline::{
 pub use profile::{Context, Prefix, Profile, Profiles};
 pub use select::Selection;
 pub use source::SourceConfig;
+pub use tokens::SqliteTokens;

@@ -54,7 +54,11 @@ pub fn parts(text: &str) -> Vec<String> {
         let taken_apart = GRAMMARS.iter().map(|grammar| clauses(&words, grammar)).find(|clauses| clauses.len() > 1);
         found.extend(taken_apart.unwrap_or_else(|| vec![words]));
     }
-    found.truncate(MAX_PARTS);
+    // What is too much stays with the last part, so that none of it is lost.
+    let rest: Vec<Word<'_>> = found.drain(MAX_PARTS.min(found.len())..).flatten().collect();
+    if let Some(last) = found.last_mut() {
+        last.extend(rest);
+    }
     if found.len() < 2 {
         return Vec::new();
     }

@@ -115,3 +115,12 @@ fn any_text_is_taken_in() {
         parts(text);
     }
 }
+
+#[test]
+fn of_too_many_questions_the_last_stay_together() {
+    let text = "Was kostet ein Pass? Wie lange gilt eine Bewilligung? Wer erteilt Visa? Wo liegt das Archiv? \
+                Wann öffnet die Kanzlei?";
+    let parts = parts(text);
+    assert_eq!(parts.len(), 4);
+    assert_eq!(parts[3], "Wo liegt das Archiv? Wann öffnet die Kanzlei?");
+}

@@ -5,7 +5,7 @@
 //! chunk does and less than the legs do together, so its score is added to that of fusion. It is for hybrid searches: the
 //! legs alone stay what they are.
 
-use fontes_core::{Embedder, Error, Hit, Reranker, Result};
+use fontes_core::{ChunkId, Embedder, Error, Hit, MatchPassage, Reranker, Result, TokenStore};
 
 use crate::LegShares;
 
@@ -43,21 +43,28 @@ pub(crate) fn decide(reranker: &dyn Reranker, question: &str, candidates: &mut [
     Ok(())
 }
 
-/// Adds to the score of each candidate how much of the question it holds, token by token; the first candidates within `budget`
-/// tokens are read. The sum is scaled so that what was between 0 and 1 stays there.
+/// Adds to the score of each candidate how much of the question it holds, token by token. Those whose tokens' signs are in
+/// `tokens` cost next to nothing; of the others, the first within `budget` tokens are read. The sum is scaled so that what was
+/// between 0 and 1 stays there.
 ///
 /// # Errors
 /// Whatever the embedder gives; an internal error when it gives another number of scores.
 pub(crate) fn add(
     embedder: &dyn Embedder,
+    tokens: Option<&dyn TokenStore>,
     question: &str,
     budget: usize,
     candidates: &mut [(Hit, LegShares)],
 ) -> Result<()> {
     let head = candidates.len().min(RERANK_DEPTH);
+    let ids: Vec<ChunkId> = candidates[..head].iter().map(|(hit, _)| hit.chunk_id).collect();
+    // What cannot be looked up is read.
+    let kept = tokens.and_then(|tokens| tokens.get(&embedder.identity().sha256, &ids).ok());
+    let kept = kept.filter(|kept| kept.len() == head).unwrap_or_else(|| vec![Vec::new(); head]);
     let texts = texts(&candidates[..head]);
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let scores = embedder.match_tokens(question, &texts, budget)?;
+    let passages: Vec<MatchPassage<'_>> =
+        texts.iter().zip(&kept).map(|(text, tokens)| MatchPassage { text, tokens }).collect();
+    let scores = embedder.match_tokens(question, &passages, budget)?;
     if scores.len() != head {
         return Err(Error::internal(format!("embedder gave {} scores for {head} passages", scores.len())));
     }

@@ -8,7 +8,7 @@ use std::{
 
 use fontes_core::{
     AccessScope, Candidate, ChunkRecord, Embedder, Error, Facet, Filter, Hit, IndexSnapshot, Ledger, LexicalIndex,
-    Query, Reranker, Result, SearchMode, Subquery, SubqueryKind, VectorIndex, seam::EmbedAs,
+    Query, Reranker, Result, SearchMode, Subquery, SubqueryKind, TokenStore, VectorIndex, seam::EmbedAs,
 };
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +91,8 @@ pub struct Searcher {
     reranker: Option<Arc<dyn Reranker>>,
     /// Tokens that late interaction may read; 0 for none.
     late_tokens: usize,
+    /// What it need not read.
+    tokens: Option<Arc<dyn TokenStore>>,
     pub(crate) fusion: Fusion,
 }
 
@@ -108,14 +110,20 @@ impl Searcher {
         fusion: Fusion,
     ) -> Result<Self> {
         fusion.validate()?;
-        Ok(Self { embedder, vectors, lexical, ledger, reranker, late_tokens: 0, fusion })
+        Ok(Self { embedder, vectors, lexical, ledger, reranker, late_tokens: 0, tokens: None, fusion })
     }
 
-    /// Lets the embedder compare question and best candidates token by token in hybrid searches, within a budget of tokens
-    /// for each. Without it, and where a reranker decides, it does not.
+    /// Lets the embedder compare question and best candidates token by token in hybrid searches, and read as many tokens of
+    /// them as this. Without it, and where a reranker decides, it does not.
     #[must_use]
     pub fn with_late_interaction(self, tokens: usize) -> Self {
         Self { late_tokens: tokens, ..self }
+    }
+
+    /// Lets late interaction use the signs of tokens that were kept when documents came in.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Arc<dyn TokenStore>) -> Self {
+        Self { tokens: Some(tokens), ..self }
     }
 
     /// The same search with another fusion.
@@ -141,6 +149,7 @@ impl Searcher {
             ledger: self.ledger.clone(),
             reranker: None,
             late_tokens: 0,
+            tokens: None,
             fusion: self.fusion,
         })
     }
@@ -392,7 +401,7 @@ impl Searcher {
             rescoring::decide(reranker.as_ref(), &analysis.dense, &mut found[..head])?;
         } else if self.interacts_late(mode) {
             let budget = share.divide(self.late_tokens);
-            rescoring::add(self.embedder.as_ref(), &analysis.dense, budget, found)?;
+            rescoring::add(self.embedder.as_ref(), self.tokens.as_deref(), &analysis.dense, budget, found)?;
         }
         timings.rerank += milliseconds(begin.elapsed());
         Ok(())

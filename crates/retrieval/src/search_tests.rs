@@ -8,8 +8,10 @@ use std::{
     },
 };
 
-use fontes_core::{ChunkId, Classification, ErrorKind, LedgerPosition, ModelIdentity};
-use fontes_testkit::{HashEmbedder, MemoryLedger, MemoryLexicalIndex, MemoryVectorIndex, Specimen, scope};
+use fontes_core::{ChunkId, Classification, Digest, ErrorKind, LedgerPosition, ModelIdentity};
+use fontes_testkit::{
+    HashEmbedder, MemoryLedger, MemoryLexicalIndex, MemoryTokenStore, MemoryVectorIndex, Specimen, scope,
+};
 
 use super::*;
 
@@ -292,6 +294,57 @@ fn what_the_budget_does_not_reach_stays_behind_in_the_order_of_fusion() {
     assert_eq!(read.iter().filter(|read| **read).count(), 2);
     assert!(read.is_sorted_by(|a, b| a >= b), "{read:?}");
     assert_eq!(paths(&result)[2..], paths(&before)[2..]);
+}
+
+#[test]
+fn what_is_kept_of_tokens_is_not_read_and_ranks_alike() {
+    let archive = wordy();
+    let asked = query("Frist Eröffnung Tage", 12);
+    let read = archive.searcher(None).with_late_interaction(10_000).search(&asked, &staff()).unwrap();
+    let tokens = Arc::new(MemoryTokenStore::new());
+    for hit in &read.hits {
+        let embedding = archive.embedder.embed_passages(&[&hit.text]).unwrap().remove(0);
+        tokens.put(&archive.embedder.identity().sha256, &[(hit.chunk_id, &embedding.tokens)]).unwrap();
+    }
+    // A budget that reaches no more than the first passage.
+    let short = || archive.searcher(None).with_late_interaction(1);
+    let kept = short().with_tokens(tokens.clone()).search(&asked, &staff()).unwrap();
+    assert_eq!(kept.hits, read.hits);
+    assert_ne!(short().search(&asked, &staff()).unwrap().hits, read.hits);
+    // One chunk was brought in before signs were kept: it is read.
+    tokens.remove(&[read.hits[0].chunk_id]).unwrap();
+    let mixed = short().with_tokens(tokens).search(&asked, &staff()).unwrap();
+    assert_eq!(mixed.hits, read.hits);
+}
+
+#[test]
+fn signs_that_cannot_be_looked_up_are_read() {
+    /// Refuses everything.
+    struct Broken;
+
+    impl TokenStore for Broken {
+        fn put(&self, _: &Digest, _: &[(ChunkId, &[u8])]) -> Result<()> {
+            Err(Error::unavailable("broken"))
+        }
+
+        fn get(&self, _: &Digest, _: &[ChunkId]) -> Result<Vec<Vec<u8>>> {
+            Err(Error::unavailable("broken"))
+        }
+
+        fn remove(&self, _: &[ChunkId]) -> Result<()> {
+            Err(Error::unavailable("broken"))
+        }
+
+        fn ids(&self, _: Option<&Digest>) -> Result<BTreeSet<ChunkId>> {
+            Err(Error::unavailable("broken"))
+        }
+    }
+
+    let archive = wordy();
+    let asked = query("Frist Eröffnung Tage", 12);
+    let late = || archive.searcher(None).with_late_interaction(10_000);
+    let [read, broken] = [late(), late().with_tokens(Arc::new(Broken))].map(|it| it.search(&asked, &staff()).unwrap());
+    assert_eq!(broken.hits, read.hits);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use fontes_core::{Embedder, Hit, ModelIdentity, Query, Result, SearchMode, Subquery, SubqueryKind, seam::EmbedAs};
+use fontes_core::{
+    Embedder, Hit, MatchPassage, ModelIdentity, Query, Result, SearchMode, Subquery, SubqueryKind, seam::EmbedAs,
+};
 use fontes_testkit::{HashEmbedder, Specimen};
 
 use crate::search::tests::{Archive, paths, query, staff};
@@ -157,7 +159,7 @@ impl Embedder for Counting {
         self.inner.token_offsets(text)
     }
 
-    fn match_tokens(&self, query: &str, passages: &[&str], budget: usize) -> Result<Vec<Option<f32>>> {
+    fn match_tokens(&self, query: &str, passages: &[MatchPassage<'_>], budget: usize) -> Result<Vec<Option<f32>>> {
         self.budgets.lock().unwrap().push(budget);
         self.inner.match_tokens(query, passages, budget)
     }

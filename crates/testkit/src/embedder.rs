@@ -1,6 +1,6 @@
 //! An embedder without a model: a bag of hashed words.
 
-use fontes_core::{Digest, Embedder, ModelIdentity, Result, seam::EmbedAs};
+use fontes_core::{Digest, Embedder, Embedding, MatchPassage, ModelIdentity, Result, seam::EmbedAs};
 
 /// Embeds a text as the direction of its word counts, each word hashed to one dimension (feature hashing,
 /// Weinberger et al. 2009, without signs). Texts that share words are near; the role makes no difference.
@@ -66,14 +66,24 @@ impl Embedder for HashEmbedder {
         Ok(texts.iter().map(|text| self.embed_one(text)).collect())
     }
 
+    fn has_tokens(&self) -> bool {
+        true
+    }
+
+    fn embed_passages(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+        Ok(texts.iter().map(|text| Embedding { vector: self.embed_one(text), tokens: signs(text) }).collect())
+    }
+
     /// The share of the query's words that a passage holds.
-    fn match_tokens(&self, query: &str, passages: &[&str], budget: usize) -> Result<Vec<Option<f32>>> {
-        let asked: Vec<String> = words(query).collect();
+    fn match_tokens(&self, query: &str, passages: &[MatchPassage<'_>], budget: usize) -> Result<Vec<Option<f32>>> {
+        let asked = signs(query);
+        let (asked, _) = asked.as_chunks::<SIGN>();
         let mut spent = 0;
-        let score = |passage: &&str| {
-            let held: Vec<String> = words(passage).collect();
-            let within = spent == 0 || spent + held.len() <= budget;
-            spent += held.len();
+        let score = |passage: &MatchPassage<'_>| {
+            let read = if passage.tokens.is_empty() { signs(passage.text) } else { passage.tokens.to_vec() };
+            let (held, _) = read.as_chunks::<SIGN>();
+            let within = !passage.tokens.is_empty() || spent == 0 || spent + held.len() <= budget;
+            spent += if passage.tokens.is_empty() { held.len() } else { 0 };
             within.then(|| asked.iter().filter(|word| held.contains(word)).count() as f32 / asked.len().max(1) as f32)
         };
         Ok(passages.iter().map(score).collect())
@@ -94,12 +104,22 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
+/// Bytes by which a word is known again.
+const SIGN: usize = 8;
+
+/// The hash of each word of a text.
+fn signs(text: &str) -> Vec<u8> {
+    words(text).flat_map(|word| hash(&word).to_le_bytes()).collect()
+}
+
 /// FNV-1a, 64 bits: stable over versions of the standard library, unlike its hasher.
+fn hash(word: &str) -> u64 {
+    word.bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
 fn dimension_of(word: &str, dimensions: usize) -> usize {
-    let hash = word
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    usize::try_from(hash % dimensions as u64).expect("the remainder is below a usize")
+    usize::try_from(hash(word) % dimensions as u64).expect("the remainder is below a usize")
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod generator;
 mod ledger;
 mod lexical;
 mod specimen;
+mod tokens;
 mod vector;
 
 pub use clock::FixedClock;
@@ -29,4 +30,5 @@ pub use generator::{RecordedRequest, ScriptedGenerator};
 pub use ledger::MemoryLedger;
 pub use lexical::MemoryLexicalIndex;
 pub use specimen::{Specimen, clustered_vector, policy, scope, unit_vector};
+pub use tokens::MemoryTokenStore;
 pub use vector::MemoryVectorIndex;

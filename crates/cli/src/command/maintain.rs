@@ -98,6 +98,7 @@ pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outc
             "consistent": consistent, "chunks": report.chunks, "chunk_ids_sha256": report.chunk_ids_sha256,
             "vectors": archive.vectors.to_string(), "models": models.len(), "findings": findings,
             "embedder": archive.active(), "sets": report.sets, "emptied": archive.emptied,
+            "tokens_missing": report.tokens_missing,
         }))?;
     } else {
         for finding in &report.findings {
@@ -116,6 +117,12 @@ pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outc
             voice.line(&format!(
                 "beside: {} holds {} chunks, {} are still to be embedded",
                 set.name, set.chunks, set.missing
+            ))?;
+        }
+        if report.tokens_missing > 0 {
+            voice.line(&format!(
+                "{} chunks are read again by every search that finds them; `fontes check --repair` makes that unnecessary",
+                report.tokens_missing
             ))?;
         }
         for (_, failure) in &altered {

@@ -176,7 +176,8 @@ pub struct Qdrant {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
-    /// Tokens of the best candidates that the embedder compares with the question token by token; 0 for none.
+    /// Tokens that may be read of candidates, to compare them with the question, where nothing is kept of them;
+    /// 0 compares none.
     pub late_interaction_tokens: usize,
     /// Whether a text that clearly asks several things is searched for part by part, too.
     pub split: bool,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fontes_core::{Cancel, Digest, Embedder as _, Error, ErrorKind, VectorIndex};
 use fontes_index::{Index, Manifest, Measure, SetState, VectorSet};
-use fontes_ingestion::Filling;
+use fontes_ingestion::{Filling, SqliteTokens};
 use fontes_model::{
     encoder::{self, EncoderEmbedder},
     store::{InstalledModel, ModelRole},
@@ -112,6 +112,10 @@ pub fn remove(config: &Config, name: &str) -> anyhow::Result<String> {
     let (dir, home) = (index_folder(config), vector_home(config)?);
     let name = manifest(config).map_or(Ok(name.to_owned()), |manifest| manifest.find(name).map(VectorSet::name))?;
     Index::drop_set(&dir, &finding::recipe(config)?, &name, &home)?;
+    if let Some(manifest) = manifest(config) {
+        // Two sets may be of the same weights, cut to different lengths.
+        SqliteTokens::open(&config.data.dir)?.keep_only(manifest.sets.iter().map(|set| &set.embedder.sha256))?;
+    }
     Ok(name)
 }
 

@@ -12,8 +12,9 @@ use crate::ledger::{Operation, OperationKind};
 
 impl Ingestion {
     /// Compares the ledger's active chunks with both indexes, after finishing what an interrupted run left, and with the
-    /// sets of vectors beside the searched one, which may lack some and hold no others.
-    /// With `repair`, missing chunks are embedded again from the stored text and superfluous ones removed.
+    /// sets of vectors beside the searched one and the signs of tokens, both of which may lack some and hold no others.
+    /// With `repair`, missing chunks are embedded again from the stored text, those without signs too, and superfluous ones
+    /// removed.
     ///
     /// # Errors
     /// `Corrupt` when the ledger itself is damaged: it is the truth, nothing repairs it.
@@ -22,7 +23,7 @@ impl Ingestion {
         self.parts.ledger.check_integrity()?;
         self.recover_turn()?;
         let mut report = self.compare()?;
-        if repair && !report.consistent {
+        if repair && (!report.consistent || report.tokens_missing > 0) {
             let findings = std::mem::take(&mut report.findings);
             self.repair()?;
             report = self.compare()?;
@@ -58,9 +59,25 @@ impl Ingestion {
             }
             sets.push(SetReport { name, chunks, missing: active.len() - chunks });
         }
+        let extra = self.parts.tokens.ids(None)?.difference(&active).count();
+        if extra > 0 {
+            let index = IndexName::Tokens;
+            findings.push(Finding { index, set: None, missing: 0, extra, repaired: false });
+        }
+        let tokens_missing = self.without_tokens(&active)?.len();
         let bytes: Vec<u8> = active.iter().flat_map(|id| *id.as_bytes()).collect();
         let chunk_ids_sha256 = Digest::of(&bytes);
-        Ok(CheckReport { consistent: findings.is_empty(), chunks: active.len(), chunk_ids_sha256, findings, sets })
+        let (consistent, chunks) = (findings.is_empty(), active.len());
+        Ok(CheckReport { consistent, chunks, chunk_ids_sha256, findings, sets, tokens_missing })
+    }
+
+    /// The chunks among `active` whose tokens' signs are not kept though the embedder gives them.
+    fn without_tokens(&self, active: &BTreeSet<ChunkId>) -> Result<BTreeSet<ChunkId>> {
+        if !self.parts.embedder.has_tokens() {
+            return Ok(BTreeSet::new());
+        }
+        let kept = self.parts.tokens.ids(Some(&self.parts.embedder.identity().sha256))?;
+        Ok(active.difference(&kept).copied().collect())
     }
 
     fn repair(&self) -> Result<()> {
@@ -75,8 +92,18 @@ impl Ingestion {
         }
         let mut missing = minus(&active, &vectors);
         missing.extend(minus(&active, &lexical));
+        self.parts.tokens.remove(&minus(&self.parts.tokens.ids(None)?, &active))?;
         for revision in self.parts.ledger.revisions_of(&missing)? {
             self.reindex(revision)?;
+        }
+        let unsigned = self.without_tokens(&active)?;
+        if !unsigned.is_empty() {
+            let chunks: Vec<ChunkId> = unsigned.iter().copied().collect();
+            for revision in self.parts.ledger.revisions_of(&chunks)? {
+                self.sign(revision, &unsigned)?;
+            }
+            // The same searches may now find another order.
+            self.parts.ledger.note_change()?;
         }
         self.commit_repairs()
     }
@@ -113,6 +140,7 @@ impl Ingestion {
         kept::clear(ledger.path().parent().unwrap_or(ledger.path()))?;
         let mut present = self.parts.vectors.ids()?;
         present.extend(self.parts.lexical.ids()?);
+        present.extend(self.parts.tokens.ids(None)?);
         for other in &self.parts.others {
             present.extend(other.vectors.ids()?);
         }

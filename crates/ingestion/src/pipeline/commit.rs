@@ -15,8 +15,15 @@
 //! nothing stays in them that is no longer so: in 2 they lose the chunks that a new revision of the same document
 //! writes anew, whose labels may be others, and in 5 the same chunks as both indexes. So each holds, at any moment, a
 //! part of what the ledger has active, or of what it owes the removal of.
+//!
+//! The signs of tokens come in 2 and go in 5 too. Without them a search reads a chunk again, so that a loss costs nothing but
+//! time, and `check --repair` makes them anew.
 
-use fontes_core::{Chunk, ChunkId, DocumentId, DocumentSummary, IndexEntry, IndexSnapshot, Result, seam::EmbedAs};
+use std::collections::BTreeSet;
+
+use fontes_core::{
+    Chunk, ChunkId, DocumentId, DocumentSummary, Embedder, Embedding, IndexEntry, IndexSnapshot, Result,
+};
 
 use super::{
     Ingestion,
@@ -37,18 +44,20 @@ pub(super) const ENTRIES: usize = 256;
 pub(super) const BATCH: usize = 32;
 
 impl Ingestion {
-    /// Writes a group of documents through both indexes; `vectors` has one vector per chunk, in order.
-    pub(super) fn write(&self, group: &[Prepared], vectors: &[Vec<f32>], meter: &Meter) -> Result<IndexSnapshot> {
+    /// Writes a group of documents through both indexes; `embeddings` has one per chunk, in order.
+    pub(super) fn write(&self, group: &[Prepared], embeddings: &[Embedding], meter: &Meter) -> Result<IndexSnapshot> {
         let revisions: Vec<NewRevision<'_>> = group.iter().map(revision_of).collect();
         let staged = meter.time(Stage::Ledger, || self.parts.ledger.stage(&revisions, self.parts.clock.now()))?;
         let chunks = group
             .iter()
             .zip(&staged)
             .flat_map(|(prepared, staged)| prepared.chunks.iter().map(move |chunk| (chunk, &staged.summary)));
-        let entries: Vec<IndexEntry<'_>> =
-            chunks.zip(vectors).map(|((chunk, document), vector)| IndexEntry { chunk, document, vector }).collect();
+        let entry = |((chunk, document), embedding)| entry(chunk, document, embedding);
+        let entries: Vec<IndexEntry<'_>> = chunks.zip(embeddings).map(entry).collect();
         let position = staged.iter().map(|staged| staged.position).max().unwrap_or_default();
         meter.time(Stage::Vectors, || {
+            let chunks = group.iter().flat_map(|prepared| &prepared.chunks);
+            self.keep_tokens(self.parts.embedder.as_ref(), chunks.zip(embeddings))?;
             entries.chunks(ENTRIES).try_for_each(|part| self.parts.vectors.upsert(part))?;
             self.parts.vectors.flush()?;
             let rewritten = group.iter().zip(&staged).filter(|(_, staged)| staged.replaces);
@@ -133,6 +142,7 @@ impl Ingestion {
             doomed.extend(ledger.doomed_chunks(operation)?);
         }
         self.withdraw(&doomed)?;
+        self.parts.tokens.remove(&doomed)?;
         for part in doomed.chunks(ENTRIES) {
             self.parts.vectors.remove(part)?;
             self.parts.lexical.remove(part)?;
@@ -158,15 +168,42 @@ impl Ingestion {
         let (document, chunks, context) = self.parts.ledger.stored(revision)?;
         let prefix: Prefix = context.parse()?;
         for part in chunks.chunks(BATCH) {
-            let texts = self.embedding_texts(part, &document, prefix)?;
-            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let vectors = self.parts.embedder.embed(&texts, EmbedAs::Passage)?;
-            let entries = part.iter().zip(&vectors);
+            let embeddings = self.embedded(part, &document, prefix)?;
+            self.keep_tokens(self.parts.embedder.as_ref(), part.iter().zip(&embeddings))?;
+            let entries = part.iter().zip(&embeddings);
             let entries: Vec<IndexEntry<'_>> =
-                entries.map(|(chunk, vector)| IndexEntry { chunk, document: &document, vector }).collect();
+                entries.map(|(chunk, embedding)| entry(chunk, &document, embedding)).collect();
             self.upsert(&entries)?;
         }
         Ok(())
+    }
+
+    /// Embeds those chunks of a stored revision that are among `wanted`, and keeps the signs of their tokens.
+    pub(super) fn sign(&self, revision: RevisionId, wanted: &BTreeSet<ChunkId>) -> Result<()> {
+        let (document, mut chunks, context) = self.parts.ledger.stored(revision)?;
+        chunks.retain(|chunk| wanted.contains(&chunk.id));
+        for part in chunks.chunks(BATCH) {
+            let embeddings = self.embedded(part, &document, context.parse()?)?;
+            self.keep_tokens(self.parts.embedder.as_ref(), part.iter().zip(&embeddings))?;
+        }
+        Ok(())
+    }
+
+    fn embedded(&self, chunks: &[Chunk], document: &DocumentSummary, prefix: Prefix) -> Result<Vec<Embedding>> {
+        let texts = self.embedding_texts(chunks, document, prefix)?;
+        self.parts.embedder.embed_passages(&texts.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Keeps the signs of the tokens of chunks, as far as there are any.
+    pub(super) fn keep_tokens<'c>(
+        &self,
+        embedder: &dyn Embedder,
+        embedded: impl Iterator<Item = (&'c Chunk, &'c Embedding)>,
+    ) -> Result<()> {
+        let signs = embedded.filter(|(_, embedding)| !embedding.tokens.is_empty());
+        let signs: Vec<(ChunkId, &[u8])> =
+            signs.map(|(chunk, embedding)| (chunk.id, embedding.tokens.as_slice())).collect();
+        if signs.is_empty() { Ok(()) } else { self.parts.tokens.put(&embedder.identity().sha256, &signs) }
     }
 
     fn embedding_texts(&self, chunks: &[Chunk], document: &DocumentSummary, prefix: Prefix) -> Result<Vec<String>> {
@@ -180,6 +217,10 @@ impl Ingestion {
         let position = self.parts.lexical.committed()?;
         self.parts.lexical.commit(position)
     }
+}
+
+fn entry<'e>(chunk: &'e Chunk, document: &'e DocumentSummary, embedding: &'e Embedding) -> IndexEntry<'e> {
+    IndexEntry { chunk, document, vector: &embedding.vector }
 }
 
 fn revision_of(prepared: &Prepared) -> NewRevision<'_> {

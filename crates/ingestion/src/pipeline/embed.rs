@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use fontes_core::{Cancel, Digest, Error, Result, seam::EmbedAs};
+use fontes_core::{Cancel, Digest, Embedding as Embedded, Error, Result};
 
 use super::{
     IngestRequest, IngestionParts,
@@ -39,14 +39,14 @@ const GROUP_AGE: Duration = Duration::from_secs(2);
 /// … or nothing came for this long.
 const IDLE: Duration = Duration::from_millis(200);
 
-/// Vectors of texts seen in this run that are kept: copies of documents, letterheads and quoted mails are embedded
-/// once. Some 15 MB at 384 dimensions.
-const REMEMBERED: usize = 8192;
+/// Texts seen in this run whose embeddings are kept: copies of documents, letterheads and quoted mails are embedded
+/// once. Some 25 MB at 384 dimensions, mostly signs of tokens.
+const REMEMBERED: usize = 2048;
 
-/// Vectors that need not be made again.
+/// Embeddings that need not be made again.
 struct Known {
     /// Of this run, by the digest of their text.
-    remembered: HashMap<Digest, Vec<f32>>,
+    remembered: HashMap<Digest, Embedded>,
     /// Of a run that was cut off.
     kept: Kept,
 }
@@ -56,7 +56,7 @@ struct Known {
 pub(super) struct Group {
     pub(super) writes: Vec<Prepared>,
     /// One per chunk of `writes`, in order; empty until embedded.
-    pub(super) vectors: Vec<Vec<f32>>,
+    pub(super) embeddings: Vec<Embedded>,
     pub(super) quarantine: Vec<QuarantineEntry>,
     pub(super) gone: Vec<KnownDocument>,
     pub(super) release: Vec<Vec<u8>>,
@@ -155,10 +155,10 @@ impl<'a> Embedding<'a> {
 
     /// Embeds a group and passes it on; says whether to go on.
     fn hand_over(&self, mut group: Group, groups: &SyncSender<Result<Group>>, known: &mut Known) -> bool {
-        let vectors = if self.dry_run { Ok(Some(Vec::new())) } else { self.embed(&group.writes, known) };
-        match vectors {
-            Ok(Some(vectors)) => {
-                group.vectors = vectors;
+        let made = if self.dry_run { Ok(Some(Vec::new())) } else { self.embed(&group.writes, known) };
+        match made {
+            Ok(Some(embeddings)) => {
+                group.embeddings = embeddings;
                 groups.send(Ok(group)).is_ok()
             }
             Ok(None) => false,
@@ -171,7 +171,7 @@ impl<'a> Embedding<'a> {
 
     /// Embeds every chunk, equal texts once and texts of like length together: a batch is as slow as its longest.
     /// The result has the order of the chunks; `None` when asked to stop.
-    fn embed(&self, writes: &[Prepared], known: &mut Known) -> Result<Option<Vec<Vec<f32>>>> {
+    fn embed(&self, writes: &[Prepared], known: &mut Known) -> Result<Option<Vec<Embedded>>> {
         let Known { remembered, kept } = known;
         let embedder = &*self.parts.embedder;
         let mut digests = Vec::new();
@@ -187,33 +187,33 @@ impl<'a> Embedding<'a> {
                 }
             }
         }
-        let mut vectors: HashMap<Digest, Vec<f32>> = HashMap::with_capacity(texts.len());
-        vectors.extend(texts.keys().filter_map(|digest| Some((*digest, kept.take(digest)?))));
-        texts.retain(|digest, _| !vectors.contains_key(digest));
+        let mut embeddings: HashMap<Digest, Embedded> = HashMap::with_capacity(texts.len());
+        embeddings.extend(texts.keys().filter_map(|digest| Some((*digest, kept.take(digest)?))));
+        texts.retain(|digest, _| !embeddings.contains_key(digest));
         let mut fresh: Vec<(Digest, String)> = texts.into_iter().collect();
         fresh.sort_by(|(a, one), (b, other)| one.len().cmp(&other.len()).then_with(|| a.cmp(b)));
-        kept.begin(fresh.len(), &vectors);
+        kept.begin(fresh.len(), &embeddings);
         for batch in fresh.chunks(BATCH) {
             if self.cancel.is_cancelled() {
                 return Ok(None);
             }
             let inputs: Vec<&str> = batch.iter().map(|(_, text)| text.as_str()).collect();
-            let embedded = self.meter.time(Stage::Embed, || embedder.embed(&inputs, EmbedAs::Passage))?;
+            let embedded = self.meter.time(Stage::Embed, || embedder.embed_passages(&inputs))?;
             if embedded.len() != inputs.len() {
                 return Err(Error::internal("the embedder gives another number of vectors than texts"));
             }
             kept.add(batch.iter().map(|(digest, _)| digest).zip(&embedded));
-            vectors.extend(batch.iter().map(|(digest, _)| *digest).zip(embedded));
+            embeddings.extend(batch.iter().map(|(digest, _)| *digest).zip(embedded));
             self.embedded.fetch_add(batch.len(), Ordering::Relaxed);
         }
         let copies = digests.len() - fresh.len();
         self.embedded.fetch_add(copies, Ordering::Relaxed);
-        let found = |digest| vectors.get(digest).or_else(|| remembered.get(digest));
-        let in_order: Vec<Vec<f32>> = digests.iter().filter_map(found).cloned().collect();
-        if remembered.len() + vectors.len() > REMEMBERED {
+        let found = |digest| embeddings.get(digest).or_else(|| remembered.get(digest));
+        let in_order: Vec<Embedded> = digests.iter().filter_map(found).cloned().collect();
+        if remembered.len() + embeddings.len() > REMEMBERED {
             remembered.clear();
         }
-        remembered.extend(vectors);
+        remembered.extend(embeddings.into_iter().take(REMEMBERED));
         Ok(Some(in_order))
     }
 }

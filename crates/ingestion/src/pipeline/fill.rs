@@ -8,7 +8,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use fontes_core::{
-    Cancel, Chunk, ChunkId, DocumentSummary, Embedder, Error, IndexEntry, Result, VectorIndex, seam::EmbedAs,
+    Cancel, Chunk, ChunkId, DocumentSummary, Embedder, Embedding, Error, IndexEntry, Result, VectorIndex,
 };
 use serde::Serialize;
 
@@ -191,17 +191,17 @@ impl Ingestion {
     ) -> Result<()> {
         let mut pieces = std::mem::take(group);
         pieces.sort_by_key(|piece| piece.text.len());
-        let mut vectors: Vec<Vec<f32>> = Vec::with_capacity(pieces.len());
+        let mut embeddings: Vec<Embedding> = Vec::with_capacity(pieces.len());
         for batch in pieces.chunks(BATCH) {
             if cancel.is_cancelled() {
                 filling.cancelled = true;
                 return Ok(());
             }
             let texts: Vec<&str> = batch.iter().map(|piece| piece.text.as_str()).collect();
-            vectors.extend(embedder.embed(&texts, EmbedAs::Passage)?);
-            observer(Filling { chunks: filling.chunks + vectors.len(), ..*filling });
+            embeddings.extend(embedder.embed_passages(&texts)?);
+            observer(Filling { chunks: filling.chunks + embeddings.len(), ..*filling });
         }
-        if vectors.len() != pieces.len() {
+        if embeddings.len() != pieces.len() {
             return Err(Error::internal("the embedder gives another number of vectors than texts"));
         }
         let _turn = self.parts.ledger.turn();
@@ -212,13 +212,18 @@ impl Ingestion {
                 active.insert(revision);
             }
         }
-        let kept = pieces.iter().zip(&vectors).filter(|(piece, _)| active.contains(&piece.revision));
-        let entries: Vec<IndexEntry<'_>> =
-            kept.map(|(piece, vector)| IndexEntry { chunk: &piece.chunk, document: &piece.document, vector }).collect();
+        let kept = || pieces.iter().zip(&embeddings).filter(|(piece, _)| active.contains(&piece.revision));
+        let entries = kept().map(|(piece, Embedding { vector, .. })| IndexEntry {
+            chunk: &piece.chunk,
+            document: &piece.document,
+            vector,
+        });
+        let entries: Vec<IndexEntry<'_>> = entries.collect();
+        self.keep_tokens(embedder, kept().map(|(piece, embedding)| (&piece.chunk, embedding)))?;
         set.upsert(&entries)?;
         set.flush()?;
         filling.chunks += entries.len();
-        filling.embedded += vectors.len();
+        filling.embedded += embeddings.len();
         Ok(())
     }
 }

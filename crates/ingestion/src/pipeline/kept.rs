@@ -1,9 +1,9 @@
-//! Kept vectors: those of large documents, on disk as they are made, so that a run which is cut off in the middle of
+//! Kept embeddings: those of large documents, on disk as they are made, so that a run which is cut off in the middle of
 //! one goes on there.
 //!
 //! A document becomes searchable as a whole, and a law of 1,600 pages takes minutes to embed. Its vectors are appended
 //! to a file of the data directory: a header that names the embedder, then one record after the other, of the text's
-//! digest, the numbers and a check of both. There is a file for each group between embedding and ledger, taken in turn, so that none is begun
+//! digest, the vector, the signs of the tokens with their number of bytes, and a check of all. There is a file for each group between embedding and ledger, taken in turn, so that none is begun
 //! anew before what it held is written. They go when a run comes to its end, and with every erasure.
 //!
 //! What they hold is never needed: a file that cannot be read, or a disk that is full, costs time and nothing else.
@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fontes_core::{Digest, Embedder, Error, Result};
+use fontes_core::{Digest, Embedder, Embedding, Error, Result};
 
 use super::run::GROUPS;
 
@@ -26,19 +26,22 @@ const LARGE: usize = 1_024;
 const FILES: usize = GROUPS + 2;
 
 /// Begins every file.
-const MAGIC: &[u8; 8] = b"FNTSVEC1";
+const MAGIC: &[u8; 8] = b"FNTSVEC2";
 
 /// Bytes of a text's digest.
 const TEXT: usize = 32;
 
+/// Bytes of a number of bytes.
+const LENGTH: usize = 4;
+
 /// Bytes of a record's own digest that are kept with it.
 const CHECK: usize = 8;
 
-/// The vectors that an earlier run left, and the file for those to come.
+/// The embeddings that an earlier run left, and the file for those to come.
 pub(super) struct Kept {
     data: PathBuf,
     header: Vec<u8>,
-    found: HashMap<Digest, Vec<f32>>,
+    found: HashMap<Digest, Embedding>,
     groups: usize,
     file: Option<File>,
 }
@@ -75,32 +78,34 @@ impl Kept {
         Self { data: data.to_owned(), found: records.collect(), header, groups: 0, file: None }
     }
 
-    /// The vector of the text with this digest, if an earlier run made it.
-    pub(super) fn take(&mut self, text: &Digest) -> Option<Vec<f32>> {
+    /// The embedding of the text with this digest, if an earlier run made it.
+    pub(super) fn take(&mut self, text: &Digest) -> Option<Embedding> {
         self.found.remove(text)
     }
 
-    /// Begins a group with `fresh` texts to embed, beside those whose `vectors` are there. Only large groups are kept.
-    pub(super) fn begin(&mut self, fresh: usize, vectors: &HashMap<Digest, Vec<f32>>) {
+    /// Begins a group with `fresh` texts to embed, beside those whose `embeddings` are there. Only large groups are kept.
+    pub(super) fn begin(&mut self, fresh: usize, embeddings: &HashMap<Digest, Embedding>) {
         self.file = None;
-        if fresh + vectors.len() >= LARGE {
+        if fresh + embeddings.len() >= LARGE {
             // Without a file a kill costs the embedding of this group again, and nothing else.
             self.file = File::create(path(&self.data, self.groups % FILES)).ok();
             self.groups += 1;
             let header = self.header.clone();
             self.write(&header);
-            self.add(vectors.iter());
+            self.add(embeddings.iter());
         }
     }
 
-    /// Keeps vectors of the group.
-    pub(super) fn add<'v>(&mut self, vectors: impl Iterator<Item = (&'v Digest, &'v Vec<f32>)>) {
+    /// Keeps embeddings of the group.
+    pub(super) fn add<'v>(&mut self, embeddings: impl Iterator<Item = (&'v Digest, &'v Embedding)>) {
         if self.file.is_some() {
             let mut bytes = Vec::new();
-            for (text, vector) in vectors {
+            for (text, Embedding { vector, tokens }) in embeddings {
                 let begin = bytes.len();
                 bytes.extend(text.as_bytes());
+                bytes.extend(u32::try_from(tokens.len()).unwrap_or(u32::MAX).to_le_bytes());
                 bytes.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
+                bytes.extend(tokens);
                 let check = Digest::of(&bytes[begin..]);
                 bytes.extend(&check.as_bytes()[..CHECK]);
             }
@@ -114,30 +119,43 @@ impl Kept {
     }
 }
 
-/// The records of a file; one that was not written whole is left out.
-fn records(bytes: &[u8], dimensions: usize) -> Vec<(Digest, Vec<f32>)> {
-    let record = |record: &[u8]| {
-        let (told, check) = record.split_last_chunk::<CHECK>()?;
-        let (text, numbers) = told.split_first_chunk::<TEXT>()?;
-        let (numbers, _) = numbers.as_chunks::<4>();
-        let vector = || numbers.iter().copied().map(f32::from_le_bytes).collect();
-        Digest::of(told).as_bytes().starts_with(check).then(|| (Digest::from_bytes(*text), vector()))
-    };
-    bytes.chunks_exact(TEXT + 4 * dimensions + CHECK).filter_map(record).collect()
+/// The records of a file, up to one that was not written whole.
+fn records(mut bytes: &[u8], dimensions: usize) -> Vec<(Digest, Embedding)> {
+    let mut records = Vec::new();
+    while let Some((record, rest)) = record(bytes, dimensions) {
+        records.push(record);
+        bytes = rest;
+    }
+    records
+}
+
+/// The first record, and what comes after it.
+fn record(bytes: &[u8], dimensions: usize) -> Option<((Digest, Embedding), &[u8])> {
+    let (text, rest) = bytes.split_first_chunk::<TEXT>()?;
+    let (length, rest) = rest.split_first_chunk::<LENGTH>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let (numbers, rest) = rest.split_at_checked(4 * dimensions)?;
+    let (tokens, rest) = rest.split_at_checked(length)?;
+    let (check, rest) = rest.split_first_chunk::<CHECK>()?;
+    let told = &bytes[..bytes.len() - rest.len() - CHECK];
+    let (numbers, _) = numbers.as_chunks::<4>();
+    let embedding =
+        Embedding { vector: numbers.iter().copied().map(f32::from_le_bytes).collect(), tokens: tokens.to_vec() };
+    Digest::of(told).as_bytes().starts_with(check).then(|| ((Digest::from_bytes(*text), embedding), rest))
 }
 
 #[cfg(test)]
 mod tests {
-    use fontes_core::seam::EmbedAs;
     use fontes_testkit::HashEmbedder;
 
     use super::*;
 
-    fn made(embedder: &HashEmbedder, count: usize) -> HashMap<Digest, Vec<f32>> {
+    fn made(embedder: &HashEmbedder, count: usize) -> HashMap<Digest, Embedding> {
         let texts: Vec<String> = (0..count).map(|number| format!("text {number}")).collect();
         let inputs: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let vectors = embedder.embed(&inputs, EmbedAs::Passage).unwrap();
-        texts.iter().map(|text| Digest::of(text.as_bytes())).zip(vectors).collect()
+        let embeddings = embedder.embed_passages(&inputs).unwrap();
+        assert!(embeddings.iter().all(|embedding| !embedding.tokens.is_empty()));
+        texts.iter().map(|text| Digest::of(text.as_bytes())).zip(embeddings).collect()
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod write;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use fontes_core::{Cancel, Clock, Embedder, Labels, LexicalIndex, Result, VectorIndex};
+use fontes_core::{Cancel, Clock, Embedder, Labels, LexicalIndex, Result, TokenStore, VectorIndex};
 use fontes_extract::{ExtractError, Extraction, ParseLimits, WorkerPool};
 
 use crate::{access::AccessRules, chunk::Measure, ledger::SqliteLedger, profile::Profiles, select::Selection};
@@ -84,6 +84,8 @@ pub struct IngestionParts {
     /// Sets of vectors beside it. What leaves the archive leaves them too; what comes to it comes to them by
     /// [`Ingestion::fill`].
     pub others: Vec<OtherVectors>,
+    /// Where the signs of tokens go.
+    pub tokens: Arc<dyn TokenStore>,
     /// Where words go.
     pub lexical: Arc<dyn LexicalIndex>,
     /// The time of revisions.

@@ -235,7 +235,7 @@ pub struct Recovery {
     pub index_ahead: bool,
 }
 
-/// One of the two indexes.
+/// Where a chunk is, beside the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IndexName {
@@ -243,6 +243,8 @@ pub enum IndexName {
     Vectors,
     /// The lexical index.
     Lexical,
+    /// The signs of tokens. Lacking some is no difference.
+    Tokens,
 }
 
 /// A difference between the ledger and an index.
@@ -274,6 +276,8 @@ pub struct CheckReport {
     pub findings: Vec<Finding>,
     /// Sets of vectors beside the one that is searched.
     pub sets: Vec<SetReport>,
+    /// Active chunks whose tokens' signs are not kept though the embedder gives them: searches that find them read them again.
+    pub tokens_missing: usize,
 }
 
 /// What a set of vectors beside the searched one holds.

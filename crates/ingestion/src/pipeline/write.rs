@@ -130,7 +130,7 @@ impl<'a> Writer<'a> {
             snapshot = Some(self.ingestion.remove(&gone)?);
         }
         if !group.writes.is_empty() {
-            snapshot = Some(self.ingestion.write(&group.writes, &group.vectors, self.meter)?);
+            snapshot = Some(self.ingestion.write(&group.writes, &group.embeddings, self.meter)?);
             for prepared in &mut group.writes {
                 prepared.record.duplicate_of = ledger.duplicate_of(prepared.id, prepared.sha256)?;
             }

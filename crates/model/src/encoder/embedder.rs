@@ -1,15 +1,13 @@
 //! Text to vector: prefix, tokenise, encode, pool, cut, normalise.
 
-use std::ops::Range;
-
-use fontes_core::{ModelIdentity, Result, seam::EmbedAs, seam::Embedder};
+use fontes_core::{Embedding, MatchPassage, ModelIdentity, Result, seam::EmbedAs, seam::Embedder};
 
 use super::{
     EncoderError, batch,
     elementwise::normalise,
     network::{Network, Packed},
     settings::Usage,
-    tokenize::TextTokenizer,
+    tokenize::{TextTokenizer, Tokens},
 };
 use crate::store::Pooling;
 
@@ -26,18 +24,26 @@ pub struct EncoderEmbedder {
 }
 
 impl EncoderEmbedder {
-    fn embed_all(&self, texts: &[&str], role: EmbedAs) -> Result<Vec<Vec<f32>>, EncoderError> {
+    /// Each text with its prefix, as tokens.
+    pub(super) fn tokenised(&self, texts: &[&str], role: EmbedAs) -> Result<Vec<Tokens>, EncoderError> {
         let prefix = self.prefix(role);
-        let inputs =
-            batch::each(&self.network.machine().pool, texts, |text| self.tokenizer.single(&format!("{prefix}{text}")))?;
+        batch::each(&self.network.machine().pool, texts, |text| self.tokenizer.single(&format!("{prefix}{text}")))
+    }
+
+    /// Makes something of the vectors of each input's tokens, `[tokens, hidden]`, in order.
+    pub(super) fn encode<T: Send>(
+        &self,
+        inputs: &[Tokens],
+        made: impl Fn(usize, &[f32]) -> Result<T, EncoderError> + Sync,
+    ) -> Result<Vec<T>, EncoderError> {
         let lengths: Vec<usize> = inputs.iter().map(|input| input.ids.len()).collect();
         batch::run(self.network.machine(), &lengths, self.tokens_per_batch, |pool, batch| {
             let mut packed = Packed::default();
             batch.iter().for_each(|&index| packed.push(&inputs[index].ids, &inputs[index].types));
             let states = self.network.forward(pool, &packed)?;
             let hidden = self.network.config().hidden;
-            let rows = |sequence: &Range<usize>| sequence.start * hidden..sequence.end * hidden;
-            packed.sequences.iter().map(|sequence| self.pool(&states[rows(sequence)])).collect()
+            let sequences = batch.iter().zip(&packed.sequences);
+            sequences.map(|(&index, tokens)| made(index, &states[tokens.start * hidden..tokens.end * hidden])).collect()
         })
     }
 
@@ -50,7 +56,7 @@ impl EncoderEmbedder {
     }
 
     /// One unit vector from the token vectors of a sequence.
-    fn pool(&self, states: &[f32]) -> Result<Vec<f32>, EncoderError> {
+    pub(super) fn pool(&self, states: &[f32]) -> Result<Vec<f32>, EncoderError> {
         let hidden = self.network.config().hidden;
         let mut vector = states[..hidden].to_vec();
         if self.usage.pooling == Pooling::Mean {
@@ -78,14 +84,22 @@ impl Embedder for EncoderEmbedder {
     }
 
     fn embed(&self, texts: &[&str], role: EmbedAs) -> Result<Vec<Vec<f32>>> {
-        Ok(self.embed_all(texts, role)?)
+        Ok(self.encode(&self.tokenised(texts, role)?, |_, states| self.pool(states))?)
     }
 
     fn token_offsets(&self, text: &str) -> Result<Vec<usize>> {
         Ok(self.tokenizer.offsets(text)?)
     }
 
-    fn match_tokens(&self, query: &str, passages: &[&str], budget: usize) -> Result<Vec<Option<f32>>> {
+    fn has_tokens(&self) -> bool {
+        true
+    }
+
+    fn embed_passages(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+        Ok(self.embed_signed(texts)?)
+    }
+
+    fn match_tokens(&self, query: &str, passages: &[MatchPassage<'_>], budget: usize) -> Result<Vec<Option<f32>>> {
         Ok(self.match_all(query, passages, budget)?)
     }
 }

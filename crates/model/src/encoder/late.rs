@@ -1,67 +1,141 @@
 //! Late interaction: query and passages are encoded apart, then compared token by token (ColBERT, Khattab and Zaharia,
 //! SIGIR 2020, arXiv 2004.12832), here with the token vectors of an embedder that was not trained for it.
 //!
-//! Three things make such vectors comparable. All of them point much the same way, so the mean of those at hand is taken off
-//! (Mu and Viswanath 2018, arXiv 1702.01417). What a passage holds of a token is the cosine of its nearest, squared: many
-//! half matches are worth less than a few whole ones. Rare tokens count more. `docs/benchmarks.md` ("Reading candidates
-//! again") has what each is worth, and what whitening and other layers would give.
+//! Three things make such vectors comparable. All of them point much the same way, so what they share is taken off
+//! (Mu and Viswanath 2018, arXiv 1702.01417): the mean over tokens from all over the vocabulary. What a passage holds of a
+//! token is the cosine of its nearest, squared: many half matches are worth less than a few whole ones. Rare tokens count more.
+//!
+//! **Signs.** Of a passage's vectors only the signs are kept, 48 bytes a token where vectors have 384 numbers: few enough to
+//! store, so that a search need not read its candidates again. The query keeps its numbers; against signs they give the cosine
+//! up to a constant and an error that is small over hundreds of dimensions (random hyperplanes, Charikar, STOC 2002). It is
+//! squared and the largest of a passage's counts, and that ranks as whole vectors do. `docs/benchmarks.md` ("Reading candidates
+//! again") has what each is worth.
 
 use std::ops::Range;
 
-use fontes_core::seam::EmbedAs;
+use fontes_core::{Embedding, MatchPassage, seam::EmbedAs};
 
 use super::{
-    EncoderEmbedder, EncoderError, batch,
+    EncoderEmbedder, EncoderError,
     elementwise::normalise,
-    network::Packed,
     tokenize::{TextTokenizer, Tokens},
 };
 
 /// Columns by which a query's vectors are laid out, so that sums run side by side.
 const LANES: usize = 8;
 
+/// Begins the signs of a passage; another number for another meaning of the bits.
+const VERSION: u8 = 1;
+
+/// The cosine of a vector with one of signs is this much smaller than with what the signs are of, when its numbers are
+/// normally distributed: the root of 2/π.
+const SHRINKS: f32 = 0.797_884_6;
+
 impl EncoderEmbedder {
+    /// See [`fontes_core::Embedder::embed_passages`].
+    pub(super) fn embed_signed(&self, texts: &[&str]) -> Result<Vec<Embedding>, EncoderError> {
+        let inputs = self.tokenised(texts, EmbedAs::Passage)?;
+        let bodies = self.bodies(&inputs, EmbedAs::Passage)?;
+        self.encode(&inputs, |index, states| {
+            Ok(Embedding { vector: self.pool(states)?, tokens: self.signs(self.rows(states, &bodies[index])) })
+        })
+    }
+
     /// One score per passage; see [`fontes_core::Embedder::match_tokens`].
     pub(super) fn match_all(
         &self,
         query: &str,
-        passages: &[&str],
+        passages: &[MatchPassage<'_>],
         budget: usize,
     ) -> Result<Vec<Option<f32>>, EncoderError> {
-        let pool = &self.network.machine().pool;
-        let asked = self.tokenizer.single(&format!("{}{query}", self.prefix(EmbedAs::Query)))?;
-        let prefix = self.prefix(EmbedAs::Passage);
-        let mut inputs = batch::each(pool, passages, |passage| self.tokenizer.single(&format!("{prefix}{passage}")))?;
-        inputs.truncate(affordable(&inputs, budget));
-        let mut bodies =
-            inputs.iter().map(|input| self.tokenizer.body(prefix, input)).collect::<Result<Vec<_>, _>>()?;
-        bodies.push(self.tokenizer.body(self.prefix(EmbedAs::Query), &asked)?);
-        let weights = weights(&self.tokenizer, &asked.ids[bodies[inputs.len()].clone()]);
-        inputs.push(asked);
-        let mut states = self.states(&inputs, &bodies)?;
-        let hidden = self.network.config().hidden;
-        centre(&mut states, hidden)?;
-        let query = Columns::of(&states.pop().unwrap_or_default(), hidden);
-        let mut scores = vec![0.0; states.len()];
-        pool.for_each_chunk(&mut scores, 1, 1, |passage, score| score[0] = query.found_in(&states[passage], &weights));
-        let scores = scores.into_iter().map(|score| weights.first().map(|_| score));
-        Ok(scores.chain(std::iter::repeat(None)).take(passages.len()).collect())
+        let asked = self.tokenised(&[query], EmbedAs::Query)?;
+        let body = self.bodies(&asked, EmbedAs::Query)?.remove(0);
+        let weights = weights(&self.tokenizer, &asked[0].ids[body.clone()]);
+        let rows = self.encode(&asked, |_, states| self.centred(self.rows(states, &body)))?.remove(0);
+        let query = Columns::of(&rows, self.network.config().hidden);
+        let unread: Vec<usize> = (0..passages.len()).filter(|&at| !self.are_signs(passages[at].tokens)).collect();
+        let read = self.read(&unread.iter().map(|&at| passages[at].text).collect::<Vec<_>>(), budget)?;
+        let mut signs: Vec<Option<&[u8]>> = passages.iter().map(|passage| Some(passage.tokens)).collect();
+        let read = read.iter().map(|signs| Some(signs.as_slice())).chain(std::iter::repeat(None));
+        unread.iter().zip(read).for_each(|(&at, read)| signs[at] = read);
+        let mut scores = vec![None; passages.len()];
+        if !weights.is_empty() {
+            let pool = &self.network.machine().pool;
+            pool.for_each_chunk(&mut scores, 1, 1, |at, score| {
+                score[0] = signs[at].map(|signs| query.found_in(&self.unsigned(signs), &weights));
+            });
+        }
+        Ok(scores)
     }
 
-    /// The vectors of the tokens of each input that stand in its body.
-    fn states(&self, inputs: &[Tokens], bodies: &[Range<usize>]) -> Result<Vec<Vec<f32>>, EncoderError> {
+    /// The signs of as many of `texts` as are within `budget` tokens.
+    fn read(&self, texts: &[&str], budget: usize) -> Result<Vec<Vec<u8>>, EncoderError> {
+        let mut inputs = self.tokenised(texts, EmbedAs::Passage)?;
+        inputs.truncate(affordable(&inputs, budget));
+        let bodies = self.bodies(&inputs, EmbedAs::Passage)?;
+        self.encode(&inputs, |index, states| Ok(self.signs(self.rows(states, &bodies[index]))))
+    }
+
+    /// Where in each input the text itself stands.
+    fn bodies(&self, inputs: &[Tokens], role: EmbedAs) -> Result<Vec<Range<usize>>, EncoderError> {
+        inputs.iter().map(|input| self.tokenizer.body(self.prefix(role), input)).collect()
+    }
+
+    /// The vectors of some tokens of a sequence.
+    fn rows<'s>(&self, states: &'s [f32], tokens: &Range<usize>) -> &'s [f32] {
         let hidden = self.network.config().hidden;
-        let lengths: Vec<usize> = inputs.iter().map(|input| input.ids.len()).collect();
-        batch::run(self.network.machine(), &lengths, self.tokens_per_batch, |pool, batch| {
-            let mut packed = Packed::default();
-            batch.iter().for_each(|&index| packed.push(&inputs[index].ids, &inputs[index].types));
-            let states = self.network.forward(pool, &packed)?;
-            let body = |(&index, sequence): (&usize, &Range<usize>)| {
-                let Range { start, end } = bodies[index];
-                states[(sequence.start + start) * hidden..(sequence.start + end) * hidden].to_vec()
+        &states[tokens.start * hidden..tokens.end * hidden]
+    }
+
+    /// Rows as unit vectors without what all tokens share. A row that is nothing else becomes nothing.
+    fn centred(&self, rows: &[f32]) -> Result<Vec<f32>, EncoderError> {
+        let mut centred = rows.to_vec();
+        for row in centred.chunks_exact_mut(self.network.config().hidden) {
+            row.iter_mut().zip(self.network.centre()).for_each(|(x, mean)| *x -= mean);
+            if row.iter().any(|x| !x.is_finite()) {
+                return Err(EncoderError::NotANumber);
+            }
+            if !normalise(row) {
+                row.fill(0.0);
+            }
+        }
+        Ok(centred)
+    }
+
+    /// Bytes of the signs of one token.
+    fn stride(&self) -> usize {
+        self.network.config().hidden.div_ceil(8)
+    }
+
+    /// Says whether bytes are signs of some passage by these weights.
+    fn are_signs(&self, bytes: &[u8]) -> bool {
+        bytes.split_first().is_some_and(|(version, signs)| *version == VERSION && signs.len() % self.stride() == 0)
+    }
+
+    /// Whether each number of each row is above the mean: a bit each, the first the lowest, each row from a byte on.
+    fn signs(&self, rows: &[f32]) -> Vec<u8> {
+        let (hidden, centre) = (self.network.config().hidden, self.network.centre());
+        let mut signs = Vec::with_capacity(1 + rows.len() / hidden * self.stride());
+        signs.push(VERSION);
+        for row in rows.chunks_exact(hidden) {
+            let byte = |(row, centre): (&[f32], &[f32])| {
+                row.iter().zip(centre).rev().fold(0, |byte, (x, mean)| byte << 1 | u8::from(x > mean))
             };
-            Ok(batch.iter().zip(&packed.sequences).map(body).collect())
-        })
+            signs.extend(row.chunks(8).zip(centre.chunks(8)).map(byte));
+        }
+        signs
+    }
+
+    /// Rows of equal numbers with these signs, by which products with unit vectors come out as cosines.
+    fn unsigned(&self, signs: &[u8]) -> Vec<f32> {
+        let hidden = self.network.config().hidden;
+        let one = 1.0 / ((hidden as f32).sqrt() * SHRINKS);
+        let signs = signs.get(1..).unwrap_or_default();
+        let mut rows = Vec::with_capacity(signs.len() * 8);
+        for token in signs.chunks_exact(self.stride()) {
+            rows.extend((0..hidden).map(|at| if token[at / 8] >> (at % 8) & 1 == 1 { one } else { -one }));
+        }
+        rows
     }
 }
 
@@ -81,26 +155,6 @@ fn weights(tokenizer: &TextTokenizer, ids: &[u32]) -> Vec<f32> {
     let weights: Vec<f32> = ids.iter().map(|&id| tokenizer.weight(id)).collect();
     let sum: f32 = weights.iter().sum();
     weights.into_iter().map(|weight| weight / sum).collect()
-}
-
-/// Takes the mean of all passages' rows off every row, the query's (the last) too, and makes them unit vectors. A row that
-/// is the mean itself becomes nothing.
-fn centre(states: &mut [Vec<f32>], hidden: usize) -> Result<(), EncoderError> {
-    let mut mean = vec![0.0; hidden];
-    let (_, passages) = states.split_last().ok_or(EncoderError::NotANumber)?;
-    let rows = || passages.iter().flat_map(|passage| passage.chunks_exact(hidden));
-    let count = rows().count().max(1) as f32;
-    rows().for_each(|row| mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x / count));
-    if mean.iter().any(|x| !x.is_finite()) {
-        return Err(EncoderError::NotANumber);
-    }
-    for row in states.iter_mut().flat_map(|states| states.chunks_exact_mut(hidden)) {
-        row.iter_mut().zip(&mean).for_each(|(x, mean)| *x -= mean);
-        if !normalise(row) {
-            row.fill(0.0);
-        }
-    }
-    Ok(())
 }
 
 /// The vectors of a query as columns, padded with zeros to whole lanes.
@@ -129,7 +183,8 @@ impl Columns {
             }
             nearest.iter_mut().zip(&cosines).for_each(|(nearest, cosine)| *nearest = nearest.max(*cosine));
         }
-        weights.iter().zip(&nearest).map(|(weight, cosine)| weight * cosine * cosine).sum()
+        // Signs of numbers that are not normally distributed may give a little more than 1.
+        weights.iter().zip(&nearest).map(|(weight, cosine)| weight * cosine.min(1.0).powi(2)).sum()
     }
 }
 
@@ -152,14 +207,6 @@ mod tests {
         assert!((score(&[60.0], &[0.5, 0.5]) - 0.5).abs() < 1e-6);
         assert!((score(&[60.0], &[0.9, 0.1]) - 0.3).abs() < 1e-6, "by weight");
         assert_eq!(score(&[], &[0.5, 0.5]), 0.0);
-    }
-
-    #[test]
-    fn what_all_rows_share_is_taken_off() {
-        let mut states = vec![vec![5.0, 1.0, 5.0, -1.0], vec![5.0, 0.0], vec![5.0, 2.0]];
-        centre(&mut states, 2).unwrap();
-        assert_eq!(states, [vec![0.0, 1.0, 0.0, -1.0], vec![0.0, 0.0], vec![0.0, 1.0]]);
-        assert!(centre(&mut [vec![f32::NAN; 2], vec![0.0; 2]], 2).is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! a vocabulary of 250,000 is most of the model; and it copies more than it computes on narrow models. The
 //! whole encoder is two hundred lines once matrix products are one type (`linear`).
 //!
-//! **Out of scope:** training, sparse embeddings, keeping the vectors of tokens (`late` compares them and forgets them).
+//! **Out of scope:** training, sparse embeddings, keeping the signs of tokens (`late` makes and compares them).
 
 mod adapter;
 mod batch;

@@ -131,6 +131,7 @@ pub(super) struct Network {
     layers: Vec<Layer>,
     machine: Machine,
     spare: Spare,
+    centre: Vec<f32>,
 }
 
 impl Network {
@@ -145,14 +146,15 @@ impl Network {
         // Where products are rounded to 8 bits, attention may round to bf16.
         let rounded = options.precision == Precision::Int8;
         let heads = Heads { hidden: config.hidden, count: config.heads, rounded };
-        let mut sample = if rounded { Sample::new(&config) } else { Sample::default() };
+        let mut sample = Sample::new(&config);
         sample.state = embedding.embed(&checkpoint, &config, (&machine.pool, machine.isa), &sample.packed)?;
         let layers = (0..config.layers)
             .map(|number| {
                 Layer::load(&checkpoint, &config, heads, number, options.precision, &mut machine, &mut sample)
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { config, heads, checkpoint, embedding, layers, machine, spare: Spare::default() })
+        let centre = sample.mean(config.hidden);
+        Ok(Self { config, heads, checkpoint, embedding, layers, machine, spare: Spare::default(), centre })
     }
 
     /// The shape.
@@ -163,6 +165,11 @@ impl Network {
     /// The checkpoint, for a head to be loaded from, or another network.
     pub fn checkpoint(&self) -> &Arc<Checkpoint> {
         &self.checkpoint
+    }
+
+    /// The mean vector of tokens from all over the vocabulary, `[hidden]`: what all have in common.
+    pub fn centre(&self) -> &[f32] {
+        &self.centre
     }
 
     /// What products run on.
@@ -228,8 +235,7 @@ impl Embedding {
     }
 }
 
-/// Tokens that go through the layers as they are loaded, to see what their products will meet.
-#[derive(Default)]
+/// Tokens that go through the layers as they are loaded, to see what their products will meet, and where all vectors point.
 struct Sample {
     packed: Packed,
     /// `[tokens, hidden]`, as far as the layers are loaded.
@@ -255,6 +261,15 @@ impl Sample {
             packed.push(&ids, &vec![0; length]);
         }
         Self { packed, state: Vec::new() }
+    }
+
+    fn mean(&self, hidden: usize) -> Vec<f32> {
+        let mut mean = vec![0.0; hidden];
+        let count = (self.state.len() / hidden).max(1) as f32;
+        for row in self.state.chunks_exact(hidden) {
+            mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x / count);
+        }
+        mean
     }
 }
 
@@ -284,18 +299,14 @@ impl Layer {
             attended: linear(&["attention.output.dense"], [hidden, hidden], &[], machine)?,
             norm: load_norm(checkpoint, &name("attention.output.LayerNorm"), config)?,
         };
-        if !state.is_empty() {
-            attention.attend((&machine.pool, machine), heads, &packed.sequences, state, &mut scratch)?;
-            attention.add((&machine.pool, machine), &scratch.context, state, &mut scratch.inputs)?;
-        }
+        attention.attend((&machine.pool, machine), heads, &packed.sequences, state, &mut scratch)?;
+        attention.add((&machine.pool, machine), &scratch.context, state, &mut scratch.inputs)?;
         let feed_forward = FeedForward {
             widen: linear(&["intermediate.dense"], [wide, hidden], state, machine)?,
             narrow: linear(&["output.dense"], [hidden, wide], &[], machine)?,
             norm: load_norm(checkpoint, &name("output.LayerNorm"), config)?,
         };
-        if !state.is_empty() {
-            feed_forward.add((&machine.pool, machine), state, &mut scratch)?;
-        }
+        feed_forward.add((&machine.pool, machine), state, &mut scratch)?;
         Ok(Self { attention, feed_forward })
     }
 }

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use fontes_core::{
-    Cancel, ErrorKind,
+    Cancel, ErrorKind, MatchPassage,
     seam::{EmbedAs, Embedder, Reranker},
 };
 use serde::Deserialize;
@@ -212,21 +212,24 @@ fn matched(embedder: &EncoderEmbedder, query: &str, passages: &[&str]) -> Vec<f6
         packed.push(&input.ids, &input.types);
         let states = embedder.network.forward(&embedder.network.machine().pool, &packed).unwrap();
         let body = embedder.tokenizer.body(embedder.prefix(role), &input).unwrap();
-        body.map(|at| (input.ids[at], states[at * hidden..][..hidden].iter().map(|x| f64::from(*x)).collect()))
-            .collect()
+        let centred = |at: usize| {
+            let row = states[at * hidden..][..hidden].iter().zip(embedder.network.centre());
+            row.map(|(x, mean)| f64::from(x - mean)).collect()
+        };
+        body.map(|at| (input.ids[at], centred(at))).collect()
+    };
+    // Of the passage's token only the signs count; a normal distribution's cosine with its signs is the root of 2/π.
+    let near = |asked: &[f64], row: &[f64]| {
+        let length = asked.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let with_signs: f64 = asked.iter().zip(row).map(|(x, y)| if *y > 0.0 { *x } else { -x }).sum();
+        with_signs / length / (hidden as f64).sqrt() / std::f64::consts::FRAC_2_PI.sqrt()
     };
     let read: Vec<_> = passages.iter().map(|passage| rows(passage, EmbedAs::Passage)).collect();
-    let all: Vec<&Vec<f64>> = read.iter().flatten().map(|(_, row)| row).collect();
-    let mean: Vec<f64> = (0..hidden).map(|at| all.iter().map(|row| row[at]).sum::<f64>() / all.len() as f64).collect();
-    let cosine = |a: &[f64], b: &[f64]| {
-        let dot = |a: &[f64], b: &[f64]| -> f64 { (0..hidden).map(|at| (a[at] - mean[at]) * (b[at] - mean[at])).sum() };
-        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
-    };
     let asked = rows(query, EmbedAs::Query);
     let weights: f64 = asked.iter().map(|(id, _)| f64::from(embedder.tokenizer.weight(*id))).sum();
     let score = |passage: &Vec<(u32, Vec<f64>)>| {
         let token = |(id, token): &(u32, Vec<f64>)| {
-            let nearest = passage.iter().map(|(_, row)| cosine(token, row)).fold(0.0, f64::max);
+            let nearest = passage.iter().map(|(_, row)| near(token, row)).fold(0.0, f64::max).min(1.0);
             f64::from(embedder.tokenizer.weight(*id)) * nearest * nearest
         };
         asked.iter().map(token).sum::<f64>() / weights
@@ -234,20 +237,49 @@ fn matched(embedder: &EncoderEmbedder, query: &str, passages: &[&str]) -> Vec<f6
     read.iter().map(score).collect()
 }
 
+fn unread<'a>(texts: &[&'a str]) -> Vec<MatchPassage<'a>> {
+    texts.iter().map(|text| MatchPassage { text, tokens: &[] }).collect()
+}
+
+const PASSAGES: [&str; 4] =
+    ["The council keeps archives of the state.", "Of what?", "federal federal", "the federal council of the state"];
+
 #[test]
 fn late_interaction_follows_its_definition_within_the_budget() {
-    let passages =
-        ["The council keeps archives of the state.", "Of what?", "federal federal", "the federal council of the state"];
     for name in ["bert", "xlm-roberta"] {
         let embedder = open_embedder(&model(&fixture(name)), &options()).unwrap();
-        let scores = embedder.match_tokens("the federal council", &passages, usize::MAX).unwrap();
-        for (score, reference) in scores.iter().zip(matched(&embedder, "the federal council", &passages)) {
+        let scores = embedder.match_tokens("the federal council", &unread(&PASSAGES), usize::MAX).unwrap();
+        for (score, reference) in scores.iter().zip(matched(&embedder, "the federal council", &PASSAGES)) {
             assert!((f64::from(score.unwrap()) - reference).abs() < 1e-4, "{name}: {score:?}, {reference}");
         }
         assert!(scores.iter().flatten().all(|score| (0.0..=1.0).contains(score)));
-        let few = embedder.match_tokens("the federal council", &passages, 0).unwrap();
+        let few = embedder.match_tokens("the federal council", &unread(&PASSAGES), 0).unwrap();
         assert_eq!(few.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false, false], "{name}");
         assert_eq!(embedder.match_tokens("council", &[], 99).unwrap(), []);
+    }
+}
+
+#[test]
+fn kept_signs_stand_for_the_text_and_cost_no_budget() {
+    for name in ["bert", "xlm-roberta"] {
+        let embedder = open_embedder(&model(&fixture(name)), &options()).unwrap();
+        let made = embedder.embed_passages(&PASSAGES).unwrap();
+        let vectors: Vec<Vec<f32>> = made.iter().map(|embedding| embedding.vector.clone()).collect();
+        assert_eq!(vectors, embedder.embed(&PASSAGES, EmbedAs::Passage).unwrap(), "{name}");
+        let read = embedder.match_tokens("the federal council", &unread(&PASSAGES), usize::MAX).unwrap();
+        let kept: Vec<MatchPassage<'_>> =
+            made.iter().map(|embedding| MatchPassage { text: "", tokens: &embedding.tokens }).collect();
+        assert_eq!(embedder.match_tokens("the federal council", &kept, 0).unwrap(), read, "{name}");
+        // Some kept and some not: the first that is not is read in any case.
+        let mut mixed = unread(&PASSAGES);
+        (mixed[0], mixed[3]) = (kept[0], kept[3]);
+        let some = embedder.match_tokens("the federal council", &mixed, 0).unwrap();
+        assert_eq!(some, [read[0], read[1], None, read[3]], "{name}");
+        // What is no signs of these weights is read.
+        for damaged in [&[][..], &[1, 2], &[9], &made[0].tokens[..made[0].tokens.len() - 1]] {
+            let passage = MatchPassage { text: PASSAGES[0], tokens: damaged };
+            assert_eq!(embedder.match_tokens("the federal council", &[passage], 99).unwrap(), [read[0]], "{name}");
+        }
     }
 }
 

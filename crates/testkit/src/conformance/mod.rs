@@ -1,6 +1,7 @@
 //! The contracts of the index seams, written as checks that panic. Run each on every implementation.
 
 mod lexical;
+mod tokens;
 mod vector;
 
 use fontes_core::{AccessScope, ChunkId, Classification, Filter, Language};
@@ -8,6 +9,7 @@ use fontes_core::{AccessScope, ChunkId, Classification, Filter, Language};
 use crate::{Specimen, scope};
 
 pub use lexical::lexical_index;
+pub use tokens::token_store;
 pub use vector::{recall_at_10, vector_index};
 
 fn staff() -> AccessScope {

@@ -5,7 +5,8 @@ use std::{fs, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
 use fontes_core::{
-    Cancel, Digest, Document, Embedder, Language, Metadata, ModelIdentity, Page, Result, Span, seam::EmbedAs,
+    Cancel, Digest, Document, Embedder, Language, MatchPassage, Metadata, ModelIdentity, Page, Result, Span,
+    seam::EmbedAs,
 };
 use fontes_extract::{ExtractError, Extraction};
 use fontes_ingestion::{Extractor, Profiles};
@@ -134,7 +135,7 @@ impl Embedder for Synthetic {
         }
     }
 
-    fn match_tokens(&self, query: &str, passages: &[&str], budget: usize) -> Result<Vec<Option<f32>>> {
+    fn match_tokens(&self, query: &str, passages: &[MatchPassage<'_>], budget: usize) -> Result<Vec<Option<f32>>> {
         self.real.match_tokens(query, passages, budget)
     }
 

@@ -1,6 +1,6 @@
 //! What is left when an index fails or the machine dies at any step, and what recovery makes of it.
 
-use fontes_core::LexicalIndex as _;
+use fontes_core::{Embedder as _, LexicalIndex as _, TokenStore as _};
 
 use super::{IndexName, Site, request, site::Failure};
 
@@ -160,6 +160,32 @@ fn a_damaged_index_is_reported_and_repaired_from_the_stored_text() {
     assert!(report.consistent && report.findings[0].repaired);
     assert_eq!(site.find("alpha").len(), 1);
     assert!(site.ingestion().check(false).unwrap().findings.is_empty());
+}
+
+#[test]
+fn signs_of_tokens_that_are_lost_are_told_and_made_anew() {
+    let site = Site::new();
+    site.put("a.txt", "alpha words");
+    site.put("b.txt", "beta words");
+    site.ingest();
+    site.assert_consistent();
+    let weights = site.embedder.identity().sha256;
+    let [alpha, beta] = ["alpha", "beta"].map(|word| site.find(word)[0].chunk.id);
+    let before = site.tokens.get(&weights, &[alpha, beta]).unwrap();
+    site.tokens.remove(&[alpha]).unwrap();
+    let report = site.ingestion().check(false).unwrap();
+    assert!(report.consistent, "nothing is wrong without them");
+    assert_eq!(report.tokens_missing, 1);
+    // What has no business here is a finding: it tells what an erased text was about.
+    let stranger = fontes_testkit::Specimen::new("stranger", 0, "text").id();
+    site.tokens.put(&weights, &[(stranger, &[1])]).unwrap();
+    let report = site.ingestion().check(false).unwrap();
+    assert_eq!((report.findings[0].index, report.findings[0].extra), (IndexName::Tokens, 1));
+    let report = site.ingestion().check(true).unwrap();
+    assert!(report.consistent && report.findings[0].repaired && report.tokens_missing == 0, "{report:?}");
+    assert_eq!(site.tokens.get(&weights, &[alpha, beta, stranger]).unwrap(), [&before[..], &[vec![]]].concat());
+    site.ingestion().forget(&[site.id("a.txt")]).unwrap();
+    assert_eq!(site.tokens.get(&weights, &[alpha, beta]).unwrap(), [vec![], before[1].clone()]);
 }
 
 #[test]

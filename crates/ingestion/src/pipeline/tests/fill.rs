@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use fontes_core::{
-    Cancel, ChunkId, Classification, Embedder, Filter, Ledger as _, Result, VectorIndex as _, seam::EmbedAs,
+    Cancel, ChunkId, Classification, Embedder, Filter, Ledger as _, Result, TokenStore as _, VectorIndex as _,
+    seam::EmbedAs,
 };
 use fontes_testkit::scope;
 
@@ -71,6 +72,7 @@ fn a_set_is_filled_from_the_stored_text_and_finds_what_the_other_finds() {
     assert!(told.is_sorted() && told.last() == Some(&filling.of));
     assert_eq!(found(&site, "gone.txt vanishing words", "staff"), [site.find("vanishing")[0].chunk.id]);
     assert_eq!(fill(&site).embedded, 0, "never twice");
+    assert_eq!(site.tokens.ids(Some(&other_embedder().identity().sha256)).unwrap().len(), filling.of, "signs too");
     site.assert_consistent();
 }
 

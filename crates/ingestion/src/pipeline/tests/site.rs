@@ -14,7 +14,7 @@ use fontes_core::{
     LedgerPosition, LexicalIndex, Result, VectorIndex,
 };
 use fontes_extract::{Child, ExtractError, Extraction, ParseLimits, parse};
-use fontes_testkit::{FixedClock, HashEmbedder, MemoryLexicalIndex, MemoryVectorIndex, scope};
+use fontes_testkit::{FixedClock, HashEmbedder, MemoryLexicalIndex, MemoryTokenStore, MemoryVectorIndex, scope};
 
 use crate::{
     FileRecord, IngestEvent, IngestLimits, IngestRequest, IngestSummary, Ingestion, IngestionParts, Measure,
@@ -159,6 +159,8 @@ pub(super) struct Site {
     pub(super) embedder: HashEmbedder,
     pub(super) measures: Vec<Measure>,
     pub(super) lexical: Arc<Lexical>,
+    /// What it keeps of tokens.
+    pub(super) tokens: Arc<MemoryTokenStore>,
     pub(super) extractor: Arc<InProcess>,
     pub(super) clock: Arc<FixedClock>,
     ingestion: Option<Ingestion>,
@@ -189,6 +191,7 @@ impl Site {
             embedder: HashEmbedder::new(32),
             measures: Vec::new(),
             lexical: Arc::new(Lexical(MemoryLexicalIndex::new(), Arc::clone(&faults))),
+            tokens: Arc::new(MemoryTokenStore::new()),
             extractor: Arc::new(InProcess { calls: AtomicUsize::new(0) }),
             clock: Arc::new(FixedClock::at(1_800_000_000)),
             root,
@@ -222,6 +225,7 @@ impl Site {
                 .iter()
                 .map(|other| OtherVectors { name: "other@16".into(), vectors: other.clone() })
                 .collect(),
+            tokens: self.tokens.clone(),
             lexical: self.lexical.clone(),
             clock: self.clock.clone(),
             profiles: Profiles::built_in(),
@@ -299,7 +303,7 @@ impl Site {
     /// Ledger and both indexes hold exactly the same, and nothing is owed.
     pub(super) fn assert_consistent(&self) {
         let report = self.ingestion().check(false).unwrap();
-        assert!(report.consistent, "{report:?}");
+        assert!(report.consistent && report.tokens_missing == 0, "{report:?}");
         assert_eq!(self.ingestion().ledger().counts().unwrap().pending, 0);
     }
 }
