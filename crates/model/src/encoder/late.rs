@@ -8,7 +8,7 @@
 //! **Signs.** Of a passage's vectors only the signs are kept, 48 bytes a token where vectors have 384 numbers: few enough to
 //! store, so that a search need not read its candidates again. The query keeps its numbers; against signs they give the cosine
 //! up to a constant and an error that is small over hundreds of dimensions (random hyperplanes, Charikar, STOC 2002). It is
-//! squared and the largest of a passage's counts, and that ranks as whole vectors do. `docs/benchmarks.md` ("Reading candidates
+//! squared and the largest of a passage's counts, and that ranks nearly as whole vectors do. `docs/benchmarks.md` ("Reading candidates
 //! again") has what each is worth.
 
 use std::ops::Range;
