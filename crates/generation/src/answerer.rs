@@ -110,6 +110,8 @@ pub(crate) struct Question<'a> {
     pub(crate) asked: &'a str,
     pub(crate) language: Language,
     pub(crate) template: &'a Template,
+    /// Probability below which a sentence is no answer.
+    pub(crate) threshold: f32,
     pub(crate) begin: Instant,
 }
 
@@ -190,7 +192,8 @@ impl Answerer {
         let sources = sources(passages, self.ledger.as_ref(), request.scope)?;
         let asked = request.standalone.as_deref().unwrap_or(request.question);
         let template = self.prompts.template(language);
-        let question = Question { request: &request, asked, language, template, begin };
+        let threshold = request.settings.threshold.unwrap_or(self.policy.threshold);
+        let question = Question { request: &request, asked, language, template, threshold, begin };
         let (sources, mut body) = self.body(&question, sources, on_event, cancel)?;
         body.remarks.extend(hidden(&sources).chain(request.remarks.iter().cloned()));
         if request.settings.leave_one_out {
@@ -240,7 +243,7 @@ impl Answerer {
         let settings = &question.request.settings;
         let mut parts = self.parts(question, &sources)?;
         let confidence = parts.iter().map(|part| part.confidence).fold(0.0, f32::max);
-        let threshold = settings.threshold.unwrap_or(self.policy.threshold);
+        let threshold = question.threshold;
         if confidence < threshold {
             keep_close(&mut sources, &parts, &self.policy);
             on_event(AskEvent::Passages(&given(&sources)));
@@ -248,7 +251,7 @@ impl Answerer {
         }
         let Some(generator) = self.generator.as_ref().filter(|_| !question.request.extractive) else {
             on_event(AskEvent::Passages(&given(&sources)));
-            let quoted = self.quote(question, &sources, &parts, threshold);
+            let quoted = self.quote(question, &sources, &parts);
             quoted.sentences.iter().for_each(|sentence| on_event(AskEvent::Sentence(sentence)));
             return Ok((sources, Body { confidence, ..quoted }));
         };
@@ -262,7 +265,7 @@ impl Answerer {
         parts.iter_mut().for_each(|part| part.extracts.retain(is_given));
         on_event(AskEvent::Passages(&given(&sources)));
         // Empty when what is likely did not fit into the prompt.
-        let quoted = self.quote(question, &sources, &parts, threshold);
+        let quoted = self.quote(question, &sources, &parts);
         if question.request.preview {
             on_event(AskEvent::Preview(&quoted.sentences));
         }
@@ -281,19 +284,19 @@ impl Answerer {
             remarks.extend(quoted.remarks);
             body = Body { generation: body.generation, remarks, ..quoted };
         } else if !body.sentences.is_empty() {
-            self.complement(question, &sources, &parts, threshold, &mut body, on_event);
+            self.complement(question, &sources, &parts, &mut body, on_event);
         }
         Ok((sources, Body { before_generation_ms, confidence, ..body }))
     }
 
     /// Quotes the chosen sentences for each part that the sources answer, and those that contradict them.
-    fn quote(&self, question: &Question<'_>, sources: &[Source], parts: &[Part], threshold: f32) -> Body {
+    fn quote(&self, question: &Question<'_>, sources: &[Source], parts: &[Part]) -> Body {
         let mut body = Body { extractive: true, ..Body::default() };
-        for part in parts::answered(parts, threshold) {
+        for part in parts::answered(parts, question.threshold) {
             self.quote_part(sources, part, &mut body);
         }
         if !body.sentences.is_empty() {
-            self.add_remarks(question, sources, parts, threshold, &mut body);
+            add_remarks(question, sources, parts, &mut body);
         }
         body
     }
@@ -320,52 +323,19 @@ impl Answerer {
         question: &Question<'_>,
         sources: &[Source],
         parts: &[Part],
-        threshold: f32,
         body: &mut Body,
         on_event: &mut dyn FnMut(AskEvent<'_>),
     ) {
         let written = body.sentences.len();
-        for part in parts::answered(parts, threshold).filter(|_| parts.len() > 1) {
-            let likely = part.extracts.iter().filter(|extract| extract.probability >= threshold);
+        for part in parts::answered(parts, question.threshold).filter(|_| parts.len() > 1) {
+            let likely = part.extracts.iter().filter(|extract| extract.probability >= question.threshold);
             let touches = |extract: &Extract| cites(&body.sentences[..written], &sources[extract.source], extract.span);
             if !likely.clone().any(touches) {
                 self.quote_part(sources, part, body);
             }
         }
-        self.add_remarks(question, sources, parts, threshold, body);
+        add_remarks(question, sources, parts, body);
         body.sentences[written..].iter().for_each(|sentence| on_event(AskEvent::Sentence(sentence)));
-    }
-
-    /// Adds, for each part, what contradicts its best sentence, side by side, unless it is cited already; and names the parts
-    /// that the sources do not answer.
-    fn add_remarks(
-        &self,
-        question: &Question<'_>,
-        sources: &[Source],
-        parts: &[Part],
-        threshold: f32,
-        body: &mut Body,
-    ) {
-        for part in parts::answered(parts, threshold) {
-            let conflict = conflicting(&part.asked, question.language, &part.extracts, sources);
-            for extract in &conflict {
-                let source = &sources[extract.source];
-                if !cites(&body.sentences, source, extract.span) {
-                    add_quote(source, extract, body);
-                }
-            }
-            let markers = conflict.iter().map(|extract| sources[extract.source].marker()).collect();
-            let remark = Remark::Conflict { markers };
-            if !conflict.is_empty() && !body.remarks.contains(&remark) {
-                body.remarks.push(remark);
-            }
-        }
-        let touched = |part: &Part| {
-            part.extracts.first().is_some_and(|best| cites(&body.sentences, &sources[best.source], best.span))
-        };
-        let unsaid = parts.iter().filter(|part| parts.len() > 1 && part.confidence < threshold && !touched(part));
-        let unsaid: Vec<Remark> = unsaid.map(|part| Remark::NotSaid { question: part.asked.clone() }).collect();
-        body.remarks.extend(unsaid);
     }
 
     /// Answers again without each cited passage.
@@ -388,6 +358,31 @@ impl Answerer {
         }
         Ok(left_out)
     }
+}
+
+/// Adds, for each part, what contradicts its best sentence, side by side, unless it is cited already; and names the parts
+/// that the sources do not answer.
+fn add_remarks(question: &Question<'_>, sources: &[Source], parts: &[Part], body: &mut Body) {
+    for part in parts::answered(parts, question.threshold) {
+        let conflict = conflicting(&part.asked, question.language, &part.extracts, sources);
+        for extract in &conflict {
+            let source = &sources[extract.source];
+            if !cites(&body.sentences, source, extract.span) {
+                add_quote(source, extract, body);
+            }
+        }
+        let markers = conflict.iter().map(|extract| sources[extract.source].marker()).collect();
+        let remark = Remark::Conflict { markers };
+        if !conflict.is_empty() && !body.remarks.contains(&remark) {
+            body.remarks.push(remark);
+        }
+    }
+    let touched = |part: &Part| {
+        part.extracts.first().is_some_and(|best| cites(&body.sentences, &sources[best.source], best.span))
+    };
+    let unsaid = parts.iter().filter(|part| parts.len() > 1 && part.confidence < question.threshold && !touched(part));
+    let unsaid: Vec<Remark> = unsaid.map(|part| Remark::NotSaid { question: part.asked.clone() }).collect();
+    body.remarks.extend(unsaid);
 }
 
 /// Keeps the sources that are about what is asked; extracts no longer point at them.
