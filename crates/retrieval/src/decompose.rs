@@ -244,7 +244,12 @@ fn standing_alone(text: &str, found: &[Vec<Word<'_>>], at: usize) -> Option<Stri
         let own: Vec<&str> = words.iter().map(|word| word.lower).collect();
         let subject = found[..at].iter().rev().find(|earlier| !leans(earlier)).unwrap_or(nearest);
         let borrowed = content(subject).filter(|word| !own.contains(&word.lower)).map(|word| word.raw);
-        part = format!("{}: {part}", borrowed.take(BORROWED).collect::<Vec<_>>().join(" "));
+        let borrowed: Vec<&str> = borrowed.take(BORROWED).collect();
+        // With nothing to lean on it asks for nothing.
+        if borrowed.is_empty() {
+            return content(words).next().map(|_| part);
+        }
+        part = format!("{}: {part}", borrowed.join(" "));
     }
     Some(part)
 }

@@ -124,3 +124,10 @@ fn of_too_many_questions_the_last_stay_together() {
     assert_eq!(parts.len(), 4);
     assert_eq!(parts[3], "Wo liegt das Archiv? Wann öffnet die Kanzlei?");
 }
+
+#[test]
+fn question_words_alone_ask_for_nothing() {
+    assert!(parts("Wer? Wo? Wann? Warum? Wie? Was? Wie viele?").is_empty());
+    assert!(parts("Who? Where? When?").is_empty());
+    assert_eq!(parts("Wo liegt das Archiv? Wann?"), ["Wo liegt das Archiv?", "liegt Archiv: Wann?"]);
+}
