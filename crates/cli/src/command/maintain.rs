@@ -1,11 +1,13 @@
 //! `fontes status`, `forget` and `check`: what is there, take it out, prove it.
 
-use fontes_core::{Cancel, DocumentId, Error};
+use fontes_core::{DocumentId, Error};
 use serde_json::json;
 
 use crate::{
     config::Config,
+    interrupt,
     output::{Outcome, Voice},
+    progress::FillProgress,
     wiring::{self, Archive},
 };
 
@@ -78,12 +80,22 @@ pub fn forget(config: &Config, voice: Voice, documents: &[DocumentId]) -> anyhow
 
 /// Proves that ledger and indexes agree, and that models are what was installed.
 pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outcome> {
+    let cancel = interrupt::install()?;
     let archive = if repair { Archive::open_for_repair(config)? } else { Archive::open(config)? };
-    let report = archive.ingestion.check(repair)?;
+    let report = if repair {
+        let bar = FillProgress::new(voice, "repair");
+        archive.ingestion.repair(&mut |filling| bar.show(&filling), &cancel)?
+    } else {
+        archive.ingestion.check()?
+    };
     if let Some(remark) = archive.other_embedder_remark(config) {
         voice.remark(&remark);
     }
-    let models = wiring::model_store(config)?.verify(None, &Cancel::default()).map_err(Error::from)?;
+    let interrupted = repair && cancel.is_cancelled();
+    let models = match interrupted {
+        true => Vec::new(),
+        false => wiring::model_store(config)?.verify(None, &cancel).map_err(Error::from)?,
+    };
     let altered: Vec<_> =
         models.iter().filter_map(|(model, failure)| failure.as_ref().map(|failure| (model, failure))).collect();
     let consistent = report.consistent && altered.is_empty();
@@ -135,6 +147,10 @@ pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outc
             archive.vectors,
             models.len()
         ))?;
+    }
+    if interrupted {
+        voice.remark("interrupted: what is repaired stays, the same command goes on with the rest");
+        return Ok(Outcome::Interrupted);
     }
     if consistent {
         return Ok(Outcome::Done);

@@ -184,18 +184,6 @@ impl SqliteLedger {
         Ok(!all(&self.reader(), sql, [revision.0], |_| Ok(()))?.is_empty())
     }
 
-    /// The active revisions that hold any of `chunks`.
-    pub(crate) fn revisions_of(&self, chunks: &[ChunkId]) -> Result<Vec<RevisionId>> {
-        let sql = "SELECT r.id AS id FROM chunks AS c JOIN revisions AS r ON r.id = c.revision \
-                   WHERE c.id = ?1 AND r.state = 'active'";
-        let connection = self.reader();
-        let mut found = std::collections::BTreeSet::new();
-        for id in chunks {
-            found.extend(all(&connection, sql, [id.as_bytes()], |row| Ok(RevisionId(row.get("id")?)))?);
-        }
-        Ok(found.into_iter().collect())
-    }
-
     /// A revision with its chunks and what was put before them, to index it again.
     pub(crate) fn stored(&self, revision: RevisionId) -> Result<(DocumentSummary, Vec<fontes_core::Chunk>, String)> {
         let connection = self.reader();

@@ -13,28 +13,22 @@ use crate::ledger::{Operation, OperationKind};
 impl Ingestion {
     /// Compares the ledger's active chunks with both indexes, after finishing what an interrupted run left, and with the
     /// sets of vectors beside the searched one and the signs of tokens, both of which may lack some and hold no others.
-    /// With `repair`, missing chunks are embedded again from the stored text, those without signs too, and superfluous ones
-    /// removed.
     ///
     /// # Errors
     /// `Corrupt` when the ledger itself is damaged: it is the truth, nothing repairs it.
-    pub fn check(&self, repair: bool) -> Result<CheckReport> {
+    pub fn check(&self) -> Result<CheckReport> {
         let _turn = self.parts.ledger.turn();
-        self.parts.ledger.check_integrity()?;
-        self.recover_turn()?;
-        let mut report = self.compare()?;
-        if repair && (!report.consistent || report.tokens_missing > 0) {
-            let findings = std::mem::take(&mut report.findings);
-            self.repair()?;
-            report = self.compare()?;
-            if report.consistent {
-                report.findings = findings.into_iter().map(|finding| Finding { repaired: true, ..finding }).collect();
-            }
-        }
-        Ok(report)
+        self.look()
     }
 
-    fn compare(&self) -> Result<CheckReport> {
+    /// What [`Ingestion::check`] does, in one's turn.
+    pub(super) fn look(&self) -> Result<CheckReport> {
+        self.parts.ledger.check_integrity()?;
+        self.recover_turn()?;
+        self.compare()
+    }
+
+    pub(super) fn compare(&self) -> Result<CheckReport> {
         let active = self.parts.ledger.active_chunk_ids()?;
         let indexes =
             [(IndexName::Vectors, self.parts.vectors.ids()?), (IndexName::Lexical, self.parts.lexical.ids()?)];
@@ -72,40 +66,12 @@ impl Ingestion {
     }
 
     /// The chunks among `active` whose tokens' signs are not kept though the embedder gives them.
-    fn without_tokens(&self, active: &BTreeSet<ChunkId>) -> Result<BTreeSet<ChunkId>> {
+    pub(super) fn without_tokens(&self, active: &BTreeSet<ChunkId>) -> Result<BTreeSet<ChunkId>> {
         if !self.parts.embedder.has_tokens() {
             return Ok(BTreeSet::new());
         }
         let kept = self.parts.tokens.ids(Some(&self.parts.embedder.identity().sha256))?;
         Ok(active.difference(&kept).copied().collect())
-    }
-
-    fn repair(&self) -> Result<()> {
-        let active = self.parts.ledger.active_chunk_ids()?;
-        let (vectors, lexical) = (self.parts.vectors.ids()?, self.parts.lexical.ids()?);
-        let minus = |a: &BTreeSet<ChunkId>, b: &BTreeSet<ChunkId>| a.difference(b).copied().collect::<Vec<_>>();
-        self.parts.vectors.remove(&minus(&vectors, &active))?;
-        self.parts.lexical.remove(&minus(&lexical, &active))?;
-        for other in &self.parts.others {
-            other.vectors.remove(&minus(&other.vectors.ids()?, &active))?;
-            other.vectors.flush()?;
-        }
-        let mut missing = minus(&active, &vectors);
-        missing.extend(minus(&active, &lexical));
-        self.parts.tokens.remove(&minus(&self.parts.tokens.ids(None)?, &active))?;
-        for revision in self.parts.ledger.revisions_of(&missing)? {
-            self.reindex(revision)?;
-        }
-        let unsigned = self.without_tokens(&active)?;
-        if !unsigned.is_empty() {
-            let chunks: Vec<ChunkId> = unsigned.iter().copied().collect();
-            for revision in self.parts.ledger.revisions_of(&chunks)? {
-                self.sign(revision, &unsigned)?;
-            }
-            // The same searches may now find another order.
-            self.parts.ledger.note_change()?;
-        }
-        self.commit_repairs()
     }
 
     /// Erases documents, with everything found inside them, from ledger and indexes, and looks whether they

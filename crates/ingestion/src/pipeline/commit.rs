@@ -19,8 +19,6 @@
 //! The signs of tokens come in 2 and go in 5 too. Without them a search reads a chunk again, so that a loss costs nothing but
 //! time, and `check --repair` makes them anew.
 
-use std::collections::BTreeSet;
-
 use fontes_core::{
     Chunk, ChunkId, DocumentId, DocumentSummary, Embedder, Embedding, IndexEntry, IndexSnapshot, Result,
 };
@@ -96,7 +94,7 @@ impl Ingestion {
         Ok(())
     }
 
-    fn upsert(&self, entries: &[IndexEntry<'_>]) -> Result<()> {
+    pub(super) fn upsert(&self, entries: &[IndexEntry<'_>]) -> Result<()> {
         for part in entries.chunks(ENTRIES) {
             self.parts.vectors.upsert(part)?;
             self.parts.lexical.upsert(part)?;
@@ -164,7 +162,7 @@ impl Ingestion {
     }
 
     /// Embeds a stored revision again and hands it to both indexes, unflushed.
-    pub(super) fn reindex(&self, revision: RevisionId) -> Result<()> {
+    fn reindex(&self, revision: RevisionId) -> Result<()> {
         let (document, chunks, context) = self.parts.ledger.stored(revision)?;
         let prefix: Prefix = context.parse()?;
         for part in chunks.chunks(BATCH) {
@@ -178,18 +176,13 @@ impl Ingestion {
         Ok(())
     }
 
-    /// Embeds those chunks of a stored revision that are among `wanted`, and keeps the signs of their tokens.
-    pub(super) fn sign(&self, revision: RevisionId, wanted: &BTreeSet<ChunkId>) -> Result<()> {
-        let (document, mut chunks, context) = self.parts.ledger.stored(revision)?;
-        chunks.retain(|chunk| wanted.contains(&chunk.id));
-        for part in chunks.chunks(BATCH) {
-            let embeddings = self.embedded(part, &document, context.parse()?)?;
-            self.keep_tokens(self.parts.embedder.as_ref(), part.iter().zip(&embeddings))?;
-        }
-        Ok(())
-    }
-
-    fn embedded(&self, chunks: &[Chunk], document: &DocumentSummary, prefix: Prefix) -> Result<Vec<Embedding>> {
+    /// Embeds chunks of a stored revision as they were embedded when it came.
+    pub(super) fn embedded(
+        &self,
+        chunks: &[Chunk],
+        document: &DocumentSummary,
+        prefix: Prefix,
+    ) -> Result<Vec<Embedding>> {
         let texts = self.embedding_texts(chunks, document, prefix)?;
         self.parts.embedder.embed_passages(&texts.iter().map(String::as_str).collect::<Vec<_>>())
     }
@@ -219,7 +212,8 @@ impl Ingestion {
     }
 }
 
-fn entry<'e>(chunk: &'e Chunk, document: &'e DocumentSummary, embedding: &'e Embedding) -> IndexEntry<'e> {
+/// What both indexes take of a chunk.
+pub(super) fn entry<'e>(chunk: &'e Chunk, document: &'e DocumentSummary, embedding: &'e Embedding) -> IndexEntry<'e> {
     IndexEntry { chunk, document, vector: &embedding.vector }
 }
 

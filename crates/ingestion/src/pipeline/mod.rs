@@ -15,6 +15,7 @@ mod moves;
 mod pause;
 mod prepare;
 mod read;
+mod repair;
 mod report;
 mod run;
 mod stage;

@@ -1,6 +1,6 @@
 //! What is left when an index fails or the machine dies at any step, and what recovery makes of it.
 
-use fontes_core::{Embedder as _, LexicalIndex as _, TokenStore as _};
+use fontes_core::{Cancel, Embedder as _, LexicalIndex as _, TokenStore as _, VectorIndex as _};
 
 use super::{IndexName, Site, request, site::Failure};
 
@@ -153,13 +153,13 @@ fn a_damaged_index_is_reported_and_repaired_from_the_stored_text() {
     let lost = site.find("alpha")[0].chunk.id;
     site.lexical.0.remove(&[lost]).unwrap();
     site.lexical.0.commit(site.lexical.0.committed().unwrap()).unwrap();
-    let report = site.ingestion().check(false).unwrap();
+    let report = site.ingestion().check().unwrap();
     assert!(!report.consistent && !site.ingestion().status().unwrap().consistent);
     assert_eq!((report.findings[0].index, report.findings[0].missing), (IndexName::Lexical, 1));
-    let report = site.ingestion().check(true).unwrap();
+    let report = site.ingestion().repair(&mut |_filling| {}, &Cancel::default()).unwrap();
     assert!(report.consistent && report.findings[0].repaired);
     assert_eq!(site.find("alpha").len(), 1);
-    assert!(site.ingestion().check(false).unwrap().findings.is_empty());
+    assert!(site.ingestion().check().unwrap().findings.is_empty());
 }
 
 #[test]
@@ -173,19 +173,46 @@ fn signs_of_tokens_that_are_lost_are_told_and_made_anew() {
     let [alpha, beta] = ["alpha", "beta"].map(|word| site.find(word)[0].chunk.id);
     let before = site.tokens.get(&weights, &[alpha, beta]).unwrap();
     site.tokens.remove(&[alpha]).unwrap();
-    let report = site.ingestion().check(false).unwrap();
+    let report = site.ingestion().check().unwrap();
     assert!(report.consistent, "nothing is wrong without them");
     assert_eq!(report.tokens_missing, 1);
     // What has no business here is a finding: it tells what an erased text was about.
     let stranger = fontes_testkit::Specimen::new("stranger", 0, "text").id();
     site.tokens.put(&weights, &[(stranger, &[1])]).unwrap();
-    let report = site.ingestion().check(false).unwrap();
+    let report = site.ingestion().check().unwrap();
     assert_eq!((report.findings[0].index, report.findings[0].extra), (IndexName::Tokens, 1));
-    let report = site.ingestion().check(true).unwrap();
+    let report = site.ingestion().repair(&mut |_filling| {}, &Cancel::default()).unwrap();
     assert!(report.consistent && report.findings[0].repaired && report.tokens_missing == 0, "{report:?}");
     assert_eq!(site.tokens.get(&weights, &[alpha, beta, stranger]).unwrap(), [&before[..], &[vec![]]].concat());
     site.ingestion().forget(&[site.id("a.txt")]).unwrap();
     assert_eq!(site.tokens.get(&weights, &[alpha, beta]).unwrap(), [vec![], before[1].clone()]);
+}
+
+#[test]
+fn an_interrupted_repair_keeps_what_is_done_and_another_does_the_rest() {
+    let site = Site::new();
+    site.put("a.txt", "alpha words");
+    site.put("b.txt", "beta words");
+    site.put("c.txt", "gamma words");
+    site.ingest();
+    site.tokens.remove(&["alpha", "beta"].map(|word| site.find(word)[0].chunk.id)).unwrap();
+    site.vectors.remove(&[site.find("gamma")[0].chunk.id]).unwrap();
+    let cancel = Cancel::default();
+    let mut first = |filling: crate::Filling| {
+        assert_eq!(filling.of, 3);
+        if filling.chunks == 1 {
+            cancel.cancel();
+        }
+    };
+    let report = site.ingestion().repair(&mut first, &cancel).unwrap();
+    let gone = report.findings.iter().map(|finding| finding.missing).sum::<usize>();
+    assert_eq!(report.tokens_missing + gone, 2, "one of three is done: {report:?}");
+    let mut told = Vec::new();
+    let mut rest = |filling: crate::Filling| told.push((filling.chunks, filling.of));
+    let report = site.ingestion().repair(&mut rest, &Cancel::default()).unwrap();
+    assert!(report.consistent && report.tokens_missing == 0, "{report:?}");
+    assert_eq!(told, [(0, 2), (1, 2), (2, 2)]);
+    site.assert_consistent();
 }
 
 #[test]
@@ -197,7 +224,7 @@ fn a_ledger_restored_from_an_older_backup_is_noticed() {
     std::fs::rename(&site.data, site.data.with_extension("old")).unwrap();
     site.crash();
     assert!(site.ingestion().recover().unwrap().index_ahead);
-    let report = site.ingestion().check(true).unwrap();
+    let report = site.ingestion().repair(&mut |_filling| {}, &Cancel::default()).unwrap();
     assert!(report.consistent && report.findings.iter().all(|finding| finding.extra == 1));
     site.ingest();
     assert_eq!(site.find("alpha").len(), 1);

@@ -86,7 +86,7 @@ fn what_changes_or_goes_leaves_the_set_at_once_and_what_comes_is_caught_up() {
     site.ingest();
     assert_eq!(difference(&site), (0, 2), "a part of the ledger, without what came");
     site.assert_consistent();
-    let report = site.ingestion().check(false).unwrap();
+    let report = site.ingestion().check().unwrap();
     assert_eq!((report.sets[0].name.as_str(), report.sets[0].missing), ("other@16", 2));
     assert_eq!(fill(&site).embedded, 2);
     assert_eq!(found(&site, "new.txt fresh words", "staff"), [site.find("fresh")[0].chunk.id]);
@@ -221,11 +221,11 @@ fn a_set_that_holds_too_much_is_reported_and_repaired() {
     site.ingestion().forget(&[site.id("keep.txt")]).unwrap();
     let stray = fontes_testkit::Specimen::new("stray", 0, "").vector(fontes_testkit::unit_vector(1, 16));
     other(&site).0.upsert(&[stray.entry()]).unwrap();
-    let report = site.ingestion().check(false).unwrap();
+    let report = site.ingestion().check().unwrap();
     assert!(!report.consistent);
     let finding = &report.findings[0];
     assert_eq!((finding.index, finding.set.as_deref(), finding.extra), (IndexName::Vectors, Some("other@16"), 1));
-    let report = site.ingestion().check(true).unwrap();
+    let report = site.ingestion().repair(&mut |_filling| {}, &Cancel::default()).unwrap();
     assert!(report.consistent && report.findings[0].repaired);
     all.retain(|chunk| site.ingestion().ledger().active_chunk_ids().unwrap().contains(chunk));
     assert_eq!(other(&site).ids().unwrap(), all);

@@ -302,7 +302,7 @@ impl Site {
 
     /// Ledger and both indexes hold exactly the same, and nothing is owed.
     pub(super) fn assert_consistent(&self) {
-        let report = self.ingestion().check(false).unwrap();
+        let report = self.ingestion().check().unwrap();
         assert!(report.consistent && report.tokens_missing == 0, "{report:?}");
         assert_eq!(self.ingestion().ledger().counts().unwrap().pending, 0);
     }
