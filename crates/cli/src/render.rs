@@ -77,7 +77,7 @@ fn reasons(hit: &Hit, explanation: &Explanation) -> Vec<String> {
 
 /// A whole answer: sentences with markers, then the cited places, then the record.
 pub fn answer(voice: Voice, answer: &Answer) -> String {
-    let words = phrases(Language::detect(&answer.question));
+    let words = phrases(spoken(answer));
     let mut text = String::new();
     if answer.sentences.is_empty() {
         text.push_str(&format!("{}\n", answer.answer));
@@ -98,6 +98,14 @@ pub fn answer(voice: Voice, answer: &Answer) -> String {
     text
 }
 
+/// The language of what is said around an answer: that of the question, else of the best passage.
+fn spoken(answer: &Answer) -> Language {
+    match (Language::detect(&answer.question), answer.passages.first()) {
+        (Language::Undetermined, Some(best)) => best.hit.language,
+        (language, _) => language,
+    }
+}
+
 /// Quotes to read while a model is at work.
 pub fn preview(voice: Voice, quoted: &[Sentence]) -> String {
     let lines = quoted.iter().flat_map(|sentence| wrap(&format!("“{}” …", sentence.text.trim()), WIDTH));
@@ -106,7 +114,7 @@ pub fn preview(voice: Voice, quoted: &[Sentence]) -> String {
 
 /// Remarks, the cited places and the record of how the answer came about; what follows a streamed answer.
 pub fn sources(voice: Voice, answer: &Answer) -> String {
-    let words = phrases(Language::detect(&answer.question));
+    let words = phrases(spoken(answer));
     let mut text = remarks(voice, words, answer);
     let mut cited: Vec<&Citation> = answer.sentences.iter().flat_map(|sentence| &sentence.citations).collect();
     cited.sort_by_key(|citation| (citation.marker, citation.span));

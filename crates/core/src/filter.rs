@@ -106,17 +106,26 @@ impl Filter {
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] for an unknown field or a malformed value, naming the known fields or values.
     pub fn add(&mut self, condition: &str) -> Result<()> {
-        let (field, value) = condition
-            .split_once('=')
-            .ok_or_else(|| Error::invalid(format!("filter {condition:?} is not of the form field=value")))?;
+        let (field, value) = condition.split_once('=').ok_or_else(|| {
+            Error::invalid(format!("filter {condition:?} is not of the form field=value"))
+                .advise("write for example language=de or date=2024-01..2024-06")
+        })?;
         let field = field.trim().parse::<FilterField>()?;
         let value = value.trim();
         if value.is_empty() {
-            return Err(Error::invalid(format!("filter {condition:?} has no value")));
+            return Err(Error::invalid(format!("filter {condition:?} has no value"))
+                .advise(format!("write {field}= and what it is to be")));
         }
         let value = match field {
-            FilterField::Language => value.parse::<Language>()?.code().to_owned(),
-            FilterField::DocumentId => value.parse::<DocumentId>()?.to_string(),
+            FilterField::Language => value.to_lowercase().parse::<Language>()?.code().to_owned(),
+            FilterField::DocumentId => {
+                let malformed = |error| {
+                    Error::invalid(format!("filter document_id {value:?} is no document's id"))
+                        .advise("take it from a hit or a citation")
+                        .because(error)
+                };
+                value.parse::<DocumentId>().map_err(malformed)?.to_string()
+            }
             FilterField::Classification => value.parse::<Classification>()?.name().to_owned(),
             FilterField::Date => {
                 days(value).ok_or_else(|| {
@@ -175,12 +184,23 @@ fn days(text: &str) -> Option<(u32, u32)> {
                 [] => Some((year + 101, year + 1_231)),
                 [month] => number(month, 2, 12).map(|month| (year + month * 100 + 1, year + month * 100 + 31)),
                 [month, day] => {
-                    let day = year + number(month, 2, 12)? * 100 + number(day, 2, 31)?;
+                    let month = number(month, 2, 12)?;
+                    let day = year + month * 100 + number(day, 2, last_day(year / 10_000, month))?;
                     Some((day, day))
                 }
                 _ => None,
             }
         }
+    }
+}
+
+/// The last day of a month of the Gregorian calendar.
+fn last_day(year: u32, month: u32) -> u32 {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
     }
 }
 
@@ -210,18 +230,27 @@ mod tests {
             "author=Anna MUSTER",
             "patient=Eva  Muster",
             "date=2024-05",
+            "date=2024-02-29",
+            "language=IT",
         ];
         for condition in conditions {
             filter.add(condition).unwrap();
         }
-        assert_eq!(filter.values(FilterField::Language).collect::<Vec<_>>(), ["de", "fr"]);
+        assert_eq!(filter.values(FilterField::Language).collect::<Vec<_>>(), ["de", "fr", "it"]);
         assert_eq!(filter.values(FilterField::Source).collect::<Vec<_>>(), ["mails"]);
         assert_eq!(filter.values(FilterField::Classification).collect::<Vec<_>>(), ["internal"]);
         assert_eq!(filter.values(FilterField::Author).collect::<Vec<_>>(), ["anna muster"]);
         assert_eq!(filter.values(FilterField::Patient).collect::<Vec<_>>(), ["eva muster"]);
-        assert_eq!(filter.dates().collect::<Vec<_>>(), [(20_240_501, 20_240_531)]);
-        let bad =
-            ["language", "language=klingon", "document_id=7", "source=", "classification=cosmic", "date=yesterday"];
+        assert_eq!(filter.dates().collect::<Vec<_>>(), [(20_240_501, 20_240_531), (20_240_229, 20_240_229)]);
+        let bad = [
+            "language",
+            "language=klingon",
+            "document_id=7",
+            "source=",
+            "classification=cosmic",
+            "date=yesterday",
+            "date=2023-02-29",
+        ];
         for bad in bad {
             assert_eq!(filter.add(bad).unwrap_err().kind(), crate::ErrorKind::Invalid, "{bad}");
         }

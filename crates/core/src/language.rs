@@ -126,12 +126,13 @@ impl FromStr for Language {
     type Err = Error;
 
     fn from_str(code: &str) -> Result<Self, Error> {
-        Self::ALL
-            .iter()
-            .chain([&Self::Undetermined])
-            .find(|language| language.code() == code)
-            .copied()
-            .ok_or_else(|| Error::invalid(format!("language code {code:?} is not known")))
+        Self::ALL.iter().chain([&Self::Undetermined]).find(|language| language.code() == code).copied().ok_or_else(
+            || {
+                let known: Vec<&str> = Self::ALL.iter().map(|language| language.code()).collect();
+                let known = known.join(", ");
+                Error::invalid(format!("language code {code:?} is not known")).advise(format!("use one of: {known}"))
+            },
+        )
     }
 }
 

@@ -23,13 +23,14 @@ use crate::{
     prompt::Room,
     signals::Signals,
     source::{Source, sources},
+    table::labelled,
 };
 
 /// Name of the method that answers without a model, as `model.name` of its answers.
 pub const EXTRACTIVE: &str = "extractive";
 
 /// The extractive method and its version, digested into answers: the same method gives the same quotes.
-const METHOD: &str = "fontes extractive v4";
+const METHOD: &str = "fontes extractive v5";
 
 /// Longest question, in bytes: several pages. What is longer is a document, not a question.
 const MAX_QUESTION: usize = 16_384;
@@ -191,7 +192,12 @@ impl Answerer {
         let passages = std::mem::take(&mut request.passages);
         let sources = sources(passages, self.ledger.as_ref(), request.scope)?;
         let asked = request.standalone.as_deref().unwrap_or(request.question);
-        let template = self.prompts.template(language);
+        // A few words without an article may be of any language; then it is that of what was found.
+        let spoken = match (language, sources.first()) {
+            (Language::Undetermined, Some(first)) => first.language(),
+            _ => language,
+        };
+        let template = self.prompts.template(spoken);
         let threshold = request.settings.threshold.unwrap_or(self.policy.threshold);
         let question = Question { request: &request, asked, language, template, threshold, begin };
         let (sources, mut body) = self.body(&question, sources, on_event, cancel)?;
@@ -402,21 +408,29 @@ fn cites(sentences: &[Sentence], source: &Source, span: Span) -> bool {
     citations.any(|citation| citation.marker == source.marker() && citation.span.overlaps(&span))
 }
 
-/// Adds a quoted sentence to a body.
+/// Adds a quoted sentence to a body. A row of a table is told with the names of its columns.
 fn add_quote(source: &Source, extract: &Extract, body: &mut Body) {
     let citation = Citation { answer: extract.answer, ..source.cite(extract.span) };
+    if let Some(head) = source.table_head(extract.span) {
+        let text = one_line(&reduce(&labelled(source.text(head), &citation.quote), &Markers::new()).text);
+        add_sentence(text, vec![citation, source.cite_anywhere(head)], Support::Supported, body);
+        return;
+    }
     let quote = one_line(&citation.quote);
     // A source's own footnote numbers must not pass as citations.
     let text = one_line(&reduce(&quote, &Markers::new()).text);
-    if text.is_empty() {
-        return;
-    }
+    let support = if text == quote { Support::Verbatim } else { Support::Supported };
+    add_sentence(text, vec![citation], support, body);
+}
+
+/// Adds a sentence with its citations, which are all of one source; nothing for an empty one.
+fn add_sentence(text: String, citations: Vec<Citation>, support: Support, body: &mut Body) {
+    let Some(first) = citations.first().filter(|_| !text.is_empty()) else { return };
     if !body.text.is_empty() {
         body.text.push('\n');
     }
-    body.text.push_str(&format!("{text} {}", write_markers([citation.marker])));
-    let support = if text == quote { Support::Verbatim } else { Support::Supported };
-    body.sentences.push(Sentence { text, citations: vec![citation], support, attention: Vec::new() });
+    body.text.push_str(&format!("{text} {}", write_markers([first.marker])));
+    body.sentences.push(Sentence { text, citations, support, attention: Vec::new() });
 }
 
 /// Remarks on passages that hide text from their readers.

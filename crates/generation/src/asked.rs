@@ -49,12 +49,13 @@ const PHRASES: [(Asked, &str); 6] = [
     (
         Asked::Quantity,
         "wie viele|wie viel|wieviel|wieviele|wie hoch|wie gross|wie groß|wie alt|wie weit|wie oft|wie teuer|\
-         wie lang|wie breit|wie schwer|wie schnell|wie vielen|welcher prozentsatz|welchem alter|welche anzahl|\
-         combien|quel pourcentage|quel montant|quel nombre|quel âge|quelle taille|quel prix|quelle quantité|\
+         wie lang|wie breit|wie schwer|wie schnell|wie vielen|was kostet|was kosten|was verdient|welche gebühr|welcher preis|welchen preis|welcher betrag|welche dosis|welchen betrag|\
+         welcher prozentsatz|welchem alter|welche anzahl|\
+         combien|quel est le coût|quel est le prix|quelle dose|quel tarif|quels tarifs|quel pourcentage|quel montant|quel nombre|quel âge|quelle taille|quel prix|quelle quantité|\
          quelle distance|quelle superficie|quelle vitesse|quel taux|\
-         quanto|quanta|quanti|quante|che percentuale|quale percentuale|quale età|che età|quale importo|quale prezzo|\
+         quanto|quanta|quanti|quante|quale dose|che dose|quale tariffa|che percentuale|quale percentuale|quale età|che età|quale importo|quale prezzo|\
          how many|how much|how old|how far|how high|how large|how big|how tall|how often|how fast|how deep|\
-         what percentage|what percent|what number|what age|what amount|what price|what distance",
+         what does it cost|what dose|which dose|what fee|what is the fee|what is the price|what percentage|what percent|what number|what age|what amount|what price|what distance",
     ),
     (Asked::Person, "wer|wen|wem|wessen|qui|chi|who|whom|whose"),
     (

@@ -16,8 +16,14 @@ use crate::{
     words::content_stems,
 };
 
-/// Sentences are about the same thing when this share of all their words but figures is in both.
+/// Sentences are about the same thing when this share of all their words but figures is in both, …
 const ALIKE: f32 = 0.5;
+
+/// … or this share of the shorter one's: the newer text often says more.
+const HELD: f32 = 0.75;
+
+/// Words that the shorter one must have for that.
+const FEWEST: usize = 2;
 
 /// Another sentence counts when it is at least this share as likely to answer as the best.
 const NEARLY_AS_LIKELY: f32 = 0.5;
@@ -52,10 +58,11 @@ pub(crate) fn conflicting(
         let (other_figures, other_words) = said(extract);
         let shared = words.intersection(&other_words).count() as f32;
         let all = words.union(&other_words).count().max(1) as f32;
+        let fewest = words.len().min(other_words.len());
         extract.probability >= NEARLY_AS_LIKELY * best.probability
             && !other_figures.is_empty()
             && !figures.meet(&other_figures)
-            && shared / all >= ALIKE
+            && (shared / all >= ALIKE || fewest >= FEWEST && shared / fewest as f32 >= HELD)
             && documents.insert(sources[extract.source].passage.hit.document_id)
     };
     let others: Vec<Extract> = extracts[1..].iter().filter(contradicts).copied().collect();

@@ -7,6 +7,7 @@
 use fontes_core::Language;
 
 use crate::{
+    asked::{Asked, asked},
     lexicon,
     words::{Word, raw, words},
 };
@@ -40,9 +41,13 @@ pub fn standalone(question: &str, earlier: &[&str]) -> String {
     let subject = earlier.iter().rev().find(|earlier| !leans_back(earlier, &words(earlier))).or(earlier.last());
     let Some(subject) = subject else { return question.to_owned() };
     let known: Vec<&str> = own.iter().map(|word| word.stem.as_str()).collect();
+    // One that asks something of its own takes over what it is about and not what was asked: in German, nouns and figures.
+    let asks = asked(question) != Asked::Other && Language::detect(subject) == Language::German;
+    let about = |word: &&Word| !asks || word.capital || word.stem.starts_with(|c: char| c.is_ascii_digit());
     let borrowed: Vec<&str> = words(subject)
         .iter()
         .filter(|word| word.content && !known.contains(&word.stem.as_str()))
+        .filter(about)
         .map(|word| raw(subject, word))
         .take(BORROWED)
         .collect();
@@ -70,6 +75,11 @@ mod tests {
                 "Wie lange ist die Kündigungsfrist im Kanton Bern?",
                 "lange Kündigungsfrist Kanton Bern: Und in Zürich?",
             ),
+            (
+                "Und wer ist dafür zuständig?",
+                "Wie lange dauert die Dekolonisation?",
+                "Dekolonisation: Und wer ist dafür zuständig?",
+            ),
             ("Et pour elle ?", "Quel est le délai de recours ?", "délai recours: Et pour elle ?"),
             ("E quanto costa?", "Chi rilascia il passaporto?", "rilascia passaporto: E quanto costa?"),
             ("Who elected them?", "How many members does the Council have?", "members Council: Who elected them?"),
@@ -90,6 +100,6 @@ mod tests {
     #[test]
     fn the_subject_is_found_past_other_follow_ups() {
         let dialogue = ["Wie lange dauert die Einsprachefrist?", "Und im Sommer?"];
-        assert_eq!(standalone("Warum?", &dialogue), "lange dauert Einsprachefrist: Warum?");
+        assert_eq!(standalone("Warum?", &dialogue), "Einsprachefrist: Warum?");
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Extract {
     pub(crate) span: Span,
     /// Where in it the answer stands, in the stored text, when a reader could tell.
     pub(crate) answer: Option<Span>,
+    /// It is a row of a table: it says nothing of the rows beside it.
+    pub(crate) is_row: bool,
     /// The probability that it holds the answer.
     pub(crate) probability: f32,
     /// What that rests on.
@@ -71,8 +73,8 @@ pub(crate) fn rank(
     let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
     let extract = |(candidate, cosine): (&Candidate, &f32)| {
         let signals = candidate.signals.with_similarity(*cosine, mean);
-        let Candidate { source, sentence, span, answer, .. } = *candidate;
-        Extract { source, sentence, span, answer, probability: estimate.probability(&signals), signals }
+        let Candidate { source, sentence, span, answer, is_row, .. } = *candidate;
+        Extract { source, sentence, span, answer, is_row, probability: estimate.probability(&signals), signals }
     };
     let mut extracts: Vec<Extract> = candidates.iter().zip(&cosines).map(extract).collect();
     extracts.sort_by(|a, b| {
@@ -138,6 +140,7 @@ pub(crate) fn choose(extracts: &[Extract], policy: &AnswerPolicy) -> Vec<Extract
 fn with_neighbour(extract: &Extract, extracts: &[Extract], policy: &AnswerPolicy) -> Extract {
     let beside = |other: &&Extract| {
         other.source == extract.source
+            && !(other.is_row || extract.is_row)
             && other.sentence.abs_diff(extract.sentence) == 1
             && other.probability >= policy.neighbour_ratio * extract.probability
     };
@@ -152,7 +155,7 @@ mod tests {
 
     fn extract(source: usize, sentence: usize, probability: f32) -> Extract {
         let span = Span::new(100 * sentence, 100 * sentence + 90);
-        Extract { source, sentence, span, answer: None, probability, signals: Signals::default() }
+        Extract { source, sentence, span, answer: None, is_row: false, probability, signals: Signals::default() }
     }
 
     fn chosen(extracts: &[Extract]) -> Vec<(usize, Span)> {

@@ -61,6 +61,33 @@ impl Figures {
     }
 }
 
+/// The figures in digits of a text, each as the parts that it may be written with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Numbers(Vec<Vec<String>>);
+
+impl Numbers {
+    /// Reads the figures of `text`; numbers in words are left out, for they have too many forms.
+    pub(crate) fn of(text: &str) -> Self {
+        let digits = tokens(text).into_iter().filter(|token| token.starts_with(|c: char| c.is_ascii_digit()));
+        let parts = |token: &str| {
+            let digits = &token[..token.find(|c: char| c.is_alphabetic()).unwrap_or(token.len())];
+            let parts = date_parts(digits);
+            if parts.is_empty() { vec![normalised(digits)] } else { parts }
+        };
+        Self(digits.map(parts).collect())
+    }
+
+    /// Says whether `facts` have all of them.
+    pub(crate) fn are_in(&self, facts: &Facts) -> bool {
+        self.0.iter().flatten().all(|value| facts.has_value(value))
+    }
+
+    /// Says whether each is among `one` or among `other`.
+    pub(crate) fn are_in_either(&self, one: &Facts, other: &Facts) -> bool {
+        self.0.iter().flatten().all(|value| one.has_value(value) || other.has_value(value))
+    }
+}
+
 /// Why a sentence's facts are not carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mismatch {

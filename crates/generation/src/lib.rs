@@ -21,6 +21,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
+mod anchors;
 mod answerer;
 mod asked;
 mod assembly;
@@ -32,6 +33,7 @@ mod extractive;
 mod facts;
 mod generated;
 mod lexicon;
+mod list;
 mod marker;
 mod mask;
 mod parts;
@@ -44,6 +46,7 @@ mod rewriting;
 mod sentence;
 mod signals;
 mod source;
+mod table;
 mod unit;
 mod verify;
 mod words;

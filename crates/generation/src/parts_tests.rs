@@ -98,6 +98,7 @@ fn a_sentence_beside_what_is_quoted_for_another_part_is_quoted_alone() {
         sentence: at,
         span: alone.sentences[at].citations[0].span,
         answer: None,
+        is_row: false,
         probability: 0.9,
         signals: crate::signals::Signals::default(),
     });
@@ -141,6 +142,7 @@ fn the_best_source_of_each_part_is_given_first() {
         sentence: 0,
         span: fontes_core::Span::new(0, 10),
         answer: None,
+        is_row: false,
         probability,
         signals: crate::signals::Signals::default(),
     };

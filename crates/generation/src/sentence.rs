@@ -134,7 +134,7 @@ fn stop_is_inner(text: &str, start: usize, at: usize) -> bool {
     let at_end = text[at + 1..].trim().is_empty();
     single_letter
         || dotted && word.chars().any(char::is_alphabetic)
-        || is_ordinal(word) && !at_end
+        || (is_ordinal(word) || is_long_ordinal(word, before)) && !at_end
         || is_abbreviation(word)
         || before.ends_with("ad es")
 }
@@ -148,6 +148,15 @@ fn last_word(text: &str) -> &str {
 /// Says whether a full stop after `word` makes it an ordinal when something follows.
 fn is_ordinal(word: &str) -> bool {
     (1..=2).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Says whether a full stop after `word`, with which `before` ends, makes it an ordinal of three digits: `ab der 101. Seite`. Without
+/// the article it may end a sentence.
+fn is_long_ordinal(word: &str, before: &str) -> bool {
+    const ARTICLES: [&str; 10] = ["der", "die", "das", "dem", "den", "des", "vom", "zum", "zur", "beim"];
+    word.len() == 3
+        && word.bytes().all(|byte| byte.is_ascii_digit())
+        && ARTICLES.contains(&last_word(before[..before.len() - word.len()].trim_end()))
 }
 
 fn is_abbreviation(word: &str) -> bool {

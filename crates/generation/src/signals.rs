@@ -8,7 +8,9 @@ use std::collections::{HashMap, HashSet};
 use fontes_core::{Finding, Language, Span};
 
 use crate::{
+    anchors::{Anchors, Ground},
     asked::{Asked, asked},
+    facts::Facts,
     source::Source,
     words::{Word, found, words},
 };
@@ -68,6 +70,8 @@ signals! {
     apart,
     /// Question and passage are in different languages, so that words cannot be compared.
     across,
+    /// The passage is about another year, article or person than the question.
+    astray,
 }
 
 /// A sentence of a source as a candidate, without the signals that embedding brings.
@@ -81,6 +85,8 @@ pub(crate) struct Candidate {
     pub(crate) span: Span,
     /// Where in it a reader sees the answer, in the stored text.
     pub(crate) answer: Option<Span>,
+    /// It is a row of a table.
+    pub(crate) is_row: bool,
     /// What speaks for it.
     pub(crate) signals: Signals,
 }
@@ -108,6 +114,7 @@ struct Wanted {
     weights: HashMap<String, f32>,
     stems: HashSet<String>,
     kind: Asked,
+    anchors: Anchors,
     language: Language,
 }
 
@@ -128,7 +135,13 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
     for sentence in &mut sentences {
         sentence.coverage = wanted.coverage(&sentence.stems);
     }
-    let passages: Vec<f32> = sources.iter().map(|source| wanted.coverage(&passage_stems(source))).collect();
+    let texts: Vec<String> = sources.iter().map(with_frame).collect();
+    let passages: Vec<f32> = texts.iter().map(|text| wanted.coverage(&stems(&words(text)))).collect();
+    let astray: Vec<bool> = sources
+        .iter()
+        .zip(&texts)
+        .map(|(source, text)| wanted.anchors.miss(&Ground::of(text), &source.facts))
+        .collect();
     let mut candidates = Vec::with_capacity(sentences.len());
     for (at, sentence) in sentences.iter().enumerate() {
         let source = &sources[sentence.source];
@@ -140,9 +153,11 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             .filter_map(|index| sentences.get(index?))
             .filter(|other| other.source == sentence.source)
             .collect();
-        let signals = signals(&wanted, source, &passages, sentence, &neighbours);
+        let mut signals = signals(&wanted, source, &passages, sentence, &neighbours);
+        signals.astray = flag(astray[sentence.source] || wanted.is_other_row(source, sentence.span));
+        let is_row = source.text(sentence.span).contains('\t');
         let Analysed { source, sentence, span, .. } = *sentence;
-        candidates.push(Candidate { source, sentence, span, answer: None, signals });
+        candidates.push(Candidate { source, sentence, span, answer: None, is_row, signals });
     }
     candidates
 }
@@ -178,7 +193,6 @@ fn signals(
     let passage = passages[sentence.source];
     let text = source.text(sentence.span);
     let holds = wanted.kind.is_in(text, source.language(), &sentence.words, &wanted.stems);
-    let flag = |holds: bool| f32::from(u8::from(holds));
     Signals {
         sentence: sentence.coverage,
         beside: best(neighbours.iter().map(|other| other.coverage)),
@@ -193,9 +207,14 @@ fn signals(
     }
 }
 
-fn passage_stems(source: &Source) -> HashSet<String> {
+fn flag(holds: bool) -> f32 {
+    f32::from(u8::from(holds))
+}
+
+/// A passage with title and headings, each on a line.
+fn with_frame(source: &Source) -> String {
     let hit = &source.passage.hit;
-    stems(&words(&format!("{} {} {}", source.summary.title, hit.headings.join(" "), hit.text)))
+    format!("{}\n{}\n{}", source.summary.title, hit.headings.join("\n"), hit.text)
 }
 
 fn best(values: impl Iterator<Item = f32>) -> f32 {
@@ -228,7 +247,14 @@ impl Wanted {
             let with = sentences.iter().filter(|sentence| found(stem, &sentence.stems) > 0.0).count() as f32;
             (stem.clone(), (1.0 + (total - with + 0.5) / (with + 0.5)).ln())
         };
-        Self { weights: stems.iter().map(weigh).collect(), kind: asked(question), stems, language }
+        let weights = stems.iter().map(weigh).collect();
+        Self { weights, kind: asked(question), anchors: Anchors::of(question), stems, language }
+    }
+
+    /// Says whether a sentence is a row of a table, and not the one that is asked for.
+    fn is_other_row(&self, source: &Source, span: Span) -> bool {
+        let text = source.text(span);
+        text.contains('\t') && self.anchors.miss_row(&Facts::of(text, source.language()), &source.frame)
     }
 
     /// The share of the question's weight that `stems` hold.

@@ -13,7 +13,9 @@ use fontes_core::{
 use crate::{
     assembly::letters,
     facts::Facts,
+    list::joined_items,
     sentence::{Lines, sentences},
+    table::head,
 };
 
 /// A passage, its document and its sentences.
@@ -41,7 +43,7 @@ impl Source {
             return None;
         }
         let offset = passage.hit.span.start;
-        let sentences = sentences(&passage.hit.text, Lines::Wrapped)
+        let sentences = joined_items(&passage.hit.text, sentences(&passage.hit.text, Lines::Wrapped))
             .into_iter()
             .map(|span| Span::new(span.start + offset, span.end + offset))
             .collect();
@@ -80,10 +82,23 @@ impl Source {
         touching.peek().is_none() || touching.any(|block| !matches!(block.kind, Heading(_) | Furniture))
     }
 
+    /// The row that names the columns of the table in which the row `span` stands; nothing when it is no such row.
+    pub(crate) fn table_head(&self, span: Span) -> Option<Span> {
+        use fontes_core::BlockKind::Table;
+        let mut blocks = self.document.blocks.iter();
+        let table = blocks.find(|block| matches!(block.kind, Table) && block.span.overlaps(&span))?.span;
+        let head = head(self.text(table), span.start.checked_sub(table.start)?)?;
+        Some(Span::new(table.start + head.start, table.start + head.end))
+    }
+
     /// Cites `span` of the stored text, which lies within the passage.
     pub(crate) fn cite(&self, span: Span) -> Citation {
         let passage = self.passage.hit.span;
-        let span = Span::new(span.start.max(passage.start), span.end.min(passage.end));
+        self.cite_anywhere(Span::new(span.start.max(passage.start), span.end.min(passage.end)))
+    }
+
+    /// Cites `span` of the document, wherever it lies: what a passage is read with, as the names of columns.
+    pub(crate) fn cite_anywhere(&self, span: Span) -> Citation {
         let quote = self.text(span).to_owned();
         Citation {
             marker: self.marker(),

@@ -1,0 +1,168 @@
+//! Anchors: what a question is about and what nothing similar will do for.
+//!
+//! A reader recognises the form of an answer: a dose is a dose, whoever takes it. So a passage must also be about the
+//! thing asked for. Two kinds of words can be checked without understanding either text. **Figures**: a year, an article, a file
+//! number of the question has to stand in the passage, its title or its headings; within a table, in the row itself. **Names**: of two
+//! capitalised words in a row the passage must not have one beside another partner and the second nowhere, as `Hans Müller` where
+//! `Heidi Müller` is asked for.
+
+use std::collections::HashSet;
+
+use crate::{
+    facts::{Facts, Numbers},
+    lexicon,
+    words::{Word, raw, words},
+};
+
+/// Words before names that are no part of them.
+const TITLES: &[&str] = &[
+    "herr",
+    "herrn",
+    "frau",
+    "dr",
+    "prof",
+    "fräulein",
+    "monsieur",
+    "madame",
+    "mademoiselle",
+    "mme",
+    "signor",
+    "signora",
+    "signore",
+    "dott",
+    "mr",
+    "mrs",
+    "ms",
+    "miss",
+    "sir",
+    "patient",
+    "patientin",
+    "paziente",
+];
+
+/// Words before a noun that is no name, beside stop words: `welche Dosis Torasemid`.
+const QUANTIFIERS: &[&str] = &["viel", "viele", "vielen", "wieviel", "wieviele", "combien", "quanto", "quanti", "many"];
+
+/// What a question is about, as far as it can be checked.
+pub(crate) struct Anchors {
+    numbers: Numbers,
+    pairs: Vec<Pair>,
+}
+
+/// Two capitalised words in a row, by their stems.
+#[derive(Debug, PartialEq, Eq)]
+struct Pair {
+    first: String,
+    second: String,
+    /// The first is a noun with its article, so that only the second can be the name.
+    first_is_noun: bool,
+}
+
+/// A passage with its title and headings, as anchors see it.
+pub(crate) struct Ground {
+    stems: HashSet<String>,
+    pairs: Vec<Pair>,
+}
+
+impl Anchors {
+    /// The anchors of a question.
+    pub(crate) fn of(question: &str) -> Self {
+        let words = words(question);
+        // What begins the question is capitalised in any case.
+        let pairs = pairs(question, &words).into_iter().filter(|(at, _)| *at > 0).map(|(_, pair)| pair).collect();
+        Self { numbers: Numbers::of(question), pairs }
+    }
+
+    /// Says whether a passage is about something else of the same kind: `facts` are those of the passage with title and headings.
+    pub(crate) fn miss(&self, ground: &Ground, facts: &Facts) -> bool {
+        !self.numbers.are_in(facts) || self.pairs.iter().any(|pair| pair.has_rival(ground))
+    }
+
+    /// Says whether a row of a table is another one than the figures of the question name: neither `row` nor `frame`, title and
+    /// headings, has them.
+    pub(crate) fn miss_row(&self, row: &Facts, frame: &Facts) -> bool {
+        !self.numbers.are_in_either(row, frame)
+    }
+}
+
+impl Ground {
+    /// What anchors look for in `text`.
+    pub(crate) fn of(text: &str) -> Self {
+        let words = words(text);
+        let pairs = pairs(text, &words).into_iter().map(|(_, pair)| pair).collect();
+        Self { stems: words.into_iter().map(|word| word.stem).collect(), pairs }
+    }
+}
+
+impl Pair {
+    /// One of the two is there with another partner, and the other one is not there at all.
+    fn has_rival(&self, ground: &Ground) -> bool {
+        let [first, second] = [&self.first, &self.second].map(|stem| ground.stems.contains(stem));
+        match (first, second) {
+            (true, false) => ground.pairs.iter().any(|pair| pair.first == self.first),
+            (false, true) => !self.first_is_noun && ground.pairs.iter().any(|pair| pair.second == self.second),
+            _ => false,
+        }
+    }
+}
+
+/// Capitalised words that follow each other with one space between, each with the index of its first word.
+fn pairs(text: &str, words: &[Word]) -> Vec<(usize, Pair)> {
+    let lower = |word: &Word| raw(text, word).to_lowercase();
+    let names = |word: &Word| {
+        word.capital && word.content && !TITLES.contains(&lower(word).as_str()) && raw(text, word).chars().count() > 1
+    };
+    let pair = |at: usize| -> Option<(usize, Pair)> {
+        let (one, two) = (words.get(at)?, words.get(at + 1)?);
+        let adjacent = text.get(one.start + raw(text, one).len()..two.start) == Some(" ");
+        let first_is_noun = at.checked_sub(1).is_some_and(|before| {
+            let before = lower(&words[before]);
+            lexicon::is_stop_word(&before) || QUANTIFIERS.contains(&before.as_str())
+        });
+        (adjacent && names(one) && names(two))
+            .then(|| (at, Pair { first: one.stem.clone(), second: two.stem.clone(), first_is_noun }))
+    };
+    (0..words.len()).filter_map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use fontes_core::Language;
+
+    use super::*;
+
+    fn misses(question: &str, text: &str) -> bool {
+        Anchors::of(question).miss(&Ground::of(text), &Facts::of(text, Language::detect(text)))
+    }
+
+    #[test]
+    fn another_person_of_the_same_name_is_somebody_else() {
+        let question = "Welche Dosis Torasemid nimmt Heidi Müller?";
+        assert!(misses(question, "Austrittsbericht Hans Müller\nTorasemid 20 mg 1-0-0-0"));
+        assert!(!misses(question, "Austrittsbericht Heidi Müller\nTorasemid 10 mg 1-0-0-0"));
+        assert!(!misses(question, "Frau Müller nimmt Torasemid 10 mg."), "nobody else is named");
+        assert!(!misses(question, "Müller, Heidi: Torasemid 10 mg, wie Hans Müller"));
+        assert!(misses("Who treats Anna Keller?", "Anna Weber is treated by Dr. Frei."));
+        assert!(!misses("Wie alt ist Frau Müller?", "Herr Müller ist 80 Jahre alt."), "titles are not names");
+    }
+
+    #[test]
+    fn a_noun_with_its_article_is_no_name() {
+        assert!(!misses("Welche Dosis Torasemid ist richtig?", "Morgens Torasemid 20 mg, abends nichts."));
+        assert!(misses("Was entschied die Gemeinde Unterlinth?", "Die Gemeinde Oberlinth wies die Einsprache ab."));
+    }
+
+    #[test]
+    fn figures_of_the_question_must_be_there() {
+        let text = "Der Verzugszins beträgt im Jahr 2021 3,5 Prozent.";
+        assert!(misses("Wie hoch ist der Verzugszins 2019?", text));
+        assert!(!misses("Wie hoch ist der Verzugszins 2021?", text));
+        assert!(misses("Was regelt Art. 11?", "Art. 9\nDie Gebühr wird erhoben."));
+        assert!(!misses("Wie wurde RK 2023/119 entschieden?", "RK 2023/119: abgewiesen"));
+        assert!(misses("Wie wurde RK 2023/119 entschieden?", "RK 2023/118: abgewiesen"));
+        assert!(
+            !misses("Wie viele der zwei Räte tagen?", "Beide Räte tagen."),
+            "numbers in words may be said otherwise"
+        );
+    }
+}
