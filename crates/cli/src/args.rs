@@ -328,7 +328,7 @@ pub struct Ingest {
     #[arg(long)]
     pub watch: bool,
     /// Documents parsed at once
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub jobs: Option<usize>,
     /// Say what would happen, change nothing
     #[arg(long)]
@@ -350,7 +350,7 @@ pub struct Search {
     /// What to look for
     pub query: String,
     /// How many passages
-    #[arg(short, default_value_t = 10)]
+    #[arg(short, default_value_t = 10, value_parser = at_least_one, allow_negative_numbers = true)]
     pub k: usize,
     /// Which legs run
     #[arg(long, value_enum, default_value_t = ModeChoice::Hybrid)]
@@ -406,13 +406,13 @@ pub struct Ask {
     #[arg(long, value_name = "FILE", conflicts_with = "question")]
     pub replay: Option<PathBuf>,
     /// Stay silent when the sources hold the answer with less than this probability; the site's threshold otherwise
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub threshold: Option<f32>,
     /// Record where the model looked, and answer again without each cited passage
     #[arg(long)]
     pub explain: bool,
     /// How many passages are considered
-    #[arg(short, default_value_t = fontes_server::DEFAULT_PASSAGES)]
+    #[arg(short, default_value_t = fontes_server::DEFAULT_PASSAGES, value_parser = at_least_one, allow_negative_numbers = true)]
     pub k: usize,
     /// Model to answer with: an installed name, a path, or `none` to quote only
     #[arg(long, value_name = "MODEL")]
@@ -424,7 +424,7 @@ pub struct Ask {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// 0 is greedy
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub temperature: f32,
     /// Who is asking
     #[arg(long = "as", value_name = "PRINCIPAL")]
@@ -473,6 +473,11 @@ fn end_of_day(text: &str) -> Result<SystemTime, String> {
     let of_year = (153 * month + 2) / 5 + day - 1;
     let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
     Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(days * DAY + DAY - 1))
+}
+
+/// Reads a number of which none would be of no use.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "a whole number, 1 or more, is needed".to_owned())
 }
 
 /// Reads `START..END` in bytes, half open.

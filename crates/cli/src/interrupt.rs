@@ -1,15 +1,28 @@
 //! Ctrl-C: the first asks to stop at the next safe point, the second stops at once.
 
+use std::sync::OnceLock;
+
 use anyhow::Context as _;
 use fontes_core::Cancel;
 
 use crate::output::EXIT_INTERRUPTED;
+
+/// The flag of this process, once a command has asked for it.
+static FLAG: OnceLock<Cancel> = OnceLock::new();
+
+/// Says whether the user has asked to stop.
+pub fn is_requested() -> bool {
+    FLAG.get().is_some_and(Cancel::is_cancelled)
+}
 
 /// Installs the handler for SIGINT and SIGTERM and returns the flag it sets.
 ///
 /// # Errors
 /// When the system refuses a handler.
 pub fn install() -> anyhow::Result<Cancel> {
+    if let Some(cancel) = FLAG.get() {
+        return Ok(cancel.clone());
+    }
     let cancel = Cancel::default();
     let flag = cancel.clone();
     ctrlc::set_handler(move || {
@@ -20,5 +33,5 @@ pub fn install() -> anyhow::Result<Cancel> {
         flag.cancel();
     })
     .context("install the Ctrl-C handler")?;
-    Ok(cancel)
+    Ok(FLAG.get_or_init(|| cancel).clone())
 }

@@ -19,13 +19,21 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::{args::Cli, output::Voice};
+use crate::{
+    args::Cli,
+    output::{Outcome, Voice},
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let voice = Voice { json: cli.global.json, quiet: cli.global.quiet, verbose: cli.global.verbose };
     match command::run(cli, voice) {
         Ok(outcome) => outcome.into(),
+        // What the user broke off is no error, whatever it failed with.
+        Err(_) if interrupt::is_requested() => {
+            voice.remark("interrupted: what is done stays, the same command goes on with the rest");
+            Outcome::Interrupted.into()
+        }
         Err(error) => {
             output::explain(&error);
             ExitCode::from(output::EXIT_ERROR)

@@ -1,6 +1,7 @@
 //! What a person or a script sees: results on stdout, remarks and progress on stderr, exit codes.
 
 use std::{
+    borrow::Cow,
     io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
@@ -105,6 +106,16 @@ impl Voice {
     }
 }
 
+/// A name as it may be shown: files, titles and authors can be called anything, and a terminal obeys control characters. Those, and
+/// what turns the direction of writing, become a sign of their own.
+pub fn printable(name: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    match name.contains(obeyed) {
+        true => Cow::Owned(name.replace(obeyed, "\u{fffd}")),
+        false => Cow::Borrowed(name),
+    }
+}
+
 /// What went wrong and why, each said once.
 pub fn describe(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
@@ -122,10 +133,21 @@ pub fn describe(error: &anyhow::Error) -> String {
 pub fn explain(error: &anyhow::Error) {
     let known = error.downcast_ref::<Error>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<Error>()));
     let kind = known.map_or(ErrorKind::Internal, Error::kind);
-    let mut text = format!("error ({kind}): {}", describe(error));
+    let mut text = format!("error ({kind}): {}", printable(&describe(error)));
     if let Some(advice) = known.and_then(Error::advice) {
         text.push_str("\n  try: ");
-        text.push_str(advice);
+        text.push_str(&printable(advice));
     }
     let _closed_stderr_is_no_reason_to_stop = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_speak_to_the_terminal() {
+        assert_eq!(printable("Übersicht 2024.pdf"), "Übersicht 2024.pdf");
+        assert_eq!(printable("a\x1b[31m\nb\u{202e}"), "a\u{fffd}[31m\u{fffd}b\u{fffd}");
+    }
 }

@@ -1,11 +1,14 @@
 //! Progress bars on stderr, for a person at a terminal only.
 
 use fontes_generation::AskEvent;
-use fontes_ingestion::{FileRecord, FileStatus, Filling, IngestEvent};
+use fontes_ingestion::{FileError, FileRecord, FileStatus, Filling, IngestEvent};
 use fontes_model::{quantize, store};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{output::Voice, render};
+use crate::{
+    output::{Voice, printable},
+    render,
+};
 
 /// Shows how an ingest goes: bytes (files differ a thousandfold), files, chunks, rate and time left.
 pub struct IngestProgress {
@@ -40,7 +43,7 @@ impl IngestProgress {
     /// Names a file that was set aside, above the bar.
     fn name_quarantined(&self, record: &FileRecord) {
         if let (FileStatus::Quarantined, Some(error)) = (record.status, &record.error) {
-            self.bar.println(format!("quarantined ({}) {}: {}", error.code, record.path, error.message));
+            self.bar.println(quarantined(record, error));
         }
     }
 }
@@ -49,6 +52,11 @@ impl Drop for IngestProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// One line on a file that was set aside.
+pub fn quarantined(record: &FileRecord, error: &FileError) -> String {
+    printable(&format!("quarantined ({}) {}: {}", error.code, record.path, error.message)).into_owned()
 }
 
 /// Shows how far a set of vectors is: chunks, rate and time left.

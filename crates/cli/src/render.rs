@@ -4,7 +4,7 @@ use fontes_core::{Answer, Citation, Duplicate, Hit, Language, Remark, Sentence, 
 use fontes_retrieval::{Explanation, LegShares};
 
 use crate::{
-    output::Voice,
+    output::{Voice, printable},
     phrases::{Phrases, phrases},
 };
 
@@ -24,7 +24,7 @@ const OTHER_PLACES: usize = 3;
 
 /// One hit of a search, and why it is there when that was asked for.
 pub fn hit(voice: Voice, hit: &Hit, explanation: Option<&Explanation>) -> String {
-    let title = voice.style(BOLD, &format!("{:>2}  {}", hit.rank, hit.title));
+    let title = voice.style(BOLD, &format!("{:>2}  {}", hit.rank, printable(&hit.title)));
     let words = phrases(Language::English);
     let places = [place(words, &hit.path, &hit.pages, &hit.headings)];
     let mut text = format!("{title}\n");
@@ -128,7 +128,7 @@ pub fn sources(voice: Voice, answer: &Answer) -> String {
     for citation in cited {
         let marker = voice.style(MARKER, &format!("[{}]", citation.marker));
         let date = citation.date.as_ref().map_or_else(String::new, |date| format!(" ({date})"));
-        text.push_str(&format!("\n  {marker} {}{date}\n", voice.style(BOLD, &citation.title)));
+        text.push_str(&format!("\n  {marker} {}{date}\n", voice.style(BOLD, &printable(&citation.title))));
         let places = [place(words, &citation.path, &citation.pages, &[])];
         for line in places.into_iter().chain(others(words, &citation.also_in)) {
             text.push_str(&format!("      {}\n", voice.style(DIM, &line)));
@@ -235,7 +235,7 @@ fn place(words: &Phrases, path: &str, pages: &[u32], headings: &[String]) -> Str
         [first, .., last] => format!(", {} {first}–{last}", words.pages),
     };
     let headings = if headings.is_empty() { String::new() } else { format!(" · {}", headings.join(" › ")) };
-    format!("{path}{pages}{headings}")
+    printable(&format!("{path}{pages}{headings}")).into_owned()
 }
 
 /// The other places that say the same, on one line; nothing when there are none.

@@ -344,6 +344,11 @@ impl Archive {
     ) -> anyhow::Result<Self> {
         let recipe = finding::recipe(config)?;
         let (dir, home) = (index_folder(config), vector_home(config)?);
+        if !repair && sets::is_lost(config) && ledger.counts()?.documents > 0 {
+            return Err(Error::corrupt(format!("the index of the archive in {} is gone", config.data.dir.display()))
+                .advise("`fontes check --repair` makes it anew from the stored texts")
+                .into());
+        }
         let open = || Index::open(&dir, &recipe, embedder.identity(), embedder.dimensions(), &home);
         let mut index = match open() {
             // The ledger's lock is held, so a conflict is not with another process.

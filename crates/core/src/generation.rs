@@ -66,6 +66,11 @@ pub struct Sampling {
     pub seed: u64,
 }
 
+impl Sampling {
+    /// Temperatures that a request may have: above, hardly a word fits the next.
+    pub const TEMPERATURES: std::ops::RangeInclusive<f32> = 0.0..=2.0;
+}
+
 impl Default for Sampling {
     fn default() -> Self {
         Self { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0, seed: 0 }

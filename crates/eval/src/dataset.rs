@@ -91,6 +91,10 @@ impl Dataset {
         let lines = jsonl::<QueryLine>(&folder.join("queries.jsonl"))?;
         let documents = unique("corpus.jsonl", corpus.iter().map(|document| document.id.as_str()))?;
         let known = unique("queries.jsonl", lines.iter().map(|line| line.id.as_str()))?;
+        if let Some(empty) = lines.iter().find(|line| line.text.trim().is_empty()) {
+            return Err(Error::invalid(format!("query {:?} of queries.jsonl is empty", empty.id))
+                .advise("give it a text, or take its line out"));
+        }
         let judgements = judgements(&folder.join("qrels"), &known, &documents)?;
         let refused = refused(&folder.join("review.tsv"))?;
         let questions: Vec<Question> = lines

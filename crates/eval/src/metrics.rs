@@ -19,7 +19,8 @@ fn relevant(judged: &Judgements) -> usize {
 pub fn ndcg(ranked: &[String], judged: &Judgements, k: usize) -> f64 {
     let discounted = |grades: &mut dyn Iterator<Item = i32>| -> f64 {
         let gains = grades.take(k).enumerate().filter(|(_, grade)| *grade > 0);
-        gains.map(|(at, grade)| f64::from(grade) / ((at + 2) as f64).log2()).sum()
+        // Not `sum`, which is -0 for nothing.
+        gains.map(|(at, grade)| f64::from(grade) / ((at + 2) as f64).log2()).fold(0.0, |sum, gain| sum + gain)
     };
     let mut ideal: Vec<i32> = judged.values().copied().collect();
     ideal.sort_unstable_by(|a, b| b.cmp(a));

@@ -181,13 +181,7 @@ impl Answerer {
         cancel: &Cancel,
     ) -> Result<Answer> {
         let begin = Instant::now();
-        if request.question.trim().is_empty() {
-            return Err(Error::invalid("question is empty").advise("ask something"));
-        }
-        if request.question.len() > MAX_QUESTION {
-            return Err(Error::invalid(format!("question is longer than {MAX_QUESTION} bytes"))
-                .advise("ask a shorter question, and ingest what is to be read as a document"));
-        }
+        check_question(request.question)?;
         let language = request.language.unwrap_or_else(|| Language::detect(request.question));
         let passages = std::mem::take(&mut request.passages);
         let sources = sources(passages, self.ledger.as_ref(), request.scope)?;
@@ -364,6 +358,21 @@ impl Answerer {
         }
         Ok(left_out)
     }
+}
+
+/// Checks that something is asked, and not too much.
+///
+/// # Errors
+/// [`fontes_core::ErrorKind::Invalid`] for an empty or endless question.
+pub fn check_question(question: &str) -> Result<()> {
+    if question.trim().is_empty() {
+        return Err(Error::invalid("question is empty").advise("ask something"));
+    }
+    if question.len() > MAX_QUESTION {
+        return Err(Error::invalid(format!("question is longer than {MAX_QUESTION} bytes"))
+            .advise("ask a shorter question, and ingest what is to be read as a document"));
+    }
+    Ok(())
 }
 
 /// Adds, for each part, what contradicts its best sentence, side by side, unless it is cited already; and names the parts

@@ -61,20 +61,37 @@ impl Figures {
     }
 }
 
-/// The figures in digits of a text, each as the parts that it may be written with.
+/// Words before a number that is a name.
+const NAMING: &[&str] = &[
+    "art", "artikel", "article", "articles", "articolo", "abs", "absatz", "al", "alinéa", "cpv", "ziff", "ziffer",
+    "nr", "nummer", "no", "n", "numéro", "numero", "number", "section", "kapitel", "chapitre", "capitolo", "chapter",
+    "version", "zimmer", "chambre", "camera", "room",
+];
+
+/// The figures in digits that name something, each as the parts that it may be written with: years and other long ones, dates, file
+/// numbers, articles. Counts and measures are left out: what holds for 8 m² may be written of 10.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Numbers(Vec<Vec<String>>);
 
 impl Numbers {
     /// Reads the figures of `text`; numbers in words are left out, for they have too many forms.
     pub(crate) fn of(text: &str) -> Self {
-        let digits = tokens(text).into_iter().filter(|token| token.starts_with(|c: char| c.is_ascii_digit()));
-        let parts = |token: &str| {
-            let digits = &token[..token.find(|c: char| c.is_alphabetic()).unwrap_or(token.len())];
+        let text = text.replace('§', " art ");
+        let tokens = tokens(&text);
+        let parts = |(at, token): (usize, &&str)| {
+            let (digits, glued) = token.split_at(token.find(|c: char| c.is_alphabetic()).unwrap_or(token.len()));
             let parts = date_parts(digits);
-            if parts.is_empty() { vec![normalised(digits)] } else { parts }
+            let lower = |token: &&str| token.to_lowercase();
+            let named = at.checked_sub(1).is_some_and(|before| NAMING.contains(&lower(&tokens[before]).as_str()));
+            let day = tokens.get(at + 1).is_some_and(|after| lexicon::month(&lower(after)).is_some());
+            let long = digits.len() >= 3 && glued.is_empty() && unit(&tokens[at + 1..]).is_none();
+            match parts.is_empty() {
+                true if digits.is_empty() || !(named || day || long) => None,
+                true => Some(vec![normalised(digits)]),
+                false => Some(parts),
+            }
         };
-        Self(digits.map(parts).collect())
+        Self(tokens.iter().enumerate().filter_map(parts).collect())
     }
 
     /// Says whether `facts` have all of them.

@@ -51,7 +51,7 @@ mod unit;
 mod verify;
 mod words;
 
-pub use answerer::{Answerer, AskEvent, AskRequest, EXTRACTIVE, Weighed};
+pub use answerer::{Answerer, AskEvent, AskRequest, EXTRACTIVE, Weighed, check_question};
 pub use conversation::standalone;
 pub use mask::MarkerMask;
 pub use policy::{AnswerPolicy, Unsupported};

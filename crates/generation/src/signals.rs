@@ -48,7 +48,7 @@ signals! {
     sentence,
     /// The same in the better of the sentences before and after.
     beside,
-    /// The same in the sentence and both of them together.
+    /// The same in the sentence, both of them, heading and title together.
     around,
     /// The same in the passage with title and headings.
     passage,
@@ -70,8 +70,10 @@ signals! {
     apart,
     /// Question and passage are in different languages, so that words cannot be compared.
     across,
-    /// The passage is about another year, article or person than the question.
+    /// The passage is about another year, article or person than the question, or another row of the table is meant.
     astray,
+    /// Of a row of a table, the share of the question's words in it.
+    row,
 }
 
 /// A sentence of a source as a candidate, without the signals that embedding brings.
@@ -155,11 +157,32 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             .collect();
         let mut signals = signals(&wanted, source, &passages, sentence, &neighbours);
         signals.astray = flag(astray[sentence.source] || wanted.is_other_row(source, sentence.span));
-        let is_row = source.text(sentence.span).contains('\t');
+        let is_row = is_row(source.text(sentence.span));
+        signals.row = if is_row { signals.sentence } else { 0.0 };
         let Analysed { source, sentence, span, .. } = *sentence;
         candidates.push(Candidate { source, sentence, span, answer: None, is_row, signals });
     }
+    leave_other_rows(&mut candidates);
     candidates
+}
+
+/// Marks the rows of a table that hold less of the question than another row of the same passage.
+fn leave_other_rows(candidates: &mut [Candidate]) {
+    let mut most: HashMap<usize, f32> = HashMap::new();
+    for row in candidates.iter().filter(|candidate| candidate.is_row) {
+        let best = most.entry(row.source).or_default();
+        *best = best.max(row.signals.row);
+    }
+    for row in candidates.iter_mut().filter(|candidate| candidate.is_row) {
+        if row.signals.row < most[&row.source] {
+            row.signals.astray = 1.0;
+        }
+    }
+}
+
+/// Says whether a text is a row of a table.
+fn is_row(text: &str) -> bool {
+    text.contains('\t')
 }
 
 /// Adds what a reader finds in each candidate, spans of the stored text; candidates that it did not reach count as the
@@ -189,6 +212,7 @@ fn signals(
 ) -> Signals {
     let mut around = sentence.stems.clone();
     neighbours.iter().for_each(|other| around.extend(other.stems.iter().cloned()));
+    around.extend(stems(&words(&source.heading_of(sentence.span))));
     let others = passages.iter().enumerate().filter(|(other, _)| *other != sentence.source);
     let passage = passages[sentence.source];
     let text = source.text(sentence.span);
@@ -254,7 +278,7 @@ impl Wanted {
     /// Says whether a sentence is a row of a table, and not the one that is asked for.
     fn is_other_row(&self, source: &Source, span: Span) -> bool {
         let text = source.text(span);
-        text.contains('\t') && self.anchors.miss_row(&Facts::of(text, source.language()), &source.frame)
+        is_row(text) && self.anchors.miss_row(&Facts::of(text, source.language()), &source.frame)
     }
 
     /// The share of the question's weight that `stems` hold.

@@ -82,6 +82,15 @@ impl Source {
         touching.peek().is_none() || touching.any(|block| !matches!(block.kind, Heading(_) | Furniture))
     }
 
+    /// The heading under which `span` stands, with the title of the document: what a sentence need not say again.
+    pub(crate) fn heading_of(&self, span: Span) -> String {
+        use fontes_core::BlockKind::Heading;
+        let above = self.document.blocks.iter().filter(|block| block.span.end <= span.start);
+        let heading = above.filter(|block| matches!(block.kind, Heading(_))).max_by_key(|block| block.span.end);
+        let heading = heading.map_or("", |block| self.text(block.span));
+        format!("{}\n{heading}", self.summary.title)
+    }
+
     /// The row that names the columns of the table in which the row `span` stands; nothing when it is no such row.
     pub(crate) fn table_head(&self, span: Span) -> Option<Span> {
         use fontes_core::BlockKind::Table;

@@ -12,7 +12,7 @@ use axum::{
     response::sse::{Event, KeepAlive, Sse},
 };
 use fontes_core::{Cancel, Error, Filter, Result as CoreResult, Sampling, SearchChoice};
-use fontes_generation::AskEvent;
+use fontes_generation::{AskEvent, check_question};
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use crate::{
     failure,
     failure::Failure,
+    search::at_least_one,
     site::{Ask, Site},
 };
 
@@ -56,12 +57,13 @@ pub async fn ask(
     State(site): State<Arc<Site>>,
     Json(body): Json<AskBody>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, std::convert::Infallible>>>, Failure> {
+    let ask = asked(&site, &body)?;
     let permit = site.enter()?;
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
     tokio::task::spawn_blocking(move || {
         let _at_work = permit;
         let outbox = Outbox { sender, cancel: Cancel::default() };
-        if let Err(error) = answer(&site, &body, &outbox) {
+        if let Err(error) = answer(&site, &ask, &outbox) {
             outbox.send("error", &failure::body(&error));
         }
     });
@@ -85,14 +87,15 @@ impl Outbox {
     }
 }
 
-/// Searches, answers, and hands every step to the outbox.
-fn answer(site: &Site, body: &AskBody, outbox: &Outbox) -> CoreResult<()> {
-    if !(0.0..=2.0).contains(&body.temperature) {
-        return Err(Error::invalid("temperature is not between 0 and 2"));
+/// What a request asks for. All that is wrong with it is told here, before the stream begins.
+fn asked(site: &Site, body: &AskBody) -> CoreResult<Ask> {
+    check_question(&body.question)?;
+    if !Sampling::TEMPERATURES.contains(&body.temperature) {
+        return Err(Error::invalid("temperature is not between 0 and 2").advise("0 is greedy, the usual"));
     }
     let usual = Ask::new(body.question.as_str());
-    let ask = Ask {
-        k: body.k.unwrap_or(usual.k),
+    Ok(Ask {
+        k: at_least_one(body.k.unwrap_or(usual.k))?,
         filter: Filter::of(&body.filter)?,
         sampling: Sampling { seed: body.seed, temperature: body.temperature, ..Sampling::default() },
         earlier: body.earlier.clone(),
@@ -100,7 +103,11 @@ fn answer(site: &Site, body: &AskBody, outbox: &Outbox) -> CoreResult<()> {
         preview: true,
         search: Some(body.search.over(site.search_settings())?),
         ..usual
-    };
+    })
+}
+
+/// Searches, answers, and hands every step to the outbox.
+fn answer(site: &Site, ask: &Ask, outbox: &Outbox) -> CoreResult<()> {
     let mut on_event = |event: AskEvent<'_>| match event {
         AskEvent::Passages(passages) => outbox.send("passages", &json!({ "passages": passages })),
         AskEvent::Preview(sentences) => outbox.send("preview", &json!({ "sentences": sentences })),
@@ -108,6 +115,6 @@ fn answer(site: &Site, body: &AskBody, outbox: &Outbox) -> CoreResult<()> {
         AskEvent::Sentence(sentence) => outbox.send("sentence", sentence),
         AskEvent::Done(answer) => outbox.send("answer", answer),
     };
-    site.answer(&ask, &site.scope()?, &mut on_event, &outbox.cancel)?;
+    site.answer(ask, &site.scope()?, &mut on_event, &outbox.cancel)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{Path, Query, State},
 };
-use fontes_core::{Document, DocumentId, DocumentSummary, Error, Page, Span, seam::document_not_found};
+use fontes_core::{Document, DocumentId, DocumentSummary, Error, Page, Span};
 use serde::{Deserialize, Serialize};
 
 use crate::{failure::Failure, site::Site};
@@ -55,7 +55,8 @@ pub async fn document(
         .map(|page| PageText::of(page, &document))
         .collect();
     if pages.is_empty() {
-        return Err(document_not_found(id).into());
+        let advice = format!("it has pages 1 to {}", document.pages.len());
+        return Err(Error::not_found("the document has no such page").advise(advice).into());
     }
     Ok(Json(DocumentReply { document: summary, pages }))
 }

@@ -58,6 +58,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&site), metrics::count))
         .layer(middleware::from_fn(page::guard))
         .layer(middleware::from_fn(host::check))
+        .layer(middleware::from_fn(failure::shape))
         .with_state(site)
 }
 

@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
-use fontes_core::{Cancel, Facet, Filter, Hit, IndexSnapshot, Query, SearchChoice, SearchMode, Subquery};
+use axum::{
+    Json,
+    extract::{Query as Parameters, State},
+};
+use fontes_core::{
+    Cancel, Error, Facet, Filter, Hit, IndexSnapshot, Query, Result, SearchChoice, SearchMode, Subquery,
+};
 use fontes_retrieval::SearchTimings;
 use serde::{Deserialize, Serialize};
 
@@ -63,16 +68,21 @@ fn ten() -> usize {
     10
 }
 
+/// Checks a wanted number of passages: of none nothing would be found, and that would be taken for an answer.
+pub(crate) fn at_least_one(k: usize) -> Result<usize> {
+    if k > 0 { Ok(k) } else { Err(Error::invalid("k is 0").advise("ask for 1 passage or more")) }
+}
+
 /// Searches as the default principal.
 pub async fn search(
     State(site): State<Arc<Site>>,
     Json(request): Json<SearchRequest>,
-) -> Result<Json<SearchReply>, Failure> {
+) -> std::result::Result<Json<SearchReply>, Failure> {
     let filter = Filter::of(&request.filter)?;
     let settings = request.search.over(site.search_settings())?;
     let query = Query {
         text: request.query,
-        k: request.k,
+        k: at_least_one(request.k)?,
         mode: request.mode,
         filter,
         diversity: settings.diversity,
@@ -107,8 +117,17 @@ pub struct FacetsReply {
     facets: Vec<Facet>,
 }
 
-/// Counts the documents that the default principal may see by the values of their fields.
-pub async fn facets(State(site): State<Arc<Site>>) -> Result<Json<FacetsReply>, Failure> {
-    let facets = site.work(|site| site.searcher().facets(&site.scope()?, &Filter::default())).await?;
+/// Counts the documents that the default principal may see by the values of their fields, within `filter=field=value`, which may be
+/// repeated.
+pub async fn facets(
+    State(site): State<Arc<Site>>,
+    Parameters(parameters): Parameters<Vec<(String, String)>>,
+) -> std::result::Result<Json<FacetsReply>, Failure> {
+    if let Some((name, _)) = parameters.iter().find(|(name, _)| name != "filter") {
+        return Err(Error::invalid(format!("parameter {name:?} is not known")).advise("use filter=field=value").into());
+    }
+    let conditions: Vec<String> = parameters.into_iter().map(|(_, condition)| condition).collect();
+    let filter = Filter::of(&conditions)?;
+    let facets = site.work(move |site| site.searcher().facets(&site.scope()?, &filter)).await?;
     Ok(Json(FacetsReply { facets }))
 }

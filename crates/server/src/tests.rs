@@ -157,6 +157,12 @@ async fn documents_are_counted_for_narrowing() {
     assert_eq!(response.status(), StatusCode::OK);
     let reply: Value = serde_json::from_str(&text(response).await).unwrap();
     assert!(reply["facets"].is_array());
+    let within: Value =
+        serde_json::from_str(&text(get("/v1/facets?filter=language=fr&filter=source=none").await).await).unwrap();
+    assert_eq!(within["facets"], json!([]));
+    for wrong in ["/v1/facets?filter=language=xx", "/v1/facets?foo=1"] {
+        assert_eq!(get(wrong).await.status(), StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
 }
 
 #[tokio::test]
@@ -194,12 +200,29 @@ async fn bad_requests_are_told_what_is_wrong() {
         json!({ "query": "x", "filter": ["colour=red"] }),
         json!({ "query": "" }),
         json!({ "query": "x", "as": "board" }),
+        json!({ "query": "x", "k": 0 }),
     ];
     for body in cases {
         let response = post("/v1/search", &body).await;
         assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY, "{body}");
-        assert!(!text(response).await.is_empty());
+        let told: Value = serde_json::from_str(&text(response).await).unwrap();
+        assert!(told["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}: {told}");
     }
+    // Before the stream begins, so that a client need not read events to see that it asked wrongly.
+    for body in [
+        json!({ "question": " " }),
+        json!({ "question": "x", "k": 0 }),
+        json!({ "question": "x", "temperature": -1 }),
+        json!({ "question": "x", "filter": ["colour=red"] }),
+    ] {
+        let response = post("/v1/ask", &body).await;
+        assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+    }
+    let unknown = get("/v1/nothing").await;
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    let told: Value = serde_json::from_str(&text(unknown).await).unwrap();
+    assert_eq!(told["error"]["kind"], "not_found");
     let long = "x".repeat(100_000);
     assert_eq!(post("/v1/search", &json!({ "query": long })).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }

@@ -100,7 +100,7 @@ pub struct EvalTune {
     /// Folder with corpus.jsonl, queries.jsonl and qrels/, as `eval make` writes it
     pub dir: PathBuf,
     /// Only N queries, spread evenly over both halves
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
     pub limit: Option<usize>,
     /// Write the weights into this index recipe if they are significantly better; it begins as a copy of the one in use
     #[arg(long, value_name = "FILE")]
@@ -122,7 +122,7 @@ pub struct EvalRun {
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
     /// Only N queries, spread evenly
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
     pub limit: Option<usize>,
     /// Model to answer with (answers only); `none` quotes
     #[arg(long, value_name = "MODEL")]

@@ -16,7 +16,7 @@ pub struct Searching {
     #[arg(long)]
     pub hyde: bool,
     /// How much a passage that resembles a better one steps back: 0 not at all, 1 whatever its score
-    #[arg(long, value_name = "D")]
+    #[arg(long, value_name = "D", allow_negative_numbers = true)]
     pub diversity: Option<f32>,
 }
 

@@ -36,13 +36,13 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ask) -> anyhow::Resu
         voice.remark(&format!("loaded {} in {:.1} s", generator.identity().name, begin.elapsed().as_secs_f64()));
     }
     let site = archive.site(config, generator)?;
-    let answer = match answer(&site, voice, &ask, &scope, &cancel) {
+    let answer = match answer(&site, voice, &ask, &scope, recorded.as_ref(), &cancel) {
         // Whoever interrupts knows why there is no answer.
         Err(_) if cancel.is_cancelled() => return Ok(Outcome::Interrupted),
         answer => answer?,
     };
     if let Some(recorded) = &recorded {
-        let changes: Vec<String> = changes(recorded, &answer).iter().map(ToString::to_string).collect();
+        let changes = changed(recorded, &answer);
         let verdict = if changes.is_empty() { "the same answer".to_owned() } else { changes.join("; ") };
         voice.remark(&format!("replay: {verdict}"));
     }
@@ -56,7 +56,10 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ask) -> anyhow::Resu
 /// The request that the arguments make.
 fn asked(config: &Config, arguments: &args::Ask) -> anyhow::Result<Ask> {
     if arguments.threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
-        return Err(Error::invalid("--threshold is not between 0 and 1").into());
+        return Err(Error::invalid("--threshold is not between 0 and 1").advise("0.35 is the usual").into());
+    }
+    if !Sampling::TEMPERATURES.contains(&arguments.temperature) {
+        return Err(Error::invalid("--temperature is not between 0 and 2").advise("0 is greedy, the usual").into());
     }
     Ok(Ask {
         k: arguments.k,
@@ -82,6 +85,11 @@ fn recorded(path: &Path) -> anyhow::Result<Answer> {
     Ok(serde_json::from_str(&text).map_err(|error| unreadable(error.into()))?)
 }
 
+/// What is other than in a recorded answer, in words; nothing when it is the same.
+fn changed(recorded: &Answer, answer: &Answer) -> Vec<String> {
+    changes(recorded, answer).iter().map(ToString::to_string).collect()
+}
+
 /// What wrote a recorded answer; unknown when quotes stand in for what a model wrote.
 fn model_of(answer: &Answer) -> Option<&str> {
     match answer.extractive {
@@ -91,17 +99,22 @@ fn model_of(answer: &Answer) -> Option<&str> {
     }
 }
 
-/// Answers and prints: JSON as one object; for a person the checked sentences as they come, then the sources.
+/// Answers and prints: JSON as one object, with what is other than in `recorded`; for a person the checked sentences as they come, then the sources.
 pub fn answer(
     site: &Site,
     voice: Voice,
     ask: &Ask,
     scope: &fontes_core::AccessScope,
+    recorded: Option<&Answer>,
     cancel: &Cancel,
 ) -> anyhow::Result<Answer> {
     if voice.json {
         let answer = site.answer(ask, scope, &mut |_| {}, cancel)?;
-        voice.object(&answer)?;
+        let mut reply = serde_json::to_value(&answer)?;
+        if let Some(recorded) = recorded {
+            reply["replay_changes"] = changed(recorded, &answer).into();
+        }
+        voice.object(&reply)?;
         return Ok(answer);
     }
     let ask = &Ask { preview: voice.is_interactive(), ..ask.clone() };

@@ -60,7 +60,7 @@ pub fn run(config: Config, voice: Voice, arguments: &args::Demo) -> anyhow::Resu
             voice.line(&format!("\n{}", voice.style("1", question)))?;
         }
         let ask = Ask { max_tokens: ANSWER_TOKENS, ..Ask::new(question) };
-        answered |= !ask::answer(&site, voice, &ask, &scope, &cancel)?.abstained;
+        answered |= !ask::answer(&site, voice, &ask, &scope, None, &cancel)?.abstained;
     }
     Ok(if answered { Outcome::Done } else { Outcome::Nothing })
 }

@@ -73,7 +73,14 @@ pub fn run(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
             }
         }
     }
-    Ok(if checks.iter().any(|check| check.status == Status::Fail) { Outcome::Nothing } else { Outcome::Done })
+    let failed: Vec<&str> =
+        checks.iter().filter(|check| check.status == Status::Fail).map(|check| check.name).collect();
+    if failed.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    Err(Error::unavailable(format!("something will not work here: {}", failed.join(", ")))
+        .advise("do what is said beside each failed check")
+        .into())
 }
 
 fn cores() -> usize {

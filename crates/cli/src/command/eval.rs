@@ -50,6 +50,7 @@ pub fn run(config: &Config, voice: Voice, command: &Eval) -> anyhow::Result<Outc
 
 fn answers(config: &Config, voice: Voice, arguments: &AnswersRun) -> anyhow::Result<Outcome> {
     let run = &arguments.run;
+    let baseline = run.baseline.as_deref().map(Baseline::open).transpose()?;
     let dataset = dataset(run)?;
     let corpus = Corpus::index(config, voice, &dataset)?;
     let generator = wiring::generator(config, run.model.as_deref())?;
@@ -80,7 +81,7 @@ fn answers(config: &Config, voice: Voice, arguments: &AnswersRun) -> anyhow::Res
     } else {
         voice.text(&text)?;
     }
-    gate(run.baseline.as_deref(), &whole.metrics)
+    gate(baseline.as_ref(), &whole.metrics)
 }
 
 /// The system with one part off at a time.
@@ -184,9 +185,9 @@ fn dataset(run: &EvalRun) -> anyhow::Result<Dataset> {
 }
 
 /// Fails when a metric fell below the baseline.
-pub(super) fn gate(baseline: Option<&Path>, measured: &BTreeMap<String, f64>) -> anyhow::Result<Outcome> {
-    let Some(path) = baseline else { return Ok(Outcome::Done) };
-    let fallen = Baseline::open(path)?.regressions(measured);
+pub(super) fn gate(baseline: Option<&Baseline>, measured: &BTreeMap<String, f64>) -> anyhow::Result<Outcome> {
+    let Some(baseline) = baseline else { return Ok(Outcome::Done) };
+    let fallen = baseline.regressions(measured);
     if fallen.is_empty() {
         return Ok(Outcome::Done);
     }

@@ -10,14 +10,16 @@ use std::{
 
 use anyhow::Context as _;
 use fontes_core::{Cancel, Classification, Error, Group, Labels};
-use fontes_ingestion::{IngestEvent, IngestRequest, IngestSummary, Ingestion, Pause, Profile, Profiles, SourceConfig};
+use fontes_ingestion::{
+    FileStatus, IngestEvent, IngestRequest, IngestSummary, Ingestion, Pause, Profile, Profiles, SourceConfig,
+};
 
 use crate::{
     args,
     config::Config,
     interrupt,
-    output::{Outcome, Voice},
-    progress::IngestProgress,
+    output::{Outcome, Voice, printable},
+    progress::{IngestProgress, quarantined},
     textfile::Textfile,
     wiring::{self, Archive, Intake},
 };
@@ -209,6 +211,18 @@ pub fn once(
     let mut written = Ok(());
     let mut observer = |event: IngestEvent<'_>| {
         bar.show(&event);
+        if let IngestEvent::File(record) = &event
+            && let Some(error) = &record.error
+        {
+            match record.status {
+                // A bar names them above itself.
+                FileStatus::Quarantined if !voice.shows_progress() => voice.remark(&quarantined(record, error)),
+                FileStatus::Skipped if request.roots.iter().any(|root| root.as_os_str() == record.path.as_str()) => {
+                    voice.remark(&format!("skipped {}: {}", printable(&record.path), error.message));
+                }
+                _ => {}
+            }
+        }
         if written.is_err() {
             return;
         }
@@ -236,6 +250,8 @@ fn tell(voice: Voice, summary: &IngestSummary) -> anyhow::Result<()> {
     voice.line(&sentence(summary))?;
     if summary.cancelled {
         voice.remark("interrupted: what is counted here is searchable, the next run does the rest");
+    } else if summary.files_seen == 0 && summary.documents_removed == 0 {
+        voice.remark("nothing to do: there is no file to read");
     } else if !summary.changes() {
         voice.remark("nothing to do: everything is as before");
     }

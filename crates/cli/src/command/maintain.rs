@@ -1,12 +1,14 @@
 //! `fontes status`, `forget` and `check`: what is there, take it out, prove it.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use fontes_core::{DocumentId, Error};
 use serde_json::json;
 
 use crate::{
     config::Config,
     interrupt,
-    output::{Outcome, Voice},
+    output::{Outcome, Voice, printable},
     progress::FillProgress,
     wiring::{self, Archive},
 };
@@ -52,7 +54,7 @@ pub fn status(config: &Config, voice: Voice) -> anyhow::Result<Outcome> {
     voice.line(&format!("consistent {}", if status.consistent { "yes" } else { "no: run `fontes check`" }))?;
     voice.line(&format!("quarantine {}", quarantined.len()))?;
     for entry in &quarantined {
-        voice.line(&format!("  ({}) {}: {}", entry.code, entry.path, entry.message))?;
+        voice.line(&printable(&format!("  ({}) {}: {}", entry.code, entry.path, entry.message)))?;
         if let Some(advice) = &entry.advice {
             voice.line(&format!("      try: {advice}"))?;
         }
@@ -159,14 +161,15 @@ pub fn check(config: &Config, voice: Voice, repair: bool) -> anyhow::Result<Outc
     Err(Error::corrupt("stored data is not what the ledger and the manifest say").advise(advice).into())
 }
 
-/// Bytes of all files below a folder.
+/// Bytes that all files below a folder take on the disk.
 pub(super) fn disk_bytes(dir: &std::path::Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
     entries
         .flatten()
         .map(|entry| match entry.metadata() {
             Ok(metadata) if metadata.is_dir() => disk_bytes(&entry.path()),
-            Ok(metadata) => metadata.len(),
+            // Files with holes take less than their length.
+            Ok(metadata) => metadata.blocks() * 512,
             Err(_vanished) => 0,
         })
         .sum()

@@ -1,12 +1,19 @@
 //! `fontes eval retrieval` and `fontes eval make`: how well passages are found, and sets to tell by.
 
-use std::{collections::BTreeMap, fs, io::BufReader, iter, path::Path, time::Instant};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    io::BufReader,
+    iter,
+    path::Path,
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use fontes_core::{
     Cancel, ChunkId, Error, Ledger as _, Query, Result as CoreResult, SearchMode, SearchSettings, Subquery,
 };
-use fontes_eval::{Dataset, Question, Ranking, RetrievalReport, Run, Source};
+use fontes_eval::{Baseline, Dataset, Question, Ranking, RetrievalReport, Run, Source};
 
 use super::eval::{Corpus, gate};
 use crate::{
@@ -25,6 +32,7 @@ const PAGE: usize = 1_000;
 
 /// Measures retrieval, or counts the run of another system.
 pub fn retrieval(config: &Config, voice: Voice, arguments: &EvalRetrieval) -> anyhow::Result<Outcome> {
+    let baseline = arguments.run.baseline.as_deref().map(Baseline::open).transpose()?;
     let dataset = Dataset::open(&arguments.run.dir)?;
     let dataset = match arguments.half {
         Some(half) => dataset.half(half == HalfChoice::Odd),
@@ -35,7 +43,7 @@ pub fn retrieval(config: &Config, voice: Voice, arguments: &EvalRetrieval) -> an
         None => dataset,
     };
     let (report, runs) = match &arguments.given {
-        Some(path) => given(&dataset, path)?,
+        Some(path) => given(voice, &dataset, path)?,
         None => measured(config, voice, &dataset)?,
     };
     if let Some(folder) = &arguments.runs {
@@ -49,7 +57,7 @@ pub fn retrieval(config: &Config, voice: Voice, arguments: &EvalRetrieval) -> an
     } else {
         voice.text(&fontes_eval::retrieval_markdown(&report))?;
     }
-    gate(arguments.run.baseline.as_deref(), &report.metrics)
+    gate(baseline.as_ref(), &report.metrics)
 }
 
 /// What stands in a report beside the modes: hybrid searches that do not read their best candidates again.
@@ -132,13 +140,26 @@ fn rewritings(
 }
 
 /// Counts a run that lies in a file; it stands under the name of the mode that is reported.
-fn given(dataset: &Dataset, path: &Path) -> anyhow::Result<(RetrievalReport, BTreeMap<String, Run>)> {
-    let file = fs::File::open(path)
-        .map_err(|error| Error::invalid(format!("run {} cannot be read", path.display())).because(error))?;
+fn given(voice: Voice, dataset: &Dataset, path: &Path) -> anyhow::Result<(RetrievalReport, BTreeMap<String, Run>)> {
+    let file = fs::File::open(path).map_err(|error| {
+        Error::invalid(format!("run {} cannot be read", path.display()))
+            .advise("name a file with six columns a line, as `--runs` writes it")
+            .because(error)
+    })?;
     let run = fontes_eval::read_run(BufReader::new(file))?;
     if dataset.questions.iter().all(|question| !run.contains_key(&question.id)) {
         let what = format!("run {} answers no question of {}", path.display(), dataset.name);
         return Err(Error::invalid(what).advise("the ids of questions must be those of queries.jsonl").into());
+    }
+    let known: HashSet<&str> = dataset.corpus.iter().map(|document| document.id.as_str()).collect();
+    let named: HashSet<&str> = run.values().flatten().map(String::as_str).collect();
+    let strangers = named.difference(&known).count();
+    if strangers == named.len() {
+        let what = format!("run {} names no document of {}", path.display(), dataset.name);
+        return Err(Error::invalid(what).advise("the ids of documents must be those of corpus.jsonl").into());
+    }
+    if strangers > 0 {
+        voice.remark(&format!("{strangers} of {} documents of the run are not in corpus.jsonl", named.len()));
     }
     let mut read = |question: &Question, _: usize| -> CoreResult<Ranking> {
         Ok(Ranking { ids: run.get(&question.id).cloned().unwrap_or_default(), milliseconds: 0.0 })

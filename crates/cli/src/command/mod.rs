@@ -58,7 +58,9 @@ pub fn run(cli: Cli, voice: Voice) -> anyhow::Result<Outcome> {
         Command::Doctor => doctor::run(&config, voice),
         Command::Config { command } => settings::run(&config, voice, &command),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "fontes", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "fontes", &mut script);
+            voice.text(&String::from_utf8_lossy(&script))?;
             Ok(Outcome::Done)
         }
         Command::Man { dir } => {

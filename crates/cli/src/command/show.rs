@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     args,
     config::Config,
-    output::{Outcome, Voice},
+    output::{Outcome, Voice, printable},
     wiring,
 };
 
@@ -44,12 +44,12 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Show) -> anyhow::Res
         voice.object(&json!({ "document": summary, "metadata": document.metadata, "pages": pages }))?;
         return Ok(Outcome::Done);
     }
-    voice.line(&voice.style("1", &summary.title))?;
+    voice.line(&voice.style("1", &printable(&summary.title)))?;
     let facts = format!(
         "{} · {} · {} · {} pages · revision {}",
         summary.path, summary.media_type, summary.language, summary.pages, summary.revision
     );
-    voice.line(&voice.style("2", &facts))?;
+    voice.line(&voice.style("2", &printable(&facts)))?;
     for (page, text) in pages {
         voice.line(&voice.style("2", &format!("\n— page {} —", page.number)))?;
         voice.text(text)?;
@@ -68,8 +68,16 @@ fn picture(
     (summary, document): (&DocumentSummary, &Document),
     file: &Path,
 ) -> anyhow::Result<Outcome> {
-    let cited = arguments.span.map(|span| document.pages_of(&span));
-    let page = arguments.page.or_else(|| cited?.first().copied()).unwrap_or(1);
+    if let Some(span) = arguments.span.filter(|span| span.end > document.text.len()) {
+        let what = format!("the stored text has no bytes {}..{}", span.start, span.end);
+        return Err(Error::not_found(what).advise(format!("it has {} bytes", document.text.len())).into());
+    }
+    let cited = arguments.span.map(|span| document.pages_of(&span)).unwrap_or_default();
+    let page = arguments.page.or_else(|| cited.first().copied()).unwrap_or(1);
+    if let (Some(first), Some(last), false) = (cited.first(), cited.last(), cited.contains(&page)) {
+        let advice = format!("it is on pages {first} to {last}; leave --page away");
+        return Err(Error::not_found(format!("the span is not on page {page}")).advise(advice).into());
+    }
     if page == 0 || page as usize > document.pages.len() {
         let advice = format!("it has pages 1 to {}", document.pages.len());
         return Err(Error::not_found("the document has no such page").advise(advice).into());
@@ -93,11 +101,15 @@ fn picture(
         }
     };
     picture.mark(&marks);
-    std::fs::write(file, picture.png()?)
-        .map_err(|error| Error::unavailable(format!("{} cannot be written", file.display())).because(error))?;
+    std::fs::write(file, picture.png()?).map_err(|error| {
+        Error::unavailable(format!("{} cannot be written", file.display()))
+            .advise("name a file in a folder that exists and that you may write to")
+            .because(error)
+    })?;
     if voice.json {
         voice.object(&json!({
-            "document": summary, "page": page, "png": file, "width": picture.width, "height": picture.height,
+            "document": summary, "pages": [{ "number": page, "span": document.pages[page as usize - 1].span }],
+            "page": page, "png": file, "width": picture.width, "height": picture.height,
             "dpi": picture.dpi, "source": source, "boxes": marks,
         }))?;
     } else {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use fontes_core::{AccessPolicy, Error, SearchSettings};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::args::Global;
 
@@ -182,6 +182,7 @@ pub struct Search {
     /// Whether a text that clearly asks several things is searched for part by part, too.
     pub split: bool,
     /// How much a hit that resembles a better one steps back, 0 to 1.
+    #[serde(deserialize_with = "share")]
     pub diversity: f32,
     /// Whether a generator puts questions in other words for the search.
     pub rewrite: bool,
@@ -201,6 +202,16 @@ impl Search {
     }
 }
 
+/// Reads a number from 0 to 1.
+fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    let share = f32::deserialize(deserializer)?;
+    if (0.0..=1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err(D::Error::custom(format!("{share} is not between 0 and 1")))
+    }
+}
+
 /// `[answer]`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -210,6 +221,7 @@ pub struct Answer {
     /// Budget for passages, in tokens of the generator.
     pub passage_tokens: usize,
     /// Confidence below which there is silence, 0 to 1.
+    #[serde(deserialize_with = "share")]
     pub threshold: f32,
     /// What happens to unsupported sentences.
     pub unsupported: Unsupported,

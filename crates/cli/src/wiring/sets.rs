@@ -93,6 +93,11 @@ fn manifest(config: &Config) -> Option<Manifest> {
     Manifest::read(&index_folder(config)).ok().flatten().filter(|manifest| manifest.ready)
 }
 
+/// Says whether there is no index at all, so that opening would make an empty one.
+pub(super) fn is_lost(config: &Config) -> bool {
+    matches!(Manifest::read(&index_folder(config)), Ok(None))
+}
+
 /// Says whether the archive is, or will be, searched with this embedder.
 pub fn searches_with(config: &Config, embedder: &EncoderEmbedder) -> bool {
     let fits = |manifest: Manifest| manifest.active_set().is_of(embedder.identity(), embedder.dimensions());

@@ -88,9 +88,10 @@ fn kind_of(error: &rusqlite::Error) -> ErrorKind {
 impl From<LedgerError> for Error {
     fn from(error: LedgerError) -> Self {
         let (kind, advice) = match &error {
-            LedgerError::Locked { .. } => {
-                (ErrorKind::Conflict, "wait for the other `fontes` to end, stop it, or name another --data-dir")
-            }
+            LedgerError::Locked { .. } => (
+                ErrorKind::Conflict,
+                "wait for the other `fontes` to end or stop it; several people ask at the same time through `fontes serve`",
+            ),
             LedgerError::Newer { .. } => (ErrorKind::Conflict, "use the newer fontes that wrote it"),
             LedgerError::Damaged { .. } => (ErrorKind::Corrupt, RESTORE),
             LedgerError::Io { .. } => (ErrorKind::Unavailable, STORAGE),

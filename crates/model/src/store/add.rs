@@ -50,12 +50,11 @@ impl ModelStore {
                 fs::create_dir_all(parent).map_err(StoreError::io("create", parent))?;
             }
             let from = from.canonicalize().map_err(StoreError::io("open", from))?;
-            if fs::hard_link(&from, &to).is_err() {
-                fs::copy(&from, &to).map_err(StoreError::io("write", to))?;
-            }
+            // No link: what is done to one file later would be done to the other.
+            fs::copy(&from, &to).map_err(StoreError::io("write", to))?;
         }
         let model = InstalledModel { dir, ..model };
-        // What was linked or copied is what was hashed, or it is not installed.
+        // What was copied is what was hashed, or it is not installed.
         model.check(&model.dir, true, cancel)?;
         publish(&self.dir, model)
     }

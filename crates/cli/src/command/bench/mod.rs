@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use fontes_core::{Embedder, Error, Query, SearchMode, seam::EmbedAs};
+use fontes_core::{Cancel, Embedder, Error, ErrorKind, Query, SearchMode, seam::EmbedAs};
 use fontes_model::{
     decoder::{self, Logits},
     kernels::{Isa, Roofline, ThreadPool},
@@ -106,8 +106,9 @@ fn search(config: &Config, queries: &Path) -> anyhow::Result<Value> {
     if queries.is_empty() {
         return Err(Error::invalid("there is no query in that file").advise("write one query a line").into());
     }
+    let cancel = interrupt::install()?;
     let archive = Archive::open(config)?;
-    latencies(config, &archive.searcher(config)?, &queries)
+    latencies(config, &archive.searcher(config)?, &queries, &cancel)
 }
 
 /// Hits per query of the latency measurements: what a page shows.
@@ -115,11 +116,19 @@ const HITS: usize = 10;
 
 /// Times every query in every mode, after one pass that warms caches. The query's embedding is part of a dense
 /// or hybrid search; `…_without_embedding` leaves it out.
-fn latencies(config: &Config, searcher: &Searcher, queries: &[impl AsRef<str>]) -> anyhow::Result<Value> {
+fn latencies(
+    config: &Config,
+    searcher: &Searcher,
+    queries: &[impl AsRef<str>],
+    cancel: &Cancel,
+) -> anyhow::Result<Value> {
     let scope = config.access.scope(None)?;
     let mut figures = json!({ "queries": queries.len() });
     for mode in SearchMode::ALL {
         let run = |text: &str| {
+            if cancel.is_cancelled() {
+                return Err(Error::new(ErrorKind::Timeout, "interrupted"));
+            }
             let query = Query { text: text.to_owned(), k: HITS, mode, ..Query::default() };
             searcher.search(&query, &scope)
         };

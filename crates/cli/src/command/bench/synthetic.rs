@@ -5,8 +5,8 @@ use std::{fs, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
 use fontes_core::{
-    Cancel, Digest, Document, Embedder, Language, MatchPassage, Metadata, ModelIdentity, Page, Result, Span,
-    seam::EmbedAs,
+    Cancel, Digest, Document, Embedder, Embedding, Error, ErrorKind, Language, MatchPassage, Metadata, ModelIdentity,
+    Page, Result, Span, seam::EmbedAs,
 };
 use fontes_extract::{ExtractError, Extraction};
 use fontes_ingestion::{Extractor, Profiles};
@@ -54,17 +54,20 @@ fn build_and_search(config: &Config, chunks: usize, cancel: &Cancel) -> anyhow::
     for number in 0..chunks.div_ceil(CHUNKS_PER_DOCUMENT) {
         fs::write(folder.join(format!("{number:06}.txt")), number.to_string())?;
     }
-    let embedder: Arc<dyn Embedder> = Arc::new(Synthetic { real: wiring::embedder(config)? });
+    let embedder: Arc<dyn Embedder> = Arc::new(Synthetic::of(wiring::embedder(config)?)?);
     let intake = Intake { extractor: Arc::new(MadeUp), profiles: Profiles::built_in() };
     let archive = Archive::open_embedding_with(config, intake, embedder)?;
     let silent = Voice { json: false, quiet: true, verbose: false };
     let request = wiring::request(config, vec![folder]);
     let summary = ingest::once(&archive.ingestion, silent, &request, &mut ingest::Records::default(), cancel)?;
+    if summary.cancelled {
+        return Err(Error::new(ErrorKind::Timeout, "interrupted").into());
+    }
     let begin = Instant::now();
     archive.optimize()?;
     let optimize = begin.elapsed().as_secs_f64();
     let queries: Vec<String> = (0..QUERIES).map(|number| words(number + 5_000_000, QUERY_WORDS)).collect();
-    let mut figures = latencies(config, &archive.searcher(config)?, &queries)?;
+    let mut figures = latencies(config, &archive.searcher(config)?, &queries, cancel)?;
     figures["chunks"] = summary.chunks.into();
     figures["write_seconds"] = summary.seconds.into();
     figures["write_stage_seconds"] = serde_json::to_value(summary.stages)?;
@@ -110,9 +113,18 @@ impl Extractor for MadeUp {
     }
 }
 
-/// Embeds queries with a real model, and gives passages vectors by their digest.
+/// Embeds queries with a real model, and gives passages vectors by their digest and the signs of one text, which cost a search as
+/// much as their own.
 struct Synthetic {
     real: Arc<dyn Embedder>,
+    signs: Vec<u8>,
+}
+
+impl Synthetic {
+    fn of(real: Arc<dyn Embedder>) -> Result<Self> {
+        let signs = real.embed_passages(&[&words(0, WORDS)])?.pop().map(|one| one.tokens).unwrap_or_default();
+        Ok(Self { real, signs })
+    }
 }
 
 impl Embedder for Synthetic {
@@ -133,6 +145,15 @@ impl Embedder for Synthetic {
             EmbedAs::Query => self.real.embed(texts, role),
             EmbedAs::Passage => Ok(texts.iter().map(|text| vector(text, self.dimensions())).collect()),
         }
+    }
+
+    fn has_tokens(&self) -> bool {
+        self.real.has_tokens()
+    }
+
+    fn embed_passages(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+        let made = |text: &&str| Embedding { vector: vector(text, self.dimensions()), tokens: self.signs.clone() };
+        Ok(texts.iter().map(made).collect())
     }
 
     fn match_tokens(&self, query: &str, passages: &[MatchPassage<'_>], budget: usize) -> Result<Vec<Option<f32>>> {
