@@ -147,7 +147,8 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
     let mut candidates = Vec::with_capacity(sentences.len());
     for (at, sentence) in sentences.iter().enumerate() {
         let source = &sources[sentence.source];
-        if !is_statement(source.text(sentence.span)) {
+        let (first_row, head) = source.as_first_row(sentence.span);
+        if head || !is_statement(source.text(sentence.span)) {
             continue;
         }
         let neighbours: Vec<&Analysed> = [at.checked_sub(1), Some(at + 1)]
@@ -158,7 +159,8 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
         let mut signals = signals(&wanted, source, &passages, sentence, &neighbours);
         signals.astray = flag(astray[sentence.source] || wanted.is_other_row(source, sentence.span));
         let is_row = is_row(source.text(sentence.span));
-        signals.row = if is_row { signals.sentence } else { 0.0 };
+        // What may name columns, too, says nothing about the rows.
+        signals.row = if is_row && !first_row { signals.sentence } else { 0.0 };
         let Analysed { source, sentence, span, .. } = *sentence;
         candidates.push(Candidate { source, sentence, span, answer: None, is_row, signals });
     }

@@ -15,7 +15,7 @@ use crate::{
     facts::Facts,
     list::joined_items,
     sentence::{Lines, sentences},
-    table::head,
+    table::{alike, head},
 };
 
 /// A passage, its document and its sentences.
@@ -93,11 +93,22 @@ impl Source {
 
     /// The row that names the columns of the table in which the row `span` stands; nothing when it is no such row.
     pub(crate) fn table_head(&self, span: Span) -> Option<Span> {
+        let table = self.table_of(span)?;
+        let head = head(self.text(table))?;
+        let head = Span::new(table.start + head.start, table.start + head.end);
+        (span.start >= head.end && alike(self.text(head), self.text(span))).then_some(head)
+    }
+
+    /// Says whether `span` is the first row of a table, and whether that names its columns.
+    pub(crate) fn as_first_row(&self, span: Span) -> (bool, bool) {
+        let table = self.table_of(span).filter(|table| span.start <= table.start);
+        (table.is_some(), table.is_some_and(|table| head(self.text(table)).is_some()))
+    }
+
+    fn table_of(&self, span: Span) -> Option<Span> {
         use fontes_core::BlockKind::Table;
         let mut blocks = self.document.blocks.iter();
-        let table = blocks.find(|block| matches!(block.kind, Table) && block.span.overlaps(&span))?.span;
-        let head = head(self.text(table), span.start.checked_sub(table.start)?)?;
-        Some(Span::new(table.start + head.start, table.start + head.end))
+        Some(blocks.find(|block| matches!(block.kind, Table) && block.span.overlaps(&span))?.span)
     }
 
     /// Cites `span` of the stored text, which lies within the passage.
