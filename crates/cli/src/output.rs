@@ -132,13 +132,32 @@ pub fn describe(error: &anyhow::Error) -> String {
 /// Tells what went wrong, why, and what to do about it, on stderr.
 pub fn explain(error: &anyhow::Error) {
     let known = error.downcast_ref::<Error>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<Error>()));
-    let kind = known.map_or(ErrorKind::Internal, Error::kind);
+    let system = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+    let (kind, advice) = match (known, system) {
+        (Some(known), _) => (known.kind(), known.advice()),
+        (None, Some(system)) => of_system(system),
+        (None, None) => (ErrorKind::Internal, None),
+    };
     let mut text = format!("error ({kind}): {}", printable(&describe(error)));
-    if let Some(advice) = known.and_then(Error::advice) {
+    if let Some(advice) = advice {
         text.push_str("\n  try: ");
         text.push_str(&printable(advice));
     }
     let _closed_stderr_is_no_reason_to_stop = writeln!(io::stderr(), "{text}");
+}
+
+/// What an error of the system means for the user, and what to do about it.
+fn of_system(error: &io::Error) -> (ErrorKind, Option<&'static str>) {
+    match error.kind() {
+        io::ErrorKind::NotFound => (ErrorKind::NotFound, Some("check the path, and that its folder exists")),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            (ErrorKind::Forbidden, Some("check who may read and write there, or name another place"))
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (ErrorKind::Unavailable, Some("make room on that disk, then run the command again"))
+        }
+        _ => (ErrorKind::Unavailable, None),
+    }
 }
 
 #[cfg(test)]

@@ -392,6 +392,14 @@ impl Archive {
         Ok(Self { ledger, ingestion, index, tokens, embedder, encoder: None, recipe, vectors: home, emptied })
     }
 
+    /// What to tell when there is nothing to search in: often a mistyped folder.
+    pub fn empty_remark(&self, config: &Config) -> anyhow::Result<Option<String>> {
+        let empty = self.ledger.counts()?.documents == 0;
+        let remark =
+            || format!("there is no document in {}: `fontes ingest`, or check --data-dir", config.data.dir.display());
+        Ok(empty.then(remark))
+    }
+
     /// Builds what makes searches fast; blocks while it does.
     pub fn optimize(&self) -> anyhow::Result<()> {
         Ok(self.index.vectors.optimize()?)

@@ -27,6 +27,9 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ask) -> anyhow::Resu
         None => asked(config, arguments)?,
     };
     let archive = Archive::open(config)?;
+    if let Some(remark) = archive.empty_remark(config)? {
+        voice.remark(&remark);
+    }
     let begin = Instant::now();
     let model = recorded.as_ref().and_then(model_of);
     let generator = wiring::generator(config, arguments.model.as_deref().or(model))?;

@@ -33,7 +33,11 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Search) -> anyhow::R
     let helped = finding::rewrite(config, generator.as_deref(), &query.text, &settings, &interrupt::install()?)?;
     let not_rewritten = helped.is_none().then(|| fontes_server::NOT_REWRITTEN.to_owned());
     query.also = helped.unwrap_or_default();
-    let searcher = Archive::open(config)?.searcher(config)?;
+    let archive = Archive::open(config)?;
+    if let Some(remark) = archive.empty_remark(config)? {
+        voice.remark(&remark);
+    }
+    let searcher = archive.searcher(config)?;
     let found = searcher.search(&query, &scope)?;
     let explanations = if arguments.explain { searcher.explain(&query, &scope, &found)? } else { Vec::new() };
     let remark = found.remark.clone().or(not_rewritten);
