@@ -4,9 +4,12 @@
 //! thing asked for. Two kinds of words can be checked without understanding either text. **Figures**: a year, an article, a file
 //! number of the question has to stand in the passage, its title or its headings; within a table, in the row itself. **Names**: of two
 //! capitalised words in a row the passage must not have one beside another partner and the second nowhere, as `Hans Müller` where
-//! `Heidi Müller` is asked for.
+//! `Heidi Müller` is asked for. **Compounds**: a sentence must not have one with the same end and another beginning instead, as
+//! `Mutterschaftsurlaub` where `Vaterschaftsurlaub` is asked for.
 
 use std::collections::HashSet;
+
+use fontes_core::Language;
 
 use crate::{
     facts::{Facts, Numbers},
@@ -43,10 +46,18 @@ const TITLES: &[&str] = &[
 /// Words before a noun that is no name, beside stop words: `welche Dosis Torasemid`.
 const QUANTIFIERS: &[&str] = &["viel", "viele", "vielen", "wieviel", "wieviele", "combien", "quanto", "quanti", "many"];
 
+/// Letters of the end that two compounds share.
+const END: usize = 6;
+
+/// Letters of the beginning in which they differ.
+const BEGINNING: usize = 2;
+
 /// What a question is about, as far as it can be checked.
 pub(crate) struct Anchors {
     numbers: Numbers,
     pairs: Vec<Pair>,
+    /// Stems of nouns that may be compounds; German alone writes them as one word.
+    nouns: Vec<String>,
 }
 
 /// Two capitalised words in a row, by their stems.
@@ -65,17 +76,29 @@ pub(crate) struct Ground {
 }
 
 impl Anchors {
-    /// The anchors of a question.
-    pub(crate) fn of(question: &str) -> Self {
+    /// The anchors of a question in `language`.
+    pub(crate) fn of(question: &str, language: Language) -> Self {
         let words = words(question);
         // What begins the question is capitalised in any case.
         let pairs = pairs(question, &words).into_iter().filter(|(at, _)| *at > 0).map(|(_, pair)| pair).collect();
-        Self { numbers: Numbers::of(question), pairs }
+        Self { numbers: Numbers::of(question), pairs, nouns: nouns(&words, language) }
     }
 
     /// Says whether a passage is about something else of the same kind: `facts` are those of the passage with title and headings.
     pub(crate) fn miss(&self, ground: &Ground, facts: &Facts) -> bool {
         !self.numbers.are_in(facts) || self.pairs.iter().any(|pair| pair.has_rival(ground))
+    }
+
+    /// Says whether a sentence in `language` is about another thing of the same kind by its compounds; `frame` is what it stands
+    /// under.
+    pub(crate) fn miss_compound(&self, sentence: &[Word], frame: &str, language: Language) -> bool {
+        let own = nouns(sentence, language);
+        let rival = |wanted: &String| own.iter().any(|noun| !self.nouns.contains(noun) && are_rivals(wanted, noun));
+        let mut rivalled = self.nouns.iter().filter(|wanted| !own.contains(wanted) && rival(wanted)).peekable();
+        rivalled.peek().is_some() && {
+            let frame: HashSet<String> = words(frame).into_iter().map(|word| word.stem).collect();
+            rivalled.any(|wanted| !frame.contains(wanted))
+        }
     }
 
     /// Says whether a row of a table is another one than the figures of the question name: neither `row` nor `frame`, title and
@@ -107,6 +130,19 @@ impl Pair {
     }
 }
 
+/// Stems of the nouns of a German text, which are those with a capital.
+fn nouns(words: &[Word], language: Language) -> Vec<String> {
+    let noun = |word: &&Word| language == Language::German && word.capital && word.content;
+    words.iter().filter(noun).map(|word| word.stem.clone()).collect()
+}
+
+/// Says whether two stems end alike and begin otherwise.
+fn are_rivals(one: &str, other: &str) -> bool {
+    let shared = one.chars().rev().zip(other.chars().rev()).take_while(|(a, b)| a == b).count();
+    let own = one.chars().count().min(other.chars().count()) - shared;
+    shared >= END && own >= BEGINNING
+}
+
 /// Capitalised words that follow each other with one space between, each with the index of its first word.
 fn pairs(text: &str, words: &[Word]) -> Vec<(usize, Pair)> {
     let lower = |word: &Word| raw(text, word).to_lowercase();
@@ -128,12 +164,34 @@ fn pairs(text: &str, words: &[Word]) -> Vec<(usize, Pair)> {
 
 #[cfg(test)]
 mod tests {
-    use fontes_core::Language;
-
     use super::*;
 
     fn misses(question: &str, text: &str) -> bool {
-        Anchors::of(question).miss(&Ground::of(text), &Facts::of(text, Language::detect(text)))
+        let anchors = Anchors::of(question, Language::detect(question));
+        anchors.miss(&Ground::of(text), &Facts::of(text, Language::detect(text)))
+    }
+
+    #[test]
+    fn another_compound_with_the_same_end_is_another_thing() {
+        let misses = |question: &str, sentence: &str, frame: &str| {
+            let anchors = Anchors::of(question, Language::German);
+            anchors.miss_compound(&words(sentence), frame, Language::German)
+        };
+        let question = "Wie lange dauert der Vaterschaftsurlaub?";
+        let mothers = "Der bezahlte Mutterschaftsurlaub dauert 18 Wochen.";
+        assert!(misses(question, mothers, "§ 8 Mutterschaftsurlaub"));
+        assert!(!misses(question, "Väter haben Anspruch auf vier Wochen Urlaub.", "§ 9"), "a part alone is no rival");
+        assert!(!misses(
+            question,
+            "Anders als der Mutterschaftsurlaub dauert er vier Wochen.",
+            "§ 9 Vaterschaftsurlaub"
+        ));
+        assert!(!misses("Dauern Vaterschaftsurlaub und Mutterschaftsurlaub gleich lang?", mothers, ""));
+        assert!(!misses(
+            "Welches Gericht ist das Bundesverwaltungsgericht?",
+            "Das Verwaltungsgericht entscheidet.",
+            ""
+        ));
     }
 
     #[test]

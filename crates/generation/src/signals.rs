@@ -157,7 +157,10 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             .filter(|other| other.source == sentence.source)
             .collect();
         let mut signals = signals(&wanted, source, &passages, sentence, &neighbours);
-        signals.astray = flag(astray[sentence.source] || wanted.is_other_row(source, sentence.span));
+        let is_other_thing =
+            || wanted.anchors.miss_compound(&sentence.words, &source.heading_of(sentence.span), source.language());
+        let is_astray = astray[sentence.source] || wanted.is_other_row(source, sentence.span) || is_other_thing();
+        signals.astray = flag(is_astray);
         let is_row = is_row(source.text(sentence.span));
         // What may name columns, too, says nothing about the rows.
         signals.row = if is_row && !first_row { signals.sentence } else { 0.0 };
@@ -274,7 +277,7 @@ impl Wanted {
             (stem.clone(), (1.0 + (total - with + 0.5) / (with + 0.5)).ln())
         };
         let weights = stems.iter().map(weigh).collect();
-        Self { weights, kind: asked(question), anchors: Anchors::of(question), stems, language }
+        Self { weights, kind: asked(question), anchors: Anchors::of(question, language), stems, language }
     }
 
     /// Says whether a sentence is a row of a table, and not the one that is asked for.
