@@ -1,7 +1,7 @@
 //! Anchors: what a question is about and what nothing similar will do for.
 //!
 //! A reader recognises the form of an answer: a dose is a dose, whoever takes it. So a passage must also be about the
-//! thing asked for. Two kinds of words can be checked without understanding either text. **Figures**: a year, an article, a file
+//! thing asked for. Three kinds of words can be checked without understanding either text. **Figures**: a year, an article, a file
 //! number of the question has to stand in the passage, its title or its headings; within a table, in the row itself. **Names**: of two
 //! capitalised words in a row the passage must not have one beside another partner and the second nowhere, as `Hans Müller` where
 //! `Heidi Müller` is asked for. **Compounds**: a sentence must not have one with the same end and another beginning instead, as
@@ -18,30 +18,8 @@ use crate::{
 };
 
 /// Words before names that are no part of them.
-const TITLES: &[&str] = &[
-    "herr",
-    "herrn",
-    "frau",
-    "dr",
-    "prof",
-    "fräulein",
-    "monsieur",
-    "madame",
-    "mademoiselle",
-    "mme",
-    "signor",
-    "signora",
-    "signore",
-    "dott",
-    "mr",
-    "mrs",
-    "ms",
-    "miss",
-    "sir",
-    "patient",
-    "patientin",
-    "paziente",
-];
+const TITLES: &str = "herr|herrn|frau|dr|prof|fräulein|monsieur|madame|mademoiselle|mme|signor|signora|signore|\
+     dott|mr|mrs|ms|miss|sir|patient|patientin|paziente";
 
 /// Words before a noun that is no name, beside stop words: `welche Dosis Torasemid`.
 const QUANTIFIERS: &[&str] = &["viel", "viele", "vielen", "wieviel", "wieviele", "combien", "quanto", "quanti", "many"];
@@ -147,7 +125,10 @@ fn are_rivals(one: &str, other: &str) -> bool {
 fn pairs(text: &str, words: &[Word]) -> Vec<(usize, Pair)> {
     let lower = |word: &Word| raw(text, word).to_lowercase();
     let names = |word: &Word| {
-        word.capital && word.content && !TITLES.contains(&lower(word).as_str()) && raw(text, word).chars().count() > 1
+        word.capital
+            && word.content
+            && TITLES.split('|').all(|title| title != lower(word))
+            && raw(text, word).chars().count() > 1
     };
     let pair = |at: usize| -> Option<(usize, Pair)> {
         let (one, two) = (words.get(at)?, words.get(at + 1)?);
