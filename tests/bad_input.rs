@@ -49,7 +49,7 @@ fn odd_queries_are_no_errors() {
         let output = site.command(&["search", query, "--json"]).output().unwrap();
         assert!(matches!(output.status.code(), Some(0 | 1)), "{query:.40}: {}", stderr(&output));
     }
-    site.run(&["search", "x", "-k", "0"], 1);
+    site.run(&["search", "x", "-k", "0"], 2);
     site.run(&["search", "Bundesrat", "-k", "1000000"], 0);
     site.run(&["search", ""], 2);
 }

@@ -51,7 +51,7 @@ fn servers_that_cannot_be_used_are_named_with_advice() {
     let absent = Remote { site: &site, url: "http://127.0.0.1:9".into(), key: None };
     let refusal = absent.refusal(&["status"]);
     assert!(refusal.contains("http://127.0.0.1:9") && refusal.contains("qdrant.url"), "{refusal}");
-    let report = absent.json(&["doctor"], 1);
+    let report = absent.json(&["doctor"], 2);
     assert_eq!(check_of(&report)["status"], "fail", "{report}");
     let open = Remote { site: &site, url: "http://192.0.2.1:6334".into(), key: Some("geheim".into()) };
     let refusal = open.refusal(&["status"]);
