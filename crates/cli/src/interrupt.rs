@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use anyhow::Context as _;
-use fontes_core::Cancel;
+use fontes_core::{Cancel, Error, ErrorKind, Result};
 
 use crate::output::EXIT_INTERRUPTED;
 
@@ -13,6 +13,14 @@ static FLAG: OnceLock<Cancel> = OnceLock::new();
 /// Says whether the user has asked to stop.
 pub fn is_requested() -> bool {
     FLAG.get().is_some_and(Cancel::is_cancelled)
+}
+
+/// Fails once the user has asked to stop, for work that gives nothing when it is broken off.
+///
+/// # Errors
+/// [`ErrorKind::Timeout`] then.
+pub fn check(cancel: &Cancel) -> Result<()> {
+    if cancel.is_cancelled() { Err(Error::new(ErrorKind::Timeout, "interrupted")) } else { Ok(()) }
 }
 
 /// Installs the handler for SIGINT and SIGTERM and returns the flag it sets.

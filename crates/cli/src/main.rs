@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(outcome) => outcome.into(),
         // What the user broke off is no error, whatever it failed with.
         Err(_) if interrupt::is_requested() => {
-            voice.remark("interrupted: what is done stays, the same command goes on with the rest");
+            voice.remark("interrupted; what was done stays");
             Outcome::Interrupted.into()
         }
         Err(error) => {

@@ -64,34 +64,30 @@ impl Anchors {
 
     /// Says whether a passage is about something else of the same kind: `facts` are those of the passage with title and headings.
     pub(crate) fn miss(&self, ground: &Ground, facts: &Facts) -> bool {
-        !self.numbers.are_in(facts) || self.pairs.iter().any(|pair| pair.has_rival(ground))
+        !self.numbers.are_in(&[facts]) || self.pairs.iter().any(|pair| pair.has_rival(ground))
     }
 
-    /// Says whether a sentence in `language` is about another thing of the same kind by its compounds; `frame` is what it stands
-    /// under.
-    pub(crate) fn miss_compound(&self, sentence: &[Word], frame: &str, language: Language) -> bool {
+    /// Says whether a sentence in `language` is about another thing of the same kind by its compounds; `frame` has the stems
+    /// of what it stands under.
+    pub(crate) fn miss_compound(&self, sentence: &[Word], frame: &HashSet<String>, language: Language) -> bool {
         let own = nouns(sentence, language);
         let rival = |wanted: &String| own.iter().any(|noun| !self.nouns.contains(noun) && are_rivals(wanted, noun));
-        let mut rivalled = self.nouns.iter().filter(|wanted| !own.contains(wanted) && rival(wanted)).peekable();
-        rivalled.peek().is_some() && {
-            let frame: HashSet<String> = words(frame).into_iter().map(|word| word.stem).collect();
-            rivalled.any(|wanted| !frame.contains(wanted))
-        }
+        let absent = |wanted: &&String| !own.contains(wanted) && !frame.contains(*wanted);
+        self.nouns.iter().filter(absent).any(rival)
     }
 
     /// Says whether a row of a table is another one than the figures of the question name: neither `row` nor `frame`, title and
     /// headings, has them.
     pub(crate) fn miss_row(&self, row: &Facts, frame: &Facts) -> bool {
-        !self.numbers.are_in_either(row, frame)
+        !self.numbers.are_in(&[row, frame])
     }
 }
 
 impl Ground {
-    /// What anchors look for in `text`.
-    pub(crate) fn of(text: &str) -> Self {
-        let words = words(text);
-        let pairs = pairs(text, &words).into_iter().map(|(_, pair)| pair).collect();
-        Self { stems: words.into_iter().map(|word| word.stem).collect(), pairs }
+    /// What anchors look for in `text`, which has these words.
+    pub(crate) fn of(text: &str, words: &[Word]) -> Self {
+        let pairs = pairs(text, words).into_iter().map(|(_, pair)| pair).collect();
+        Self { stems: words.iter().map(|word| word.stem.clone()).collect(), pairs }
     }
 }
 
@@ -146,17 +142,18 @@ fn pairs(text: &str, words: &[Word]) -> Vec<(usize, Pair)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::content_stems;
 
     fn misses(question: &str, text: &str) -> bool {
         let anchors = Anchors::of(question, Language::detect(question));
-        anchors.miss(&Ground::of(text), &Facts::of(text, Language::detect(text)))
+        anchors.miss(&Ground::of(text, &words(text)), &Facts::of(text, Language::detect(text)))
     }
 
     #[test]
     fn another_compound_with_the_same_end_is_another_thing() {
         let misses = |question: &str, sentence: &str, frame: &str| {
             let anchors = Anchors::of(question, Language::German);
-            anchors.miss_compound(&words(sentence), frame, Language::German)
+            anchors.miss_compound(&words(sentence), &content_stems(frame), Language::German)
         };
         let question = "Wie lange dauert der Vaterschaftsurlaub?";
         let mothers = "Der bezahlte Mutterschaftsurlaub dauert 18 Wochen.";

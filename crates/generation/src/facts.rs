@@ -94,14 +94,9 @@ impl Numbers {
         Self(tokens.iter().enumerate().filter_map(parts).collect())
     }
 
-    /// Says whether `facts` have all of them.
-    pub(crate) fn are_in(&self, facts: &Facts) -> bool {
-        self.0.iter().flatten().all(|value| facts.has_value(value))
-    }
-
-    /// Says whether each is among `one` or among `other`.
-    pub(crate) fn are_in_either(&self, one: &Facts, other: &Facts) -> bool {
-        self.0.iter().flatten().all(|value| one.has_value(value) || other.has_value(value))
+    /// Says whether each is among some of these facts.
+    pub(crate) fn are_in(&self, known: &[&Facts]) -> bool {
+        self.0.iter().flatten().all(|value| known.iter().any(|facts| facts.has_value(value)))
     }
 }
 

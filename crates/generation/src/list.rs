@@ -2,6 +2,8 @@
 
 use fontes_core::Span;
 
+use crate::sentence::BULLETS;
+
 /// An item longer than this, in bytes, says something by itself.
 const ITEM: usize = 80;
 
@@ -32,7 +34,7 @@ pub(crate) fn joined_items(text: &str, sentences: Vec<Span>) -> Vec<Span> {
 
 /// Says whether a piece of text is a short item: a bullet or a number in front, and no sentence.
 fn is_item(text: &str) -> bool {
-    let bullet = text.starts_with(['-', '–', '•', '*', '·', '▪', '●', '○', '☐', '◦']);
+    let bullet = text.starts_with(BULLETS);
     let number = text.split_once(['.', ')']).is_some_and(|(number, rest)| {
         (1..=2).contains(&number.len())
             && number.chars().all(|c| c.is_ascii_alphanumeric())

@@ -21,6 +21,9 @@ const MAX_BYTES: usize = 700;
 /// A line shorter than this, in bytes, that is followed by a capital is taken for a heading.
 const HEADING_BYTES: usize = 40;
 
+/// What stands in front of the items of a list.
+pub(crate) const BULLETS: [char; 10] = ['-', '–', '•', '*', '·', '▪', '●', '○', '☐', '◦'];
+
 /// Splits `text` into sentences: spans of `text` in order, trimmed, not empty, not overlapping. Citation
 /// markers right after a full stop belong to the sentence before it.
 pub(crate) fn sentences(text: &str, lines: Lines) -> Vec<Span> {
@@ -189,7 +192,7 @@ fn line_ends_sentence(text: &str, start: usize, at: usize, lines: Lines) -> bool
     let line = text[line_start..at].trim();
     let next_line = following.trim_start_matches([' ', '\r']);
     let next = next_line.chars().next();
-    let bullet = matches!(next, Some('-' | '–' | '•' | '*' | '·' | '▪'));
+    let bullet = next.is_some_and(|c| BULLETS.contains(&c));
     let item = next_line.split_once(['.', ')']).is_some_and(|(number, _)| {
         !number.is_empty() && number.len() <= 2 && number.chars().all(|c| c.is_ascii_alphanumeric())
     });

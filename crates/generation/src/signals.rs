@@ -12,7 +12,7 @@ use crate::{
     asked::{Asked, asked},
     facts::Facts,
     source::Source,
-    words::{Word, found, words},
+    words::{Word, content_stems, found, words},
 };
 
 /// Cosines of multilingual-e5-small lie between about 0.75 (unrelated) and 0.95 (the same).
@@ -138,12 +138,11 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
         sentence.coverage = wanted.coverage(&sentence.stems);
     }
     let texts: Vec<String> = sources.iter().map(with_frame).collect();
-    let passages: Vec<f32> = texts.iter().map(|text| wanted.coverage(&stems(&words(text)))).collect();
-    let astray: Vec<bool> = sources
-        .iter()
-        .zip(&texts)
-        .map(|(source, text)| wanted.anchors.miss(&Ground::of(text), &source.facts))
-        .collect();
+    let read: Vec<Vec<Word>> = texts.iter().map(|text| words(text)).collect();
+    let passages: Vec<f32> = read.iter().map(|words| wanted.coverage(&stems(words))).collect();
+    let grounds = texts.iter().zip(&read).map(|(text, words)| Ground::of(text, words));
+    let astray: Vec<bool> =
+        sources.iter().zip(grounds).map(|(source, ground)| wanted.anchors.miss(&ground, &source.facts)).collect();
     let mut candidates = Vec::with_capacity(sentences.len());
     for (at, sentence) in sentences.iter().enumerate() {
         let source = &sources[sentence.source];
@@ -156,11 +155,13 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             .filter_map(|index| sentences.get(index?))
             .filter(|other| other.source == sentence.source)
             .collect();
-        let mut signals = signals(&wanted, source, &passages, sentence, &neighbours);
-        let is_other_thing =
-            || wanted.anchors.miss_compound(&sentence.words, &source.heading_of(sentence.span), source.language());
-        let is_astray = astray[sentence.source] || wanted.is_other_row(source, sentence.span) || is_other_thing();
-        signals.astray = flag(is_astray);
+        let heading = content_stems(&source.heading_of(sentence.span));
+        let mut signals = signals(&wanted, source, &passages, sentence, (&neighbours, &heading));
+        signals.astray = flag(
+            astray[sentence.source]
+                || wanted.is_other_row(source, sentence.span)
+                || wanted.anchors.miss_compound(&sentence.words, &heading, source.language()),
+        );
         let is_row = is_row(source.text(sentence.span));
         // What may name columns, too, says nothing about the rows.
         signals.row = if is_row && !first_row { signals.sentence } else { 0.0 };
@@ -213,11 +214,11 @@ fn signals(
     source: &Source,
     passages: &[f32],
     sentence: &Analysed,
-    neighbours: &[&Analysed],
+    (neighbours, heading): (&[&Analysed], &HashSet<String>),
 ) -> Signals {
     let mut around = sentence.stems.clone();
     neighbours.iter().for_each(|other| around.extend(other.stems.iter().cloned()));
-    around.extend(stems(&words(&source.heading_of(sentence.span))));
+    around.extend(heading.iter().cloned());
     let others = passages.iter().enumerate().filter(|(other, _)| *other != sentence.source);
     let passage = passages[sentence.source];
     let text = source.text(sentence.span);

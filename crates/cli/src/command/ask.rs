@@ -27,9 +27,6 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ask) -> anyhow::Resu
         None => asked(config, arguments)?,
     };
     let archive = Archive::open(config)?;
-    if let Some(remark) = archive.empty_remark(config)? {
-        voice.remark(&remark);
-    }
     let begin = Instant::now();
     let model = recorded.as_ref().and_then(model_of);
     let generator = wiring::generator(config, arguments.model.as_deref().or(model))?;
@@ -44,6 +41,11 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Ask) -> anyhow::Resu
         Err(_) if cancel.is_cancelled() => return Ok(Outcome::Interrupted),
         answer => answer?,
     };
+    if answer.passages.is_empty()
+        && let Some(remark) = archive.empty_remark(config)?
+    {
+        voice.remark(&remark);
+    }
     if let Some(recorded) = &recorded {
         let changes = changed(recorded, &answer);
         let verdict = if changes.is_empty() { "the same answer".to_owned() } else { changes.join("; ") };

@@ -8,7 +8,7 @@
 use std::{fs, path::Path};
 
 use anyhow::Context as _;
-use fontes_core::{Answer, Cancel, Error};
+use fontes_core::{Answer, Error};
 use fontes_server::Ask;
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ pub fn run(
             for question in questions {
                 let ask = Ask { max_tokens, ..Ask::new(question.as_str()) };
                 answers.push(site.answer(&ask, &site.scope()?, &mut |_| {}, &cancel)?);
-                check(&cancel)?;
+                interrupt::check(&cancel)?;
             }
             let way = format!("{name}{round}");
             voice.remark(&format!("{way}: done"));
@@ -81,13 +81,6 @@ pub fn run(
         }
     }
     Ok(figures)
-}
-
-fn check(cancel: &Cancel) -> anyhow::Result<()> {
-    if cancel.is_cancelled() {
-        return Err(Error::new(fontes_core::ErrorKind::Timeout, "interrupted").into());
-    }
-    Ok(())
 }
 
 /// The answers that a model wrote.

@@ -34,11 +34,13 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Search) -> anyhow::R
     let not_rewritten = helped.is_none().then(|| fontes_server::NOT_REWRITTEN.to_owned());
     query.also = helped.unwrap_or_default();
     let archive = Archive::open(config)?;
-    if let Some(remark) = archive.empty_remark(config)? {
-        voice.remark(&remark);
-    }
     let searcher = archive.searcher(config)?;
     let found = searcher.search(&query, &scope)?;
+    if found.hits.is_empty()
+        && let Some(remark) = archive.empty_remark(config)?
+    {
+        voice.remark(&remark);
+    }
     let explanations = if arguments.explain { searcher.explain(&query, &scope, &found)? } else { Vec::new() };
     let remark = found.remark.clone().or(not_rewritten);
     let suggestion = searcher.suggestion(&query, &scope, &found)?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use fontes_core::{Cancel, Embedder, Error, ErrorKind, Query, SearchMode, seam::EmbedAs};
+use fontes_core::{Cancel, Embedder, Error, Query, SearchMode, seam::EmbedAs};
 use fontes_model::{
     decoder::{self, Logits},
     kernels::{Isa, Roofline, ThreadPool},
@@ -126,9 +126,7 @@ fn latencies(
     let mut figures = json!({ "queries": queries.len() });
     for mode in SearchMode::ALL {
         let run = |text: &str| {
-            if cancel.is_cancelled() {
-                return Err(Error::new(ErrorKind::Timeout, "interrupted"));
-            }
+            interrupt::check(cancel)?;
             let query = Query { text: text.to_owned(), k: HITS, mode, ..Query::default() };
             searcher.search(&query, &scope)
         };

@@ -5,8 +5,8 @@ use std::{fs, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
 use fontes_core::{
-    Cancel, Digest, Document, Embedder, Embedding, Error, ErrorKind, Language, MatchPassage, Metadata, ModelIdentity,
-    Page, Result, Span, seam::EmbedAs,
+    Cancel, Digest, Document, Embedder, Embedding, Language, MatchPassage, Metadata, ModelIdentity, Page, Result, Span,
+    seam::EmbedAs,
 };
 use fontes_extract::{ExtractError, Extraction};
 use fontes_ingestion::{Extractor, Profiles};
@@ -60,9 +60,7 @@ fn build_and_search(config: &Config, chunks: usize, cancel: &Cancel) -> anyhow::
     let silent = Voice { json: false, quiet: true, verbose: false };
     let request = wiring::request(config, vec![folder]);
     let summary = ingest::once(&archive.ingestion, silent, &request, &mut ingest::Records::default(), cancel)?;
-    if summary.cancelled {
-        return Err(Error::new(ErrorKind::Timeout, "interrupted").into());
-    }
+    interrupt::check(cancel)?;
     let begin = Instant::now();
     archive.optimize()?;
     let optimize = begin.elapsed().as_secs_f64();
