@@ -55,6 +55,45 @@ fn odd_queries_are_no_errors() {
 }
 
 #[test]
+fn an_index_that_is_gone_is_no_empty_archive() {
+    let site = Site::new();
+    site.write("a.txt", "Der Bundesrat besteht aus sieben Mitgliedern.");
+    site.ingest(0);
+    std::fs::remove_dir_all(site.data().join("index")).unwrap();
+    for arguments in [&["search", "Bundesrat"][..], &["ask", "Wie viele Mitglieder?", "--model", "none"], &["status"]] {
+        assert!(stderr(&site.run(arguments, 2)).contains("check --repair"), "{arguments:?}");
+    }
+    assert_eq!(site.json(&["check", "--repair"], 0)["consistent"], true);
+    site.run(&["search", "Bundesrat"], 0);
+}
+
+#[test]
+fn names_of_files_do_not_speak_to_the_terminal() {
+    let site = Site::new();
+    site.write("rot\x1b[31m.txt", "Der Bundesrat besteht aus sieben Mitgliedern.");
+    site.ingest(0);
+    let output = site.run(&["search", "Bundesrat"], 0);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("rot\u{fffd}[31m.txt") && !shown.contains('\x1b'), "{shown}");
+}
+
+#[test]
+fn what_cannot_be_right_is_told_with_advice() {
+    let site = Site::new();
+    site.write("a.txt", "Der Bundesrat besteht aus sieben Mitgliedern.");
+    site.ingest(0);
+    let wrong: [&[&str]; 4] = [
+        &["search", "x", "--filter", "date=2024-02-30"],
+        &["search", "x", "--filter", "language=xx"],
+        &["ask", "x", "--model", "none", "--temperature=nan"],
+        &["ask", "x", "--model", "none", "--threshold", "7"],
+    ];
+    for arguments in wrong {
+        assert!(stderr(&site.run(arguments, 2)).contains("try: "), "{arguments:?}");
+    }
+}
+
+#[test]
 fn symlink_loops_end() {
     let site = Site::new();
     site.write("a.txt", "Ein Text.");
