@@ -1,6 +1,6 @@
 //! Activations as the integer kernels want them: quantised to int8, grouped, interleaved.
 //!
-//! Rows (tokens) are cut into groups of `R` rows, 12 at most, that share one pass over a weight tile. Within a group,
+//! Rows (tokens) are cut into groups of `R` rows, eight at most, that share one pass over a weight tile. Within a group,
 //! four consecutive values of one row form a *quad*, and the quads of all rows at the same place lie together, so
 //! the kernel walks through memory in a straight line and broadcasts one quad per multiplication:
 //!
@@ -60,7 +60,7 @@ pub(crate) struct Group {
     pub(crate) row: usize,
     /// Rows of the group that exist.
     pub(crate) rows: usize,
-    /// Rows the group is laid out for: 1, 2, 4, 8 or 12; 16 for left tiles.
+    /// Rows the group is laid out for: 1, 2, 4 or 8; 16 for left tiles.
     pub(crate) size: usize,
     /// Rows laid out before it.
     slot: usize,
@@ -241,7 +241,7 @@ impl Activations {
             let size = if tiled {
                 TILE
             } else {
-                [1, 2, 4, 8, 12].into_iter().find(|&size| size >= left.min(largest)).unwrap_or(largest)
+                [1, 2, 4, 8].into_iter().find(|&size| size >= left.min(largest)).unwrap_or(largest)
             };
             self.groups.push(Group { row, rows: left.min(size), size, slot });
             row += size;

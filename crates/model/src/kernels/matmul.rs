@@ -3,7 +3,7 @@
 //! `out[t][n] = Σ_k x[t][k] · w[n][k]`. The unit of work is a weight tile: sixteen outputs for all activation rows. A tile
 //! is read from memory once and meets every group of rows while it sits in the first-level cache (a Q4_K tile of 2,048
 //! inputs is 18.5 KiB), so memory traffic does not grow with the number of rows; the groups stream from the second level.
-//! Rows too long for that ([`SECOND_LEVEL`]) go in passes over parts of the inputs. Several products of the same activations
+//! What does not fit there ([`SECOND_LEVEL`]) goes in passes ([`passes`]). Several products of the same activations
 //! (query, key and value projections) are one parallel region.
 //!
 //! Vector lanes do the arithmetic ([`lanes`]), or matrix instructions where the activations were laid out for them
@@ -16,7 +16,7 @@ mod matrix;
 use std::ops::Range;
 
 use super::{
-    activations::Activations,
+    activations::{Activations, Group},
     arena::Arena,
     lanes::Lanes,
     pool::{SharedMut, ThreadPool},
@@ -29,6 +29,9 @@ const SECOND_LEVEL: usize = 512 << 10;
 
 /// The same for processors with matrix instructions, which have 2 MiB.
 const SECOND_LEVEL_MATRIX: usize = 1 << 20;
+
+/// Fewest rows per pass over the weights, however long: with fewer, reading the weights takes longer than multiplying.
+const LEAST_ROWS: usize = 64;
 
 /// Most inputs per pass where a pass unpacks its weights: sixteen bytes each.
 const MOST_UNPACKED: usize = 2048;
@@ -173,13 +176,15 @@ pub fn multiply(pool: &ThreadPool, arena: &Arena, activations: &Activations, pro
     let total: usize = jobs.iter().map(|job| job.matrix.tiles()).sum();
     // Eight turns per thread: small enough that a delayed thread costs little, large enough to read in long runs.
     let grain = total.div_ceil(pool.threads() * 8).max(1);
-    for inputs in passes(activations) {
+    for (groups, inputs) in passes(activations) {
         pool.for_each_range(total, grain, |range| {
             let mut before = 0;
             for job in &jobs {
                 let tiles = range.start.max(before)..range.end.min(before + job.matrix.tiles());
                 if !tiles.is_empty() {
-                    job.run(tiles.start - before..tiles.end - before, activations, inputs.clone());
+                    let tiles = tiles.start - before..tiles.end - before;
+                    let onto = job.add || inputs.start > 0;
+                    Task { job, activations, tiles, groups: groups.clone(), inputs: inputs.clone(), onto }.run();
                 }
                 before += job.matrix.tiles();
             }
@@ -187,15 +192,27 @@ pub fn multiply(pool: &ThreadPool, arena: &Arena, activations: &Activations, pro
     }
 }
 
-/// Ranges of inputs, whole blocks of any format, whose activations stay in the second-level cache.
-fn passes(activations: &Activations) -> impl Iterator<Item = Range<usize>> {
-    let (rows, cols) = (activations.rows(), activations.cols());
-    let room = if activations.is_tiled() { SECOND_LEVEL_MATRIX } else { SECOND_LEVEL };
-    let whole = if activations.isa().group_rows() > 4 { usize::MAX } else { MOST_UNPACKED };
+/// Parts of the activations that stay in the second-level cache: groups of rows, and ranges of inputs (whole blocks of any
+/// format).
+///
+/// Vector lanes with many registers take some rows over all inputs at a time: reading the weights again costs less than reading
+/// the outputs again. Where a pass unpacks its weights it takes all rows over some inputs.
+fn passes(activations: &Activations) -> Vec<(Range<usize>, Range<usize>)> {
+    let (rows, cols, groups) = (activations.rows(), activations.cols(), activations.groups().len());
+    if groups <= 1 {
+        return vec![(0..groups, 0..cols)];
+    }
+    let group_rows = activations.isa().group_rows();
+    if group_rows > 4 && !activations.is_tiled() {
+        let step = (SECOND_LEVEL / cols.max(1)).max(LEAST_ROWS) / group_rows;
+        let step = groups.div_ceil(groups.div_ceil(step));
+        return (0..groups).step_by(step).map(|first| (first..groups.min(first + step), 0..cols)).collect();
+    }
+    let (room, whole) =
+        if activations.is_tiled() { (SECOND_LEVEL_MATRIX, usize::MAX) } else { (SECOND_LEVEL, MOST_UNPACKED) };
     let most = (room / rows.max(1)).clamp(1024, whole) / 256 * 256;
-    let count = if activations.groups().len() > 1 { cols.div_ceil(most).max(1) } else { 1 };
-    let step = cols.div_ceil(count).next_multiple_of(256);
-    (0..count).map(move |pass| (pass * step).min(cols)..((pass + 1) * step).min(cols))
+    let step = cols.div_ceil(cols.div_ceil(most).max(1)).next_multiple_of(256);
+    (0..cols).step_by(step).map(|first| (0..groups, first..cols.min(first + step))).collect()
 }
 
 struct Job<'a> {
@@ -205,28 +222,30 @@ struct Job<'a> {
     add: bool,
 }
 
-/// Some tiles of a job, over some of its inputs.
+/// Some tiles of a job, for some groups of rows, over some of the inputs.
 struct Task<'a> {
     job: &'a Job<'a>,
     activations: &'a Activations,
     tiles: Range<usize>,
+    groups: Range<usize>,
     inputs: Range<usize>,
     /// Whether the products come on top of what is in the output: a residual, or an earlier pass.
     onto: bool,
 }
 
-impl Job<'_> {
-    fn run(&self, tiles: Range<usize>, activations: &Activations, inputs: Range<usize>) {
-        let onto = self.add || inputs.start > 0;
-        let task = Task { job: self, activations, tiles, inputs, onto };
-        match activations.isa().matrix_instructions() {
-            Some(amx) if activations.is_tiled() => matrix::run(amx, task),
-            _ => lanes::run(task),
+impl Task<'_> {
+    fn run(self) {
+        match self.activations.isa().matrix_instructions() {
+            Some(amx) if self.activations.is_tiled() => matrix::run(amx, self),
+            _ => lanes::run(&self),
         }
     }
-}
 
-impl Task<'_> {
+    /// The groups of rows.
+    fn groups(&self) -> &[Group] {
+        &self.activations.groups()[self.groups.clone()]
+    }
+
     /// The bytes of a tile.
     fn tile(&self, tile: usize) -> &[u8] {
         let size = self.job.matrix.format.tile_bytes(self.job.matrix.cols);
@@ -244,6 +263,8 @@ impl Task<'_> {
     fn start<L: Lanes>(&self, lanes: L, row: usize, tile: usize) -> L::Floats {
         let (at, width) = self.place(row, tile);
         if !self.onto {
+            // SAFETY: `multiply` checked the output's length.
+            lanes.ask_to_write(unsafe { self.job.out.at(at) });
             return lanes.splat(0.0);
         }
         // SAFETY: `multiply` checked the output's length; this tile's outputs are touched by this thread alone; `spare` holds a

@@ -6,7 +6,7 @@
 //!
 //! **Why our own.** Reading a prompt is bound by int8 multiply-adds, generating by reading weights. Portable libraries
 //! leave two thirds of the first and half of the second unused (`docs/benchmarks.md`). What makes the difference: weights
-//! repacked at load into tiles of sixteen rows ([`tile`]), no larger than in the file; up to twelve activation rows per
+//! repacked at load into tiles of sixteen rows ([`tile`]), no larger than in the file; up to eight activation rows per
 //! pass ([`activations`]); huge pages; attention that reads keys and values once for all heads that share them
 //! ([`attention`]); one pool, no oversubscription.
 //!

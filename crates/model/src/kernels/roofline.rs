@@ -113,17 +113,15 @@ impl PeakLoop {
     /// As many chains of dependent sums as the kernels have rows, which hides the latency of every known instruction.
     #[inline(always)]
     fn chains<L: Lanes, const N: usize>(self, lanes: L) -> f32 {
-        let bytes = [[[1_u8; 4 * WIDTH]; N]; DOTS];
+        let quads = [[1_i32; N]; DOTS];
         let (weights, mut sums) = (lanes.splat_int(black_box(0x0102_0304)), [lanes.splat_int(0); N]);
         for _ in 0..self.rounds / N {
             // Not known to be the same, so that no product is worked out once for all.
-            let activations = black_box(&bytes);
+            let quads = black_box(&quads);
             let mut shorts = [lanes.splat_int(0); N];
-            for activations in activations {
-                for (short, activations) in shorts.iter_mut().zip(activations) {
-                    // SAFETY: they are a whole vector.
-                    let activations = unsafe { lanes.load_ints(activations.as_ptr()) };
-                    *short = lanes.dot_short(*short, weights, activations);
+            for quads in quads {
+                for (short, quad) in shorts.iter_mut().zip(quads) {
+                    *short = lanes.dot_short(*short, weights, lanes.splat_int(*quad));
                 }
             }
             for (sum, short) in sums.iter_mut().zip(shorts) {

@@ -10,7 +10,7 @@ use crate::kernels::{
     pool::SharedMut,
 };
 
-/// Vectors of channels per panel: what a pass works out where there are registers for it. With twelve rows, 24 sums of 32.
+/// Vectors of channels per panel: what a pass works out where there are registers for it. With eight rows, sixteen sums.
 const VECTORS: usize = PANEL / WIDTH;
 
 /// Some panels of a product.
@@ -103,23 +103,20 @@ impl<E: Epilogue> Panels<'_, E> {
                 1 => self.group::<L, V, 1>(lanes, row, channel),
                 2 => self.group::<L, V, 2>(lanes, row, channel),
                 3 | 4 => self.group::<L, V, 4>(lanes, row, channel),
-                5..=8 if L::GROUP > 4 => self.group::<L, V, 8>(lanes, row, channel),
-                _ if L::GROUP > 4 => self.group::<L, V, 12>(lanes, row, channel),
+                _ if L::GROUP > 4 => self.group::<L, V, 8>(lanes, row, channel),
                 _ => self.group::<L, V, 4>(lanes, row, channel),
             };
         }
     }
 
-    /// `R` rows; those past the last are worked out and forgotten. Returns `R`.
+    /// `R` rows from `first` on, a multiple of `R`, so that they lie in one left tile; those past the last are worked out and
+    /// forgotten. Returns `R`.
     #[inline(always)]
     fn group<L: Lanes, const V: usize, const R: usize>(&self, lanes: L, first: usize, channel: usize) -> usize {
         let count = self.rows.count();
         let weights: [_; V] = std::array::from_fn(|v| self.bytes[(channel / TILE + v) * self.tile_bytes()..].as_ptr());
         let rows: [usize; R] = std::array::from_fn(|row| (first + row).min(count - 1));
-        let mut values = [std::ptr::null(); R];
-        for (values, row) in values.iter_mut().zip(rows) {
-            *values = self.rows.run(row)[0].0[row % TILE * LINE..].as_ptr();
-        }
+        let values = self.rows.run(first)[0].0[first % TILE * LINE..].as_ptr();
         let sums = if L::SHORT {
             self.sums_in_lists::<L, V, R>(lanes, first, weights, rows, values)
         } else {
@@ -132,14 +129,15 @@ impl<E: Epilogue> Panels<'_, E> {
         R
     }
 
-    /// The sums of `R` rows, whose first lines are at `values`, with the channels whose weights are at `weights`.
+    /// The sums of `R` rows, whose first lines start at `values`, with the channels whose weights are at `weights`. One address for
+    /// all rows: with one each there are more than registers, and reading them again costs a quarter of the time.
     #[inline(always)]
     fn sums<L: Lanes, const V: usize, const R: usize>(
         &self,
         lanes: L,
         weights: [*const u8; V],
         rows: [usize; R],
-        values: [*const u8; R],
+        values: *const u8,
     ) -> [[L::Ints; V]; R] {
         // Loops and not closures: they are compiled for the instruction set for certain.
         let mut sums = [[lanes.splat_int(0); V]; R];
@@ -154,8 +152,9 @@ impl<E: Epilogue> Panels<'_, E> {
                     for (vector, weights) in vectors.iter_mut().zip(weights) {
                         *vector = lanes.load_ints(weights.add(step * TILE * LINE + quad * LINE));
                     }
-                    for (sums, values) in sums.iter_mut().zip(values) {
-                        let quad = lanes.splat_int(values.add(step * TILE * LINE + quad * 4).cast::<i32>().read());
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        let at = step * TILE * LINE + row * LINE + quad * 4;
+                        let quad = lanes.splat_int(values.add(at).cast::<i32>().read());
                         for (sum, vector) in sums.iter_mut().zip(vectors) {
                             *sum = lanes.dot_signed(*sum, vector, quad);
                         }
@@ -174,7 +173,7 @@ impl<E: Epilogue> Panels<'_, E> {
         first: usize,
         weights: [*const u8; V],
         rows: [usize; R],
-        values: [*const u8; R],
+        values: *const u8,
     ) -> [[L::Ints; V]; R] {
         let zero = lanes.splat_int(0);
         let mut sums = [[zero; V]; R];
@@ -192,8 +191,8 @@ impl<E: Epilogue> Panels<'_, E> {
                         *vector = lanes.offset_bytes(lanes.load_ints(weights.add((quad + next) * LINE)));
                     }
                 }
-                for (sums, values) in sums.iter_mut().zip(values) {
-                    let values = values.add(place(quad)).cast::<i32>();
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let values = values.add(place(quad) + row * LINE).cast::<i32>();
                     let quads = [lanes.splat_int(values.read()), lanes.splat_int(values.add(1).read())];
                     for (sum, vectors) in sums.iter_mut().zip(vectors) {
                         let short = lanes.dot_short(lanes.dot_short(zero, vectors[0], quads[0]), vectors[1], quads[1]);
@@ -210,8 +209,8 @@ impl<E: Epilogue> Panels<'_, E> {
                 for (vector, weights) in vectors.iter_mut().zip(weights) {
                     *vector = lanes.offset_bytes(lanes.load_ints(weights.add(quad * LINE)));
                 }
-                for (sums, values) in sums.iter_mut().zip(values) {
-                    let quad = lanes.splat_int(values.add(place(quad)).cast::<i32>().read());
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let quad = lanes.splat_int(values.add(place(quad) + row * LINE).cast::<i32>().read());
                     for (sum, vector) in sums.iter_mut().zip(vectors) {
                         *sum = lanes.add_short(*sum, lanes.dot_short(zero, vector, quad));
                     }
@@ -226,8 +225,8 @@ impl<E: Epilogue> Panels<'_, E> {
                 for (vector, weights) in vectors.iter_mut().zip(weights) {
                     *vector = lanes.load_ints(weights.add(quad * LINE));
                 }
-                for (sums, values) in sums.iter_mut().zip(values) {
-                    let quad = lanes.splat_int(values.add(place(quad)).cast::<i32>().read());
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let quad = lanes.splat_int(values.add(place(quad) + row * LINE).cast::<i32>().read());
                     for (sum, vector) in sums.iter_mut().zip(vectors) {
                         *sum = lanes.dot_signed(*sum, vector, quad);
                     }

@@ -122,6 +122,17 @@ pub(crate) trait Lanes: Copy + Send + Sync {
     /// # Safety
     /// `from` is valid for sixteen reads.
     unsafe fn load(self, from: *const f32) -> Self::Floats;
+    /// Asks for the cache line at `to`, wherever it points, in order to write it soon.
+    #[inline(always)]
+    fn ask_to_write(self, to: *mut f32) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a request for memory touches nothing, and every x86-64 processor has the instruction or ignores it.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(to.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = to;
+    }
     /// Stores sixteen f32.
     ///
     /// # Safety

@@ -1,4 +1,4 @@
-//! Products on vector lanes: a weight tile against groups of one to twelve rows.
+//! Products on vector lanes: a weight tile against groups of one to eight rows.
 
 use std::marker::PhantomData;
 
@@ -6,7 +6,7 @@ use super::Task;
 use crate::kernels::{
     activations::Group,
     amx::{self, LINE},
-    isa::Kernel,
+    isa::{Isa, Kernel},
     lanes::Lanes,
     tile::{Q4, Q4K, Q6K, Q8, Tile, TileFormat},
 };
@@ -15,67 +15,91 @@ use crate::kernels::{
 const UNPACKED_GROUPS: usize = 3;
 
 /// Works on a task with the arithmetic of its format.
-pub(super) fn run(task: Task<'_>) {
-    let isa = task.activations.isa();
+pub(super) fn run(task: &Task<'_>) {
     match task.job.matrix.format {
-        TileFormat::Q4K => isa.run(Tiles { task, format: PhantomData::<Q4K> }),
-        TileFormat::Q6K => isa.run(Tiles { task, format: PhantomData::<Q6K> }),
-        TileFormat::Q8 => isa.run(Tiles { task, format: PhantomData::<Q8> }),
-        TileFormat::Q4 => isa.run(Tiles { task, format: PhantomData::<Q4> }),
+        TileFormat::Q4K => tiles::<Q4K>(task),
+        TileFormat::Q6K => tiles::<Q6K>(task),
+        TileFormat::Q8 => tiles::<Q8>(task),
+        TileFormat::Q4 => tiles::<Q4>(task),
     }
 }
 
-struct Tiles<'a, T> {
-    task: Task<'a>,
+/// Groups of each size are a kernel of their own: one function with the loops of all sizes has more values to keep than there are
+/// registers.
+fn tiles<T: Tile>(task: &Task<'_>) {
+    let isa = task.activations.isa();
+    // Where a pass serves few rows, weights are taken apart for all passes together.
+    let unpacks = T::PACKED && isa.group_rows() <= 4 && task.groups.len() >= UNPACKED_GROUPS;
+    let mut spare = vec![amx::Tile::ZERO; if unpacks { task.inputs.len().div_ceil(LINE) } else { 0 }];
+    for tile in task.tiles.clone() {
+        let unpacked = unpacks.then(|| spare.as_mut_ptr().cast::<u8>());
+        if let Some(out) = unpacked {
+            isa.run(Unpack { task, tile, out, format: PhantomData::<T> });
+        }
+        for groups in task.groups().chunk_by(|one, next| one.size == next.size) {
+            match groups[0].size {
+                1 => rows::<T, 1>(isa, task, tile, None, groups),
+                2 => rows::<T, 2>(isa, task, tile, None, groups),
+                4 => rows::<T, 4>(isa, task, tile, unpacked, groups),
+                _ => rows::<T, 8>(isa, task, tile, None, groups),
+            }
+        }
+    }
+}
+
+fn rows<T: Tile, const R: usize>(isa: Isa, task: &Task<'_>, tile: usize, unpacked: Option<*mut u8>, groups: &[Group]) {
+    let unpacked = unpacked.map(<*mut u8>::cast_const);
+    isa.run(Rows::<T, R> { task, tile, unpacked, groups, format: PhantomData });
+}
+
+/// Takes the weights of a tile apart, once for all groups.
+struct Unpack<'a, T> {
+    task: &'a Task<'a>,
+    tile: usize,
+    out: *mut u8,
     format: PhantomData<T>,
 }
 
-impl<T: Tile> Kernel for Tiles<'_, T> {
+impl<T: Tile> Kernel for Unpack<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let groups = self.task.activations.groups();
-        // Where a pass serves few rows, weights are taken apart for all passes together.
-        let unpacks = T::PACKED && L::GROUP <= 4 && groups.len() >= UNPACKED_GROUPS;
-        let mut spare = vec![amx::Tile::ZERO; if unpacks { self.task.inputs.len().div_ceil(LINE) } else { 0 }];
-        for tile in self.task.tiles.clone() {
-            let unpacked = unpacks.then(|| spare.as_mut_ptr().cast::<u8>());
-            if let Some(unpacked) = unpacked {
-                // SAFETY: the slice is one tile; a line of sixteen fours for each quad of inputs.
-                unsafe { T::unpack(lanes, self.task.tile(tile).as_ptr(), self.task.inputs.clone(), unpacked) };
-            }
-            for &group in groups {
-                match group.size {
-                    1 => self.group::<L, 1>(lanes, tile, None, group),
-                    2 => self.group::<L, 2>(lanes, tile, None, group),
-                    4 => self.group::<L, 4>(lanes, tile, unpacked.map(<*mut u8>::cast_const), group),
-                    8 if L::GROUP > 4 => self.group::<L, 8>(lanes, tile, None, group),
-                    _ if L::GROUP > 4 => self.group::<L, 12>(lanes, tile, None, group),
-                    _ => {}
-                }
-            }
-        }
+        // SAFETY: the slice is one tile; `tiles` made a line of sixteen fours for each quad of inputs.
+        unsafe { T::unpack(lanes, self.task.tile(self.tile).as_ptr(), self.task.inputs.clone(), self.out) };
     }
 }
 
-impl<T: Tile> Tiles<'_, T> {
+/// One tile for some groups of `R` rows.
+struct Rows<'a, T, const R: usize> {
+    task: &'a Task<'a>,
+    tile: usize,
+    unpacked: Option<*const u8>,
+    groups: &'a [Group],
+    format: PhantomData<T>,
+}
+
+impl<T: Tile, const R: usize> Kernel for Rows<'_, T, R> {
+    type Output = ();
+
     #[inline(always)]
-    fn group<L: Lanes, const R: usize>(&self, lanes: L, tile: usize, unpacked: Option<*const u8>, group: Group) {
-        let task = &self.task;
-        let (cols, view) = (task.activations.cols(), task.activations.view(group));
-        let bytes = task.tile(tile);
-        let mut total = [lanes.splat(0.0); R];
-        for (row, total) in total.iter_mut().enumerate().take(group.rows) {
-            *total = task.start(lanes, group.row + row, tile);
-        }
-        // SAFETY: the slice is one tile; `multiply` checked columns and scaling and cut whole blocks; the group's size is `R`;
-        // `run` unpacked these inputs of this tile.
-        unsafe {
-            T::multiply::<L, R>(lanes, bytes.as_ptr(), cols, task.inputs.clone(), unpacked, view, &mut total);
-        }
-        for (row, total) in total.into_iter().enumerate().take(group.rows) {
-            task.finish(lanes, group.row + row, tile, total);
+    fn run<L: Lanes>(self, lanes: L) {
+        let task = self.task;
+        let bytes = task.tile(self.tile);
+        for &group in self.groups {
+            let mut total = [lanes.splat(0.0); R];
+            for (row, total) in total.iter_mut().enumerate().take(group.rows) {
+                *total = task.start(lanes, group.row + row, self.tile);
+            }
+            let (cols, view) = (task.activations.cols(), task.activations.view(group));
+            // SAFETY: the slice is one tile; `multiply` checked columns and scaling and cut whole blocks; the groups' size is `R`;
+            // `tiles` unpacked these inputs of this tile.
+            unsafe {
+                T::multiply::<L, R>(lanes, bytes.as_ptr(), cols, task.inputs.clone(), self.unpacked, view, &mut total);
+            }
+            for (row, total) in total.into_iter().enumerate().take(group.rows) {
+                task.finish(lanes, group.row + row, self.tile, total);
+            }
         }
     }
 }

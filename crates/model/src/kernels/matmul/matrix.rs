@@ -4,8 +4,8 @@
 //!
 //! - **super-blocks** (Q4_K, Q6_K): the tile is expanded, 256 inputs at a time, into two planes of bytes (8 KiB, read by all
 //!   groups from the first-level cache); sums over 256 inputs are scaled once. Totals of all groups wait in memory.
-//! - **blocks** of 32 (Q8_0, Q4_0): the tile's bytes are operands as they lie; each sum over 32 inputs is scaled, into totals
-//!   that stay in registers over all inputs of a group.
+//! - **blocks** of 32 (Q8_0, Q4_0): the tile's weights are laid out as signed bytes, once for all groups; each sum over 32 inputs
+//!   is scaled, into totals that stay in registers over all inputs of a group.
 
 use std::marker::PhantomData;
 
@@ -150,18 +150,22 @@ impl<T: Blocks> Kernel for ByBlock<'_, T> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let (task, mut spare) = (&self.task, Vec::new());
+        let task = &self.task;
+        // Two tiles at a time; what a last block leaves of them stays zero.
+        let mut weights = vec![[amx::Tile::ZERO; 2]; task.inputs.len().div_ceil(128)];
         for tile in task.tiles.clone() {
             let bytes = task.tile(tile);
-            let scales = &bytes[T::scales(task.activations.cols())..][task.inputs.start..];
-            // SAFETY: the slice is one tile, and `multiply` cut whole blocks.
-            let weights = unsafe { T::bytes(lanes, bytes, task.inputs.clone(), &mut spare) };
+            let out = weights.as_mut_ptr().cast::<u8>();
+            for (index, block) in (task.inputs.start / 32..task.inputs.end / 32).enumerate() {
+                // SAFETY: the slice is one tile, `multiply` cut whole blocks, and there are four for each pair of tiles.
+                unsafe { T::bytes(lanes, bytes.as_ptr(), block, out.add(index * 512)) };
+            }
             for &group in task.activations.groups() {
                 let mut totals = [lanes.splat(0.0); amx::TILE];
                 for (row, total) in totals.iter_mut().enumerate().take(group.rows) {
                     *total = task.start(lanes, group.row + row, tile);
                 }
-                self.group(lanes, weights, scales, group, &mut totals);
+                self.group(lanes, &weights, bytes, group, &mut totals);
                 for (row, total) in totals.into_iter().enumerate().take(group.rows) {
                     task.finish(lanes, group.row + row, tile, total);
                 }
@@ -171,34 +175,27 @@ impl<T: Blocks> Kernel for ByBlock<'_, T> {
 }
 
 impl<T: Blocks> ByBlock<'_, T> {
-    /// Adds the products of the task's inputs for one group, four blocks at a time.
+    /// Adds the products of the task's inputs for one group, four blocks at a time; `tile` has the scales.
     #[inline(always)]
     fn group<L: Lanes>(
         &self,
         lanes: L,
-        weights: &[u8],
-        scales: &[u8],
+        weights: &[[amx::Tile; 2]],
+        tile: &[u8],
         group: Group,
         totals: &mut [L::Floats; amx::TILE],
     ) {
         let first = self.task.inputs.start / 32;
         let left = &self.task.activations.tiles(group)[first / 2..];
         let view = self.task.activations.view(group);
-        let (whole, _) = amx::Tile::run(weights).as_chunks::<2>();
-        let mut last = [amx::Tile::ZERO; 2];
-        let odd = &weights[whole.len() * size_of_val(&last)..];
-        for (tile, bytes) in last.iter_mut().zip(odd.chunks(size_of::<amx::Tile>())) {
-            tile.0[..bytes.len()].copy_from_slice(bytes);
-        }
-        let right = whole.iter().chain((!odd.is_empty()).then_some(&last));
         let mut sums = [Sums::<i32>::zero(); 4];
-        let count = weights.len() / 512;
-        for (four, (left, right)) in left.as_chunks::<2>().0.iter().zip(right).enumerate() {
+        let count = self.task.inputs.len() / 32;
+        for (four, (left, right)) in left.as_chunks::<2>().0.iter().zip(weights).enumerate() {
             self.tiles.multiply_blocks_i8(left, right, &mut sums);
             for (block, sums) in (four * 4..count).zip(&sums) {
                 // SAFETY: a tile has sixteen scales per block, a group of activations too; a row of sums is a whole vector.
                 unsafe {
-                    let d = lanes.load_f16(scales[block * 32..][..32].as_ptr().cast());
+                    let d = lanes.load_f16(tile[T::scales_at(first + block)..][..32].as_ptr().cast());
                     let activation_scales = view.scales.add((first + block) * amx::TILE);
                     for (row, total) in totals.iter_mut().enumerate() {
                         let sum = lanes.to_floats(lanes.load_ints(sums.0.as_ptr().add(row * TILE_ROWS).cast()));

@@ -156,20 +156,14 @@ pub(crate) trait SuperBlocks {
 
 /// A format of blocks of 32 with one scale, for the matrix instructions: signed bytes and half-precision scales.
 pub(crate) trait Blocks {
-    /// The weights over `inputs` as signed bytes, 512 per block: lines of right tiles. `spare` holds them where the tile does
-    /// not.
+    /// Writes the weights of a block as signed bytes, eight lines of a right tile.
     ///
     /// # Safety
-    /// `tile` is a tile of `cols` inputs; `inputs` are whole blocks below `cols`.
-    unsafe fn bytes<'a, L: Lanes>(
-        lanes: L,
-        tile: &'a [u8],
-        inputs: Range<usize>,
-        spare: &'a mut Vec<amx::Tile>,
-    ) -> &'a [u8];
+    /// `tile` is a tile that has the block; `out` has room for 512 bytes.
+    unsafe fn bytes<L: Lanes>(lanes: L, tile: *const u8, block: usize, out: *mut u8);
 
-    /// Where the scales `[cols / 32][16]` start in a tile.
-    fn scales(cols: usize) -> usize;
+    /// Where the sixteen scales of a block start in a tile.
+    fn scales_at(block: usize) -> usize;
 }
 
 impl TileFormat {
@@ -205,9 +199,8 @@ impl TileFormat {
         match self {
             Self::Q4K => cols / 256 * q4_k::BLOCK,
             Self::Q6K => cols / 256 * q6_k::BLOCK,
-            // 16 bytes (8 for Q4) of weights per input, and a half-precision scale per row and 32 inputs.
-            Self::Q8 => (cols * 16 + cols).next_multiple_of(64),
-            Self::Q4 => (cols * 8 + cols).next_multiple_of(64),
+            Self::Q8 => cols.div_ceil(64) * q8::PAIR,
+            Self::Q4 => cols.div_ceil(64) * q4::PAIR,
         }
     }
 
@@ -256,7 +249,12 @@ fn fits<L: Lanes>(sums: usize) -> bool {
 /// Copies words of four bytes of one row into the words of a tile, sixteen words apart.
 fn interleave(tile: &mut [u8], row: usize, words: &[u8]) {
     for (index, word) in words.as_chunks::<4>().0.iter().enumerate() {
-        let at = (index * TILE_ROWS + row) * 4;
-        tile[at..at + 4].copy_from_slice(word);
+        put_word(tile, index, row, word);
     }
+}
+
+/// Writes a row's word of a vector.
+fn put_word(tile: &mut [u8], vector: usize, row: usize, word: &[u8; 4]) {
+    let at = (vector * TILE_ROWS + row) * 4;
+    tile[at..at + 4].copy_from_slice(word);
 }

@@ -3,21 +3,25 @@
 //! A weight is `d · scale · (q − 32)` with q in 0…63. One super-block of a tile, with n the half (inputs 128n …):
 //!
 //! ```text
-//! offset 0      32 vectors of 64 bytes, low four bits: vector 16n + c, c < 8: low nibbles inputs 128n + 4c …, high
-//!               nibbles 128n + 64 + 4c …; c ≥ 8: low nibbles 128n + 32 + 4(c−8) …, high 128n + 96 + 4(c−8) …
-//! 2048          16 vectors, high two bits: vector 8n + j has in bits 2m, 2m+1 those of inputs 128n + 32m + 4j …
+//! offset 0      48 vectors of 64 bytes in threes, 3(8n + j) …, j < 8:
+//!                 low four bits: low nibbles inputs 128n + 4j …, high nibbles 128n + 64 + 4j …
+//!                 low four bits: low nibbles inputs 128n + 32 + 4j …, high nibbles 128n + 96 + 4j …
+//!                 high two bits: in bits 2m, 2m + 1 those of inputs 128n + 32m + 4j …
 //! 3072          scales  [16 sub-blocks][16 rows] i8
 //! 3328          d       [16 rows] f16
 //! 3360          32 bytes of padding to a whole cache line
 //! 3392
 //! ```
 //!
+//! What is multiplied together lies together: one row reads memory in a straight line, which is what a processor fetches ahead.
+//! With low and high bits in two runs, as the file has them, a core of Zen 4 read a third as fast (10 and 28 GB/s).
+//!
 //! The offset 32 is applied to all sixteen sub-blocks at once: 8 dot products of (scale, scale) with pairs of activation
 //! sums. A sub-block's integer sum stays below 16 · 63 · 127, a super-block's below 2^28.
 
 use std::ops::Range;
 
-use super::{SuperBlocks, Tile, add_unpacked, interleave};
+use super::{SuperBlocks, Tile, add_unpacked, put_word};
 use crate::kernels::{
     activations::GroupView,
     amx::{self, LINE},
@@ -26,7 +30,8 @@ use crate::kernels::{
 
 /// Bytes per super-block of sixteen rows.
 pub(super) const BLOCK: usize = 3392;
-const HIGH: usize = 2048;
+/// Bytes of the weights of a half.
+const HALF: usize = 1536;
 const SCALES: usize = 3072;
 const D: usize = 3328;
 
@@ -45,13 +50,12 @@ impl Tile for Q6K {
             for n in 0..2 {
                 // SAFETY: the caller's contract; a half has 32 quads, eight per field of high bits.
                 unsafe {
-                    let block = tile.add(block * BLOCK);
-                    let (low, high) = (block.add(n * 1024), block.add(HIGH + n * 512));
+                    let half = tile.add(block * BLOCK + n * HALF);
                     let out = out.add((index * 2 + n) * 32 * LINE);
-                    unpack_field::<L, 0>(lanes, low, high, out);
-                    unpack_field::<L, 1>(lanes, low, high, out);
-                    unpack_field::<L, 2>(lanes, low, high, out);
-                    unpack_field::<L, 3>(lanes, low, high, out);
+                    unpack_field::<L, 0>(lanes, half, out);
+                    unpack_field::<L, 1>(lanes, half, out);
+                    unpack_field::<L, 2>(lanes, half, out);
+                    unpack_field::<L, 3>(lanes, half, out);
                 }
             }
         }
@@ -83,8 +87,7 @@ impl Tile for Q6K {
                 } else {
                     for half in 0..2 {
                         let part = Part {
-                            low: tile.add(half * 1024),
-                            high: tile.add(HIGH + half * 512),
+                            weights: tile.add(half * HALF),
                             scales: tile.add(SCALES + half * 128),
                             quads: view.quads.add((block * 64 + half * 32) * R),
                         };
@@ -132,7 +135,7 @@ impl SuperBlocks for Q6K {
             // SAFETY: the caller's contract; a plane has 64 lines, eight per 32 inputs.
             unsafe {
                 let out = [high.add(n * 32 * LINE), low.add(n * 32 * LINE)];
-                let parts = (block.add(n * 1024), block.add(HIGH + n * 512), block.add(SCALES + n * 128));
+                let parts = (block.add(n * HALF), block.add(SCALES + n * 128));
                 expand_field::<L, 0>(lanes, parts, out);
                 expand_field::<L, 1>(lanes, parts, out);
                 expand_field::<L, 2>(lanes, parts, out);
@@ -163,20 +166,18 @@ impl SuperBlocks for Q6K {
 /// Expands the 32 inputs of one half whose high bits are field `M`.
 ///
 /// # Safety
-/// The parts are the low bits, high bits and scales of a half super-block; the outputs have 32 lines.
+/// The parts are the weights and scales of a half super-block; the outputs have 32 lines.
 #[inline(always)]
 unsafe fn expand_field<L: Lanes, const M: usize>(
     lanes: L,
-    (low_bits, high_bits, scales): (*const u8, *const u8, *const u8),
+    (half, scales): (*const u8, *const u8),
     [high, low]: [*mut u8; 2],
 ) {
     for j in 0..8 {
-        // SAFETY: the caller's contract; the layout as in [`Part::add`].
+        // SAFETY: the caller's contract.
         unsafe {
             let scale = lanes.load_i8(scales.add((2 * M + j / 4) * 16));
-            let bytes = lanes.load_ints(low_bits.add(((M % 2) * 8 + j) * LINE));
-            let nibbles = if M < 2 { lanes.low_nibbles(bytes) } else { lanes.high_nibbles(bytes) };
-            let weights = lanes.with_high_bits::<M>(nibbles, lanes.load_ints(high_bits.add(j * LINE)));
+            let weights = field::<L, M>(lanes, half, j);
             let products = lanes.centred_products(weights, scale);
             lanes.store_ints(high.add((M * 8 + j) * LINE), products[0]);
             lanes.store_ints(low.add((M * 8 + j) * LINE), products[1]);
@@ -187,24 +188,33 @@ unsafe fn expand_field<L: Lanes, const M: usize>(
 /// Takes the weights of one half whose high bits are field `M` apart.
 ///
 /// # Safety
-/// The parts are the low and the high bits of a half super-block; `out` has 32 lines.
+/// `half` is the weights of a half super-block; `out` has 32 lines.
 #[inline(always)]
-unsafe fn unpack_field<L: Lanes, const M: usize>(lanes: L, low: *const u8, high: *const u8, out: *mut u8) {
+unsafe fn unpack_field<L: Lanes, const M: usize>(lanes: L, half: *const u8, out: *mut u8) {
     for j in 0..8 {
-        // SAFETY: the caller's contract; the layout as in [`Part::add`].
-        unsafe {
-            let bytes = lanes.load_ints(low.add(((M % 2) * 8 + j) * LINE));
-            let nibbles = if M < 2 { lanes.low_nibbles(bytes) } else { lanes.high_nibbles(bytes) };
-            let weights = lanes.with_high_bits::<M>(nibbles, lanes.load_ints(high.add(j * LINE)));
-            lanes.store_ints(out.add((M * 8 + j) * LINE), weights);
-        }
+        // SAFETY: the caller's contract.
+        unsafe { lanes.store_ints(out.add((M * 8 + j) * LINE), field::<L, M>(lanes, half, j)) };
+    }
+}
+
+/// Quad `j` of the 32 inputs whose high bits are field `M`: their low bits are in the first vector of three where M is even, and
+/// in low nibbles where it is below 2.
+///
+/// # Safety
+/// `half` is the weights of a half super-block, and `j` is below 8.
+#[inline(always)]
+unsafe fn field<L: Lanes, const M: usize>(lanes: L, half: *const u8, j: usize) -> L::Ints {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let bytes = lanes.load_ints(half.add((3 * j + M % 2) * LINE));
+        let nibbles = if M < 2 { lanes.low_nibbles(bytes) } else { lanes.high_nibbles(bytes) };
+        lanes.with_high_bits::<M>(nibbles, lanes.load_ints(half.add((3 * j + 2) * LINE)))
     }
 }
 
 /// One half of a super-block: 128 inputs.
 struct Part {
-    low: *const u8,
-    high: *const u8,
+    weights: *const u8,
     scales: *const u8,
     quads: *const i32,
 }
@@ -218,12 +228,13 @@ impl Part {
     unsafe fn add_at_once<L: Lanes, const R: usize>(&self, lanes: L, sum: &mut [L::Ints; R]) {
         for first in (0..8).step_by(run::<L>()) {
             let mut dots = [[lanes.splat_int(0); R]; 4];
-            // SAFETY: the caller's contract; fields 0 and 2 go with the first eight vectors of low bits, 1 and 3 with the second.
+            // SAFETY: the caller's contract; fields 0 and 2 go with the first vector of three, 1 and 3 with the second.
             unsafe {
                 for j in first..first + run::<L>() {
-                    let even = lanes.load_weights(self.low.add(j * 64));
-                    let odd = lanes.load_weights(self.low.add((8 + j) * 64));
-                    let fields = lanes.load_weights(self.high.add(j * 64));
+                    let three = self.weights.add(3 * j * LINE);
+                    let even = lanes.load_weights(three);
+                    let odd = lanes.load_weights(three.add(LINE));
+                    let fields = lanes.load_weights(three.add(2 * LINE));
                     let weights = [
                         lanes.with_high_bits::<0>(lanes.low_nibbles(even), fields),
                         lanes.with_high_bits::<1>(lanes.low_nibbles(odd), fields),
@@ -256,11 +267,9 @@ impl Part {
         for first in (0..8).step_by(run::<L>()) {
             let mut dot = [lanes.splat_int(0); R];
             for j in first..first + run::<L>() {
-                // SAFETY: the caller's contract; M is odd for the second eight vectors and at least 2 for high nibbles.
+                // SAFETY: the caller's contract.
                 unsafe {
-                    let bytes = lanes.load_weights(self.low.add(((M % 2) * 8 + j) * 64));
-                    let nibbles = if M < 2 { lanes.low_nibbles(bytes) } else { lanes.high_nibbles(bytes) };
-                    let weights = lanes.with_high_bits::<M>(nibbles, lanes.load_ints(self.high.add(j * 64)));
+                    let weights = field::<L, M>(lanes, self.weights, j);
                     for (r, dot) in dot.iter_mut().enumerate() {
                         let quad = lanes.splat_int(*self.quads.add((M * 8 + j) * R + r));
                         *dot = lanes.dot_short(*dot, weights, quad);
@@ -285,8 +294,14 @@ fn run<L: Lanes>() -> usize {
 /// Moves one row from the file's layout into its place in the tile.
 pub(super) fn pack_row(tile: &mut [u8], row: usize, bytes: &[u8]) {
     for (block, tile) in bytes.as_chunks::<FILE_BLOCK>().0.iter().zip(tile.as_chunks_mut::<BLOCK>().0) {
-        interleave(tile, row, &block[..128]);
-        interleave(&mut tile[HIGH..], row, &block[128..192]);
+        for (index, word) in block[..192].as_chunks::<4>().0.iter().enumerate() {
+            // 32 words of low bits, sixteen per half, then sixteen of high bits.
+            let (half, j, part) = match index {
+                0..32 => (index / 16, index % 8, index / 8 % 2),
+                _ => (index / 8 - 4, index % 8, 2),
+            };
+            put_word(tile, half * 24 + 3 * j + part, row, word);
+        }
         for sub in 0..16 {
             tile[SCALES + sub * 16 + row] = block[192 + sub];
         }

@@ -1,12 +1,12 @@
 //! Q8_0: signed 8-bit weights, one scale per 32.
 //!
-//! A weight is `d · q` with q in −128…127. Weights and scales are two runs, so that every vector of weights is a
-//! cache line:
+//! A weight is `d · q` with q in −128…127. Two blocks lie together, so that every vector of weights is a cache line, and with
+//! their scales, so that one row reads memory in a straight line:
 //!
 //! ```text
-//! offset 0        cols / 4 vectors of 64 bytes: vector j holds, per row, inputs 4j … 4j + 3
-//! 16 · cols       d  [cols / 32][16 rows] f16
-//! 17 · cols       (up to a multiple of 64)
+//! offset 0        16 vectors of 64 bytes: vector j holds, per row, inputs 4j … 4j + 3
+//! 1024            d  [2][16 rows] f16
+//! 1088            the next 64 inputs; of an odd number of blocks the last is zeros
 //! ```
 //!
 //! The dot-product instruction wants unsigned weights: the sum starts at −128 · Σ activations and every weight gets 128
@@ -16,11 +16,14 @@ use std::ops::Range;
 
 use half::f16;
 
-use super::{Blocks, TILE_ROWS, Tile, interleave};
-use crate::kernels::{activations::GroupView, amx, lanes::Lanes};
+use super::{Blocks, Tile, interleave};
+use crate::kernels::{activations::GroupView, amx::LINE, lanes::Lanes};
 
 /// Bytes per block of one row in the file: d, 32 weights.
 const FILE_BLOCK: usize = 34;
+
+/// Bytes of two blocks of sixteen rows.
+pub(super) const PAIR: usize = 1088;
 
 /// The arithmetic of Q8_0 tiles.
 pub(crate) enum Q8 {}
@@ -35,7 +38,7 @@ impl Tile for Q8 {
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
-        cols: usize,
+        _cols: usize,
         inputs: Range<usize>,
         _unpacked: Option<*const u8>,
         view: GroupView,
@@ -45,7 +48,7 @@ impl Tile for Q8 {
             // SAFETY: the caller's contract covers every offset of the layout above, and 8 quads, 1 scale and 1 sum per
             // block and activation row.
             unsafe {
-                let bytes = tile.add(block * 512);
+                let bytes = tile.add(weights_at(block));
                 let mut dot = [lanes.splat_int(0); R];
                 for (r, dot) in dot.iter_mut().enumerate() {
                     *dot = lanes.signed_start(*view.sums32.add(block * R + r));
@@ -57,7 +60,7 @@ impl Tile for Q8 {
                         *dot = lanes.dot_signed(*dot, weights, quad);
                     }
                 }
-                let d = lanes.load_f16(tile.add(cols * 16 + block * 32).cast());
+                let d = lanes.load_f16(tile.add(Self::scales_at(block)).cast());
                 for r in 0..R {
                     let scale = lanes.mul(d, lanes.splat(*view.scales.add(block * R + r)));
                     total[r] = lanes.fma(lanes.to_floats(dot[r]), scale, total[r]);
@@ -69,23 +72,28 @@ impl Tile for Q8 {
 
 impl Blocks for Q8 {
     #[inline(always)]
-    unsafe fn bytes<'a, L: Lanes>(
-        _lanes: L,
-        tile: &'a [u8],
-        inputs: Range<usize>,
-        _spare: &'a mut Vec<amx::Tile>,
-    ) -> &'a [u8] {
-        &tile[inputs.start * TILE_ROWS..inputs.end * TILE_ROWS]
+    unsafe fn bytes<L: Lanes>(lanes: L, tile: *const u8, block: usize, out: *mut u8) {
+        for j in 0..8 {
+            // SAFETY: the caller's contract; a block has eight vectors.
+            unsafe { lanes.store_ints(out.add(j * LINE), lanes.load_ints(tile.add(weights_at(block) + j * LINE))) };
+        }
     }
 
-    fn scales(cols: usize) -> usize {
-        cols * TILE_ROWS
+    #[inline(always)]
+    fn scales_at(block: usize) -> usize {
+        block / 2 * PAIR + 1024 + block % 2 * 32
     }
 }
 
-/// Where the scale of a block lies in a tile of `cols` inputs.
-fn scale_at(cols: usize, block: usize, row: usize) -> Range<usize> {
-    let at = cols * TILE_ROWS + (block * TILE_ROWS + row) * 2;
+/// Where the weights of a block start in a tile.
+#[inline(always)]
+fn weights_at(block: usize) -> usize {
+    block / 2 * PAIR + block % 2 * 512
+}
+
+/// Where the scale of a block of one row lies in a tile.
+fn scale_at(block: usize, row: usize) -> Range<usize> {
+    let at = Q8::scales_at(block) + row * 2;
     at..at + 2
 }
 
@@ -93,8 +101,8 @@ fn scale_at(cols: usize, block: usize, row: usize) -> Range<usize> {
 pub(super) fn pack_row(tile: &mut [u8], row: usize, bytes: &[u8]) {
     let blocks = bytes.as_chunks::<FILE_BLOCK>().0;
     for (index, block) in blocks.iter().enumerate() {
-        interleave(&mut tile[index * 512..(index + 1) * 512], row, &block[2..]);
-        tile[scale_at(blocks.len() * 32, index, row)].copy_from_slice(&block[..2]);
+        interleave(&mut tile[weights_at(index)..], row, &block[2..]);
+        tile[scale_at(index, row)].copy_from_slice(&block[..2]);
     }
 }
 
@@ -109,7 +117,7 @@ pub(super) fn quantise_row(tile: &mut [u8], row: usize, values: &[f32]) {
         // The scale as it is stored decides the integers; it can round to zero.
         let inverse = if scale.to_f32() > 0.0 { 1.0 / scale.to_f32() } else { 0.0 };
         let q = block.map(|value| ((value * inverse).round().clamp(-127.0, 127.0) as i8).cast_unsigned());
-        interleave(&mut tile[index * 512..(index + 1) * 512], row, &q);
-        tile[scale_at(values.len(), index, row)].copy_from_slice(&scale.to_le_bytes());
+        interleave(&mut tile[weights_at(index)..], row, &q);
+        tile[scale_at(index, row)].copy_from_slice(&scale.to_le_bytes());
     }
 }
