@@ -137,6 +137,19 @@ fn every_group_size_and_a_partial_tile() {
     }
 }
 
+/// Activations larger than the second-level cache: passes over rows or over inputs.
+#[test]
+fn what_goes_in_several_passes_is_added_once() {
+    for dtype in NATIVE {
+        let case = Case::random(dtype, [16, 9216, 77], 0.01, 13);
+        for isa in available() {
+            let passes = passes(&case.activations(isa, &ThreadPool::new(1)));
+            assert!(passes.len() > 1, "{}: one pass", isa.name());
+            case.check(isa);
+        }
+    }
+}
+
 #[test]
 fn extreme_weights_do_not_overflow() {
     for dtype in NATIVE {
