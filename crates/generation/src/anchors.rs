@@ -1,8 +1,10 @@
 //! Anchors: what a question is about and what nothing similar will do for.
 //!
 //! A reader recognises the form of an answer: a dose is a dose, whoever takes it. So a passage must also be about the
-//! thing asked for. Three kinds of words can be checked without understanding either text. **Figures**: a year, an article, a file
-//! number of the question has to stand in the passage, its title or its headings; within a table, in the row itself. **Names**: of two
+//! thing asked for. Four kinds of words can be checked without understanding either text. **Figures**: a year, an article, a file
+//! number of the question has to stand in the passage, its title or its headings; within a table, in the row itself. **Named
+//! figures**: where `Merlot 2024`, `AA-27` or `XPlus 50` is asked for, a sentence must not have that word before another figure.
+//! **Names**: of capitalised words in a row one must be there, in languages that capitalise nothing else; and of two
 //! capitalised words in a row the passage must not have one beside another partner and the second nowhere, as `Hans Müller` where
 //! `Heidi Müller` is asked for. **Compounds**: a sentence must not have one with the same end and another beginning instead, as
 //! `Mutterschaftsurlaub` where `Vaterschaftsurlaub` is asked for.
@@ -12,8 +14,9 @@ use std::collections::HashSet;
 use fontes_core::Language;
 
 use crate::{
-    facts::{Facts, Numbers},
+    facts::{Facts, Numbers, is_year},
     lexicon,
+    unit::unit,
     words::{Word, found, raw, words},
 };
 
@@ -25,7 +28,10 @@ const TITLES: &str = "herr|herrn|frau|dr|prof|fräulein|monsieur|madame|mademois
 const QUANTIFIERS: &[&str] = &["viel", "viele", "vielen", "wieviel", "wieviele", "combien", "quanto", "quanti", "many"];
 
 /// Letters of the end that two compounds share.
-const END: usize = 6;
+const END: usize = 5;
+
+/// Letters from the beginning on that make another spelling of a name.
+const ALIKE: usize = 5;
 
 /// Letters of the beginning in which they differ.
 const BEGINNING: usize = 2;
@@ -33,9 +39,21 @@ const BEGINNING: usize = 2;
 /// What a question is about, as far as it can be checked.
 pub(crate) struct Anchors {
     numbers: Numbers,
+    named: Vec<Named>,
+    years: Vec<String>,
+    /// Stems of capitalised words in a row, where these are names.
+    names: Vec<Vec<String>>,
+    language: Language,
     pairs: Vec<Pair>,
     /// Stems of nouns that may be compounds; German alone writes them as one word.
     nouns: Vec<String>,
+}
+
+/// A word, by its stem, and the figure right behind it: together they name something.
+#[derive(Debug, PartialEq, Eq)]
+struct Named {
+    word: String,
+    figure: String,
 }
 
 /// Two capitalised words in a row, by their stems.
@@ -51,6 +69,7 @@ struct Pair {
 pub(crate) struct Ground {
     stems: HashSet<String>,
     pairs: Vec<Pair>,
+    named: Vec<Named>,
 }
 
 impl Anchors {
@@ -59,12 +78,46 @@ impl Anchors {
         let words = words(question);
         // What begins the question is capitalised in any case.
         let pairs = pairs(question, &words).into_iter().filter(|(at, _)| *at > 0).map(|(_, pair)| pair).collect();
-        Self { numbers: Numbers::of(question), pairs, nouns: nouns(&words, language) }
+        let years = words.iter().filter(|word| is_year(&word.stem)).map(|word| word.stem.clone()).collect();
+        let named = named(question, &words);
+        let names = if language == Language::German { Vec::new() } else { names(&words) };
+        let nouns = nouns(&words, language);
+        Self { numbers: Numbers::of(question), named, years, names, language, pairs, nouns }
     }
 
     /// Says whether a passage is about something else of the same kind: `facts` are those of the passage with title and headings.
     pub(crate) fn miss(&self, ground: &Ground, facts: &Facts) -> bool {
         !self.numbers.are_in(&[facts]) || self.pairs.iter().any(|pair| pair.has_rival(ground))
+    }
+
+    /// Says whether a passage in `language` lacks a name that it would write as the question does.
+    pub(crate) fn miss_name(&self, ground: &Ground, language: Language) -> bool {
+        let alike = |stem: &String| {
+            let begins = |other: &String| other.chars().zip(stem.chars()).take_while(|(a, b)| a == b).count();
+            found(stem, &ground.stems) > 0.0 || ground.stems.iter().any(|other| begins(other) >= ALIKE)
+        };
+        self.language == language && self.names.iter().any(|name| !name.iter().any(alike))
+    }
+
+    /// Says whether a sentence, or all that its passage says, is about another thing of the same name by the figure behind it, or
+    /// about another year.
+    pub(crate) fn miss_figure(&self, text: &str, sentence: &[Word], ground: &Ground) -> bool {
+        let own = named(text, sentence);
+        let has = |figure: &String| sentence.iter().any(|word| word.stem == *figure);
+        let rival = |wanted: &Named, among: &[Named]| among.iter().any(|named| named.word == wanted.word);
+        let other_thing = |wanted: &Named| {
+            !ground.named.contains(wanted)
+                && !has(&wanted.figure)
+                && (rival(wanted, &own) || !ground.stems.contains(&wanted.figure) && rival(wanted, &ground.named))
+        };
+        let not_asked = |word: &Word| is_year(&word.stem) && !self.years.contains(&word.stem);
+        let other_year = |year: &String| !ground.stems.contains(year) && sentence.iter().any(not_asked);
+        self.named.iter().any(other_thing) || self.years.iter().any(other_year)
+    }
+
+    /// Says whether a row of a table has every figure that names something in the question, and one that is no year.
+    pub(crate) fn name_row(&self, row: &Facts) -> bool {
+        self.numbers.exceed_years() && self.numbers.are_in(&[row])
     }
 
     /// Says whether a sentence in `language` is about another thing of the same kind by its compounds; `frame` has the stems
@@ -87,7 +140,7 @@ impl Ground {
     /// What anchors look for in `text`, which has these words.
     pub(crate) fn of(text: &str, words: &[Word]) -> Self {
         let pairs = pairs(text, words).into_iter().map(|(_, pair)| pair).collect();
-        Self { stems: words.iter().map(|word| word.stem.clone()).collect(), pairs }
+        Self { stems: words.iter().map(|word| word.stem.clone()).collect(), pairs, named: named(text, words) }
     }
 }
 
@@ -102,6 +155,28 @@ impl Pair {
             _ => false,
         }
     }
+}
+
+/// Runs of capitalised words but the first one, which has a capital in any case.
+fn names(words: &[Word]) -> Vec<Vec<String>> {
+    let is_name = |word: &Word| word.capital && word.content;
+    let runs = words.get(1..).unwrap_or_default().chunk_by(|one, next| is_name(one) == is_name(next));
+    let names = runs.filter(|run| is_name(&run[0]));
+    names.map(|run| run.iter().map(|word| word.stem.clone()).collect()).collect()
+}
+
+/// Words with a figure right behind them that no unit follows: a count or a measure names nothing.
+fn named(text: &str, words: &[Word]) -> Vec<Named> {
+    let is_figure = |word: &Word| word.stem.bytes().all(|byte| byte.is_ascii_digit());
+    let pair = |at: usize| -> Option<Named> {
+        let (one, two) = (words.get(at)?, words.get(at + 1)?);
+        let gap = text.get(one.start + raw(text, one).len()..two.start)?;
+        let measured = words.get(at + 2).is_some_and(|next| unit(&[raw(text, next)]).is_some());
+        let joined = matches!(gap, " " | "-" | "\u{a0}" | "\t" | "/");
+        (one.content && !is_figure(one) && is_figure(two) && joined && !measured)
+            .then(|| Named { word: one.stem.clone(), figure: two.stem.clone() })
+    };
+    (0..words.len()).filter_map(pair).collect()
 }
 
 /// Stems of the nouns of a German text, which are those with a capital.
@@ -185,6 +260,51 @@ mod tests {
             "Wie lange muss Frau Bianchi Enoxaparin spritzen?",
             "Bianchi Carla\nenoxaparina per 35 giorni"
         ));
+    }
+
+    #[test]
+    fn a_name_must_be_there_where_only_names_have_capitals() {
+        let misses = |question: &str, passage: &str| {
+            let anchors = Anchors::of(question, Language::detect(question));
+            anchors.miss_name(&Ground::of(passage, &words(passage)), Language::detect(passage))
+        };
+        let prices = "Le prix est de 95 francs par palette jusqu'à Genève et de 72 francs par palette jusqu'à Berne.";
+        assert!(misses("Quel est le prix par palette jusqu'à Lausanne ?", prices));
+        assert!(!misses("Quel est le prix par palette jusqu'à Genève ?", prices));
+        assert!(
+            !misses("Wie viel kostet die Palette nach Lausanne?", prices),
+            "another language may write it otherwise"
+        );
+        assert!(!misses(
+            "Who is treating Anna Keller at the moment?",
+            "Mrs Keller is treated by the doctor on call this week."
+        ));
+        assert!(!misses("Where do the Hodgkinses live now?", "The family of Hodgkins has lived in Bristol for years."));
+        assert!(
+            !misses("Wo wohnt Hodgkins?", "Niemand weiss, wo die Leute wohnen."),
+            "German nouns have capitals, too"
+        );
+    }
+
+    #[test]
+    fn the_same_word_with_another_figure_is_another_thing() {
+        let misses = |question: &str, sentence: &str, rest: &str| {
+            let passage = format!("{rest}\n{sentence}");
+            let anchors = Anchors::of(question, Language::detect(question));
+            anchors.miss_figure(sentence, &words(sentence), &Ground::of(&passage, &words(&passage)))
+        };
+        let bottling = "Merlot 2023: l'imbottigliamento è fissato per il 7 aprile 2025.";
+        assert!(misses("Wann wird der Merlot 2024 abgefüllt?", bottling, "Chardonnay 2024: rimane sui lieviti."));
+        assert!(!misses("Wann wird der Merlot 2023 abgefüllt?", bottling, ""));
+        let press = "Die Presse Bucher XPlus 30 wird angeschafft, die Offerte von Willmes abgelehnt.";
+        assert!(misses("Wer hat die Offerte von Bucher XPlus 50 abgelehnt?", press, ""));
+        let tanks = "Arbeitsanweisung AA-17: Reinigung der Tanks";
+        assert!(misses("Wer ist verantwortlich für AA-27?", "Verantwortlich ist Nadia Keller.", tanks));
+        assert!(!misses("Wer ist verantwortlich für AA-17?", "Verantwortlich ist Nadia Keller.", tanks));
+        assert!(misses("Merlot Barrique 2021", "1420\tMerlot Barrique\t2022\t29.00", "1043\tPinot Noir\t2021\t24.00"));
+        assert!(misses("Qui est l'expert en 2026 ?", "L'expert pour 2024 et 2025 est M. Dubuis.", ""));
+        assert!(!misses("Gartenhaus 8 m²?", "Ein Gartenhaus 10 m² gross braucht keine Bewilligung.", ""), "a measure");
+        assert!(!misses("Was gilt nach Artikel 5?", "Wie in Artikel 4 gilt die Frist.", "Artikel 5"), "a reference");
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::{
 pub const EXTRACTIVE: &str = "extractive";
 
 /// The extractive method and its version, digested into answers: the same method gives the same quotes.
-const METHOD: &str = "fontes extractive v5";
+const METHOD: &str = "fontes extractive v6";
 
 /// Longest question, in bytes: several pages. What is longer is a document, not a question.
 const MAX_QUESTION: usize = 16_384;

@@ -2,9 +2,9 @@
 
 use crate::signals::Signals;
 
-/// What speaks against a passage that is about another year, article or person. Not learnt: hardly any question of the sets that
+/// What speaks against a passage that is about another year, article or person, where another stands in its place. Not learnt: hardly any question of the sets that
 /// weights are learnt from is answered beside its subject, and everyday archives are full of neighbours.
-const ASTRAY: f32 = 2.5;
+const ASTRAY: f32 = 4.2;
 
 /// What words of the question in a row of a table say for it. Not learnt either: no set has tables, and a reader trained on sentences
 /// makes little of cells.

@@ -41,6 +41,8 @@ pub(crate) struct Extract {
     pub(crate) answer: Option<Span>,
     /// It is a row of a table: it says nothing of the rows beside it.
     pub(crate) is_row: bool,
+    /// The sentence beside it that names what the question names and it does not.
+    pub(crate) named_by: Option<Span>,
     /// The probability that it holds the answer.
     pub(crate) probability: f32,
     /// What that rests on.
@@ -73,8 +75,9 @@ pub(crate) fn rank(
     let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
     let extract = |(candidate, cosine): (&Candidate, &f32)| {
         let signals = candidate.signals.with_similarity(*cosine, mean);
-        let Candidate { source, sentence, span, answer, is_row, .. } = *candidate;
-        Extract { source, sentence, span, answer, is_row, probability: estimate.probability(&signals), signals }
+        let Candidate { source, sentence, span, answer, is_row, named_by, .. } = *candidate;
+        let probability = estimate.probability(&signals);
+        Extract { source, sentence, span, answer, is_row, named_by, probability, signals }
     };
     let mut extracts: Vec<Extract> = candidates.iter().zip(&cosines).map(extract).collect();
     extracts.sort_by(|a, b| {
@@ -136,7 +139,8 @@ pub(crate) fn choose(extracts: &[Extract], policy: &AnswerPolicy) -> Vec<Extract
     chosen
 }
 
-/// The extract, joined with the likelier of the sentences before and after, if that is likely enough.
+/// The extract, joined with the likelier of the sentences before and after, if that is likely enough, or with the one that names
+/// what is asked for: it may be the one that denies it.
 fn with_neighbour(extract: &Extract, extracts: &[Extract], policy: &AnswerPolicy) -> Extract {
     let beside = |other: &&Extract| {
         other.source == extract.source
@@ -145,7 +149,9 @@ fn with_neighbour(extract: &Extract, extracts: &[Extract], policy: &AnswerPolicy
             && other.probability >= policy.neighbour_ratio * extract.probability
     };
     // They come best first.
-    let span = extracts.iter().find(beside).map_or(extract.span, |other| extract.span.cover(&other.span));
+    let likely = extracts.iter().find(beside).map(|other| other.span);
+    let named = extract.named_by.filter(|_| !extract.is_row);
+    let span = likely.or(named).map_or(extract.span, |other| extract.span.cover(&other));
     Extract { span, ..*extract }
 }
 
@@ -155,7 +161,8 @@ mod tests {
 
     fn extract(source: usize, sentence: usize, probability: f32) -> Extract {
         let span = Span::new(100 * sentence, 100 * sentence + 90);
-        Extract { source, sentence, span, answer: None, is_row: false, probability, signals: Signals::default() }
+        let signals = Signals::default();
+        Extract { source, sentence, span, answer: None, is_row: false, named_by: None, probability, signals }
     }
 
     fn chosen(extracts: &[Extract]) -> Vec<(usize, Span)> {

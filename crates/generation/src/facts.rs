@@ -94,10 +94,20 @@ impl Numbers {
         Self(tokens.iter().enumerate().filter_map(parts).collect())
     }
 
+    /// Says whether there is one that is more than a year.
+    pub(crate) fn exceed_years(&self) -> bool {
+        self.0.iter().any(|parts| !matches!(&parts[..], [year] if is_year(year)))
+    }
+
     /// Says whether each is among some of these facts.
     pub(crate) fn are_in(&self, known: &[&Facts]) -> bool {
         self.0.iter().flatten().all(|value| known.iter().any(|facts| facts.has_value(value)))
     }
+}
+
+/// Says whether digits are a year of the last or this century.
+pub(crate) fn is_year(digits: &str) -> bool {
+    digits.len() == 4 && digits.parse().is_ok_and(|year: u16| (1900..2100).contains(&year))
 }
 
 /// Why a sentence's facts are not carried.
@@ -214,6 +224,12 @@ impl Facts {
         let new = |value: &String| !known.has_value(value);
         let quantities = self.quantities.iter().filter(|quantity| new(&quantity.value)).cloned().collect();
         Figures { quantities, implied: self.implied.iter().filter(|value| new(value)).cloned().collect() }
+    }
+
+    /// Says whether all measures of `other`, and there are some, are among these.
+    pub(crate) fn have_measures(&self, other: &Self) -> bool {
+        let mut measures = other.quantities.iter().filter(|quantity| quantity.unit.is_some()).peekable();
+        measures.peek().is_some() && measures.all(|quantity| self.quantities.contains(quantity))
     }
 
     fn has_value(&self, value: &String) -> bool {

@@ -99,6 +99,7 @@ fn a_sentence_beside_what_is_quoted_for_another_part_is_quoted_alone() {
         span: alone.sentences[at].citations[0].span,
         answer: None,
         is_row: false,
+        named_by: None,
         probability: 0.9,
         signals: crate::signals::Signals::default(),
     });
@@ -143,6 +144,7 @@ fn the_best_source_of_each_part_is_given_first() {
         span: fontes_core::Span::new(0, 10),
         answer: None,
         is_row: false,
+        named_by: None,
         probability,
         signals: crate::signals::Signals::default(),
     };

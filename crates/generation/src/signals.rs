@@ -25,6 +25,12 @@ const LOG_ODDS: f32 = 10.0;
 /// What a reader's word is worth beside words in common, when choosing what to embed.
 const READ: f32 = 1.5;
 
+/// What a row of a table has before others when it holds the measures of the question, whose figures may be parts of others.
+const EXACT: f32 = 0.1;
+
+/// How far what lacks the thing asked for is astray, against what has another one in its place.
+const ABSENT: f32 = 0.6;
+
 macro_rules! signals {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
         /// What speaks for a sentence. Words of the question weigh by how rare they are among the sentences found.
@@ -70,7 +76,8 @@ signals! {
     apart,
     /// Question and passage are in different languages, so that words cannot be compared.
     across,
-    /// The passage is about another year, article or person than the question, or another row of the table is meant.
+    /// The passage is about another year, article or person than the question, or another row of the table is meant: 1 where
+    /// something else of the same name stands there, [`ABSENT`] where the thing asked for does not.
     astray,
     /// Of a row of a table, the share of the question's words in it.
     row,
@@ -89,6 +96,8 @@ pub(crate) struct Candidate {
     pub(crate) answer: Option<Span>,
     /// It is a row of a table.
     pub(crate) is_row: bool,
+    /// The sentence beside it that names what the question names and it does not.
+    pub(crate) named_by: Option<Span>,
     /// What speaks for it.
     pub(crate) signals: Signals,
 }
@@ -115,7 +124,10 @@ struct Wanted {
     /// Content stems with their inverse sentence frequency.
     weights: HashMap<String, f32>,
     stems: HashSet<String>,
+    /// Stems of what the question names: its words with a capital, the first one left out.
+    names: Vec<String>,
     kind: Asked,
+    facts: Facts,
     anchors: Anchors,
     language: Language,
 }
@@ -140,9 +152,12 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
     let texts: Vec<String> = sources.iter().map(with_frame).collect();
     let read: Vec<Vec<Word>> = texts.iter().map(|text| words(text)).collect();
     let passages: Vec<f32> = read.iter().map(|words| wanted.coverage(&stems(words))).collect();
-    let grounds = texts.iter().zip(&read).map(|(text, words)| Ground::of(text, words));
-    let astray: Vec<bool> =
-        sources.iter().zip(grounds).map(|(source, ground)| wanted.anchors.miss(&ground, &source.facts)).collect();
+    let grounds: Vec<Ground> = texts.iter().zip(&read).map(|(text, words)| Ground::of(text, words)).collect();
+    let is_astray = |(source, ground): (&Source, &Ground)| {
+        wanted.anchors.miss(ground, &source.facts) || wanted.anchors.miss_name(ground, source.language())
+    };
+    let astray: Vec<bool> = sources.iter().zip(&grounds).map(is_astray).collect();
+    let titles: Vec<HashSet<String>> = sources.iter().map(|source| content_stems(&source.summary.title)).collect();
     let mut candidates = Vec::with_capacity(sentences.len());
     for (at, sentence) in sentences.iter().enumerate() {
         let source = &sources[sentence.source];
@@ -157,16 +172,25 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             .collect();
         let heading = content_stems(&source.heading_of(sentence.span));
         let mut signals = signals(&wanted, source, &passages, sentence, (&neighbours, &heading));
-        signals.astray = flag(
-            astray[sentence.source]
-                || wanted.is_other_row(source, sentence.span)
-                || wanted.anchors.miss_compound(&sentence.words, &heading, source.language()),
-        );
-        let is_row = is_row(source.text(sentence.span));
-        // What may name columns, too, says nothing about the rows.
-        signals.row = if is_row && !first_row { signals.sentence } else { 0.0 };
+        let text = source.text(sentence.span);
+        let row = is_row(text).then(|| Facts::of(text, source.language()));
+        let absent = astray[sentence.source]
+            || row.as_ref().is_some_and(|row| wanted.anchors.miss_row(row, &source.frame))
+            || wanted.anchors.miss_compound(&sentence.words, &heading, source.language());
+        let other = wanted.anchors.miss_figure(text, &sentence.words, &grounds[sentence.source]);
+        signals.astray = flag(other).max(ABSENT * flag(absent));
+        signals.row = match &row {
+            // What may name columns, too, says nothing about the rows.
+            Some(row) if !first_row => {
+                let exact = EXACT * flag(row.have_measures(&wanted.facts));
+                flag(wanted.anchors.name_row(row)).max(signals.sentence) + exact
+            }
+            _ => 0.0,
+        };
+        let named_by = wanted.named_by(sentence, &neighbours, [&heading, &titles[sentence.source]]);
+        let is_row = row.is_some();
         let Analysed { source, sentence, span, .. } = *sentence;
-        candidates.push(Candidate { source, sentence, span, answer: None, is_row, signals });
+        candidates.push(Candidate { source, sentence, span, answer: None, is_row, named_by, signals });
     }
     leave_other_rows(&mut candidates);
     candidates
@@ -181,7 +205,7 @@ fn leave_other_rows(candidates: &mut [Candidate]) {
     }
     for row in candidates.iter_mut().filter(|candidate| candidate.is_row) {
         if row.signals.row < most[&row.source] {
-            row.signals.astray = 1.0;
+            row.signals.astray = row.signals.astray.max(ABSENT);
         }
     }
 }
@@ -271,20 +295,28 @@ fn stems(words: &[Word]) -> HashSet<String> {
 
 impl Wanted {
     fn of(question: &str, language: Language, sentences: &[Analysed]) -> Self {
-        let stems = stems(&words(question));
+        let words = words(question);
+        let stems = stems(&words);
+        let names = words.iter().skip(1).filter(|word| word.capital && word.content);
+        let names = names.map(|word| word.stem.clone()).collect();
         let total = sentences.len() as f32;
         let weigh = |stem: &String| {
             let with = sentences.iter().filter(|sentence| found(stem, &sentence.stems) > 0.0).count() as f32;
             (stem.clone(), (1.0 + (total - with + 0.5) / (with + 0.5)).ln())
         };
         let weights = stems.iter().map(weigh).collect();
-        Self { weights, kind: asked(question), anchors: Anchors::of(question, language), stems, language }
+        let (facts, anchors) = (Facts::of(question, language), Anchors::of(question, language));
+        Self { weights, names, kind: asked(question), facts, anchors, stems, language }
     }
 
-    /// Says whether a sentence is a row of a table, and not the one that is asked for.
-    fn is_other_row(&self, source: &Source, span: Span) -> bool {
-        let text = source.text(span);
-        is_row(text) && self.anchors.miss_row(&Facts::of(text, source.language()), &source.frame)
+    /// The neighbour that has most of the names that neither a sentence nor its `frame` has; where both have as many, the one before.
+    fn named_by(&self, sentence: &Analysed, neighbours: &[&Analysed], frame: [&HashSet<String>; 2]) -> Option<Span> {
+        let is_in = |name: &&String, stems: &HashSet<String>| found(name, stems) > 0.0;
+        let lacks = |name: &&String| !is_in(name, &sentence.stems) && !frame.iter().any(|stems| is_in(name, stems));
+        let lacking: Vec<&String> = self.names.iter().filter(lacks).collect();
+        let has = |other: &Analysed| lacking.iter().filter(|name| is_in(name, &other.stems)).count();
+        let best = neighbours.iter().rev().max_by_key(|other| has(other)).filter(|other| has(other) > 0);
+        best.map(|other| other.span)
     }
 
     /// The share of the question's weight that `stems` hold.
