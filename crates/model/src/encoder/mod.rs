@@ -135,6 +135,7 @@ pub fn open_reader(
     let identity = ModelIdentity { name: format!("{} reader", embedder.identity.name), sha256: Digest::of(bytes) };
     let checkpoint = Checkpoint::Adapted(embedder.network.checkpoint().clone(), adapter);
     let network = Network::load(Arc::new(checkpoint), embedder.network.config().clone(), options)?;
+    let network = network.with_exact_attention();
     let ends = ends.fitted(network.config().hidden)?;
     let tokenizer = embedder.tokenizer.clone().fitted(network.config().max_tokens(), network.config().vocabulary)?;
     Ok(EncoderReader { identity, network, ends, tokenizer, tokens_per_batch: options.tokens_per_batch })

@@ -157,6 +157,13 @@ impl Network {
         Ok(Self { config, heads, checkpoint, embedding, layers, machine, spare: Spare::default(), centre })
     }
 
+    /// The same network with attention in single precision, whatever the processor has: where a threshold decides, the machine
+    /// must not.
+    pub fn with_exact_attention(mut self) -> Self {
+        self.heads.rounded = false;
+        self
+    }
+
     /// The shape.
     pub fn config(&self) -> &EncoderConfig {
         &self.config
