@@ -2,8 +2,8 @@
 //!
 //! The unit of work is one head of one sequence: its keys and values are laid out once and serve all its queries; scores of
 //! a few queries stay in the cache until they have weighted the values. Two ways to do it: [`vectors`], exact to single
-//! precision on every processor, and [`tiles`], which rounds queries, keys, values and weights to bf16 where the processor
-//! multiplies that faster, and is taken only where asked for.
+//! precision on every processor, and [`tiles`], which rounds queries, keys, values and weights to bf16 for the tile unit
+//! and is taken only where asked for.
 
 #[cfg(test)]
 mod tests;
@@ -84,9 +84,9 @@ impl Kernel for Units<'_> {
         });
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if self.heads.rounded
-            && let Some(engine) = tiles::Engine::of(self.isa, self.heads.hidden / self.heads.count)
+            && let Some(amx) = tiles::serves(self.isa, self.heads.hidden / self.heads.count)
         {
-            return tiles::attend(&engine, units);
+            return tiles::attend(amx, units);
         }
         let mut scratch = vectors::Scratch::default();
         for unit in units {

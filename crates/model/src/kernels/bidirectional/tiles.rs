@@ -1,5 +1,4 @@
-//! Attention in bf16: products summed in single precision, on the tile unit (sixteen by sixteen by 32 per instruction), or
-//! with the dot products of AVX-512 BF16 (sixteen by two, twice what single precision does), which read the same tiles.
+//! Attention on the tile unit: products of bf16 summed in single precision, sixteen by sixteen by 32 per instruction.
 //!
 //! ```text
 //! scores    queries [32][width]  ×  keys, as [width / 2][16 positions] pairs of channels
@@ -10,99 +9,25 @@
 //! the context is.
 
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, _mm512_add_epi32, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps,
-    _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps,
-    _mm512_mul_ps, _mm512_permutexvar_epi16, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_storeu_ps,
-    _mm512_storeu_si512, _mm512_sub_ps, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
-    _mm512_unpacklo_epi64,
+    __m512, __m512i, _mm512_add_epi32, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_mul_ps, _mm512_permutexvar_epi16,
+    _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
+    _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_ps,
+    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
 use super::Unit;
 use crate::kernels::{
     Isa,
-    amx::{Depth, LINE, Sums, TILE, Tile, Tiles},
+    amx::{Amx, Depth, LINE, Sums, TILE, Tile, Tiles},
 };
 
 /// Queries per block, positions per step of the second product.
 const BLOCK: usize = 32;
 
-/// What multiplies.
-pub(super) enum Engine {
-    Tiles(Tiles),
-    Vectors,
-}
-
-impl Engine {
-    /// What serves for heads of `width` channels.
-    pub(super) fn of(isa: Isa, width: usize) -> Option<Self> {
-        if !width.is_multiple_of(32) || !is_x86_feature_detected!("avx512bf16") {
-            return None;
-        }
-        match isa.matrix_instructions() {
-            Some(amx) => Some(Self::Tiles(amx.tiles(Depth::Full))),
-            None => (isa == Isa::Avx512Vnni && isa.is_available()).then_some(Self::Vectors),
-        }
-    }
-
-    /// Multiplies two runs of left tiles that follow each other; the second only where it has rows.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bf16")]
-    fn multiply(&self, left: &[Tile], right: [&[Tile]; 2], rows: usize, out: &mut Square) {
-        let (upper, lower) = left.split_at(left.len() / 2);
-        match (self, out) {
-            (Self::Tiles(tiles), out) if rows > TILE => tiles.multiply_bf16([upper, lower], right, out),
-            (Self::Tiles(tiles), [first, _]) => tiles.multiply_bf16([upper], right, std::array::from_mut(first)),
-            (Self::Vectors, out) => {
-                for first in (0..rows).step_by(ROWS) {
-                    let left = if first < TILE { upper } else { lower };
-                    multiply_rows(left, first % TILE, right, &mut out[first / TILE]);
-                }
-            }
-        }
-    }
-}
-
-/// Rows that vectors work out together: two columns of sums each, sixteen registers.
-const ROWS: usize = 8;
-
-/// The products of [`ROWS`] rows of left tiles, from `first` on, with two columns of right tiles.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bf16")]
-fn multiply_rows(left: &[Tile], first: usize, right: [&[Tile]; 2], out: &mut [Sums<f32>; 2]) {
-    let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
-    for (left, right) in left.iter().zip(right[0].iter().zip(right[1])) {
-        for line in 0..TILE {
-            let columns = [bf16_line(right.0, line), bf16_line(right.1, line)];
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let at = (first + row) * LINE + line * 4;
-                // SAFETY: `first` is 0 or 8, so a pair of a line of the tile.
-                let pair = unsafe { left.0.as_ptr().add(at).cast::<i32>().read_unaligned() };
-                // SAFETY: any bits are 32 numbers of two bytes.
-                let pair = unsafe { std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(pair)) };
-                for (sum, column) in sums.iter_mut().zip(columns) {
-                    *sum = _mm512_dpbf16_ps(*sum, pair, column);
-                }
-            }
-        }
-    }
-    for (row, sums) in sums.into_iter().enumerate() {
-        for (out, sum) in out.iter_mut().zip(sums) {
-            // SAFETY: the row of a result is sixteen numbers.
-            unsafe { _mm512_storeu_ps(out.0[(first + row) * TILE..][..TILE].as_mut_ptr(), sum) };
-        }
-    }
-}
-
-/// A line of a tile as 32 numbers.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bf16")]
-fn bf16_line(tile: &Tile, line: usize) -> __m512bh {
-    // SAFETY: a tile has sixteen lines of 64 bytes, and any bits are 32 numbers of two bytes.
-    unsafe {
-        let line = tile.0[line * LINE..][..LINE].as_ptr();
-        std::mem::transmute::<__m512i, __m512bh>(_mm512_loadu_si512(line.cast()))
-    }
+/// The matrix instructions, where they serve for heads of `width` channels.
+pub(super) fn serves(isa: Isa, width: usize) -> Option<Amx> {
+    isa.matrix_instructions().filter(|_| width.is_multiple_of(32) && is_x86_feature_detected!("avx512bf16"))
 }
 
 /// Sums of 32 rows and 32 columns.
@@ -124,16 +49,17 @@ struct Scratch {
 }
 
 /// Works out heads one after the other.
-pub(super) fn attend<'a>(engine: &Engine, units: impl Iterator<Item = Unit<'a>>) {
+pub(super) fn attend<'a>(amx: Amx, units: impl Iterator<Item = Unit<'a>>) {
+    let tiles = amx.tiles(Depth::Full);
     let mut scratch = Scratch::default();
     for unit in units {
-        // SAFETY: `Engine::of` has found every feature that the function enables.
-        unsafe { head(engine, &unit, &mut scratch) };
+        // SAFETY: `serves` has found every feature that the function enables.
+        unsafe { head(&tiles, &unit, &mut scratch) };
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")]
-fn head(engine: &Engine, unit: &Unit<'_>, scratch: &mut Scratch) {
+fn head(tiles: &Tiles, unit: &Unit<'_>, scratch: &mut Scratch) {
     let (length, steps, blocks) = (unit.len(), unit.width / 32, unit.len().div_ceil(BLOCK));
     let Scratch { keys, values, queries, scores, weights } = scratch;
     keys.resize(2 * blocks * steps, Tile::ZERO);
@@ -148,7 +74,7 @@ fn head(engine: &Engine, unit: &Unit<'_>, scratch: &mut Scratch) {
         pack_queries(unit, first, rows, queries);
         for (block, scores) in scores.iter_mut().enumerate() {
             let keys = [2 * block, 2 * block + 1].map(|block| &keys[block * steps..(block + 1) * steps]);
-            engine.multiply(queries, keys, rows, scores);
+            multiply(tiles, queries, keys, rows, scores);
         }
         let mut inverse = [0.0; BLOCK];
         for half in 0..rows.div_ceil(TILE) {
@@ -159,7 +85,7 @@ fn head(engine: &Engine, unit: &Unit<'_>, scratch: &mut Scratch) {
         for pair in 0..steps {
             let values = [2 * pair, 2 * pair + 1].map(|pair| &values[pair * blocks..(pair + 1) * blocks]);
             let mut context = [[Sums::zero(); 2]; 2];
-            engine.multiply(weights, values, rows, &mut context);
+            multiply(tiles, weights, values, rows, &mut context);
             for (row, inverse) in inverse.iter().enumerate().take(rows) {
                 for (column, sums) in context[row / TILE].iter().enumerate() {
                     let scaled = _mm512_mul_ps(load(&sums.0[row % TILE * TILE..]), _mm512_set1_ps(*inverse));
@@ -168,6 +94,19 @@ fn head(engine: &Engine, unit: &Unit<'_>, scratch: &mut Scratch) {
                 }
             }
         }
+    }
+}
+
+/// Multiplies two runs of left tiles that follow each other; the second only where it has rows.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn multiply(tiles: &Tiles, left: &[Tile], right: [&[Tile]; 2], rows: usize, out: &mut Square) {
+    let (upper, lower) = left.split_at(left.len() / 2);
+    if rows > TILE {
+        tiles.multiply_bf16([upper, lower], right, out);
+    } else {
+        let [first, _] = out;
+        tiles.multiply_bf16([upper], right, std::array::from_mut(first));
     }
 }
 
