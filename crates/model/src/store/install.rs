@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use fontes_core::{Cancel, Digest};
@@ -39,19 +40,27 @@ pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) struct Lock(#[expect(dead_code, reason = "held, not read: closing the file releases the lock")] File);
 
 impl Lock {
-    /// Takes the lock of `name` without waiting.
+    /// Takes the lock of `name`, waiting no longer than a child takes to start: until it has become another program it holds
+    /// every file that is open here, a lock just released among them.
     pub fn take(store: &Path, name: &str) -> Result<Self, StoreError> {
         let dir = store.join(PARTIAL);
         fs::create_dir_all(&dir).map_err(StoreError::io("create", &dir))?;
         let path = dir.join(format!("{name}.lock"));
         let file = File::create(&path).map_err(StoreError::io("create", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Busy { name: name.to_owned() }),
-            Err(TryLockError::Error(error)) => Err(StoreError::io("lock", path)(error)),
+        for _ in 0..TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_TRIES),
+                Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", path)(error)),
+            }
         }
+        Err(StoreError::Busy { name: name.to_owned() })
     }
 }
+
+/// How often a lock is tried, and how long it is waited between: half a second in all.
+const TRIES: u32 = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// Folder of the store in which models are assembled.
 pub(super) const PARTIAL: &str = "partial";
