@@ -30,11 +30,11 @@ const QUANTIFIERS: &[&str] = &["viel", "viele", "vielen", "wieviel", "wieviele",
 /// Letters of the end that two compounds share.
 const END: usize = 5;
 
-/// Letters from the beginning on that make another spelling of a name.
-const ALIKE: usize = 5;
-
 /// Letters of the beginning in which they differ.
 const BEGINNING: usize = 2;
+
+/// Letters from the beginning on that make another spelling of a name.
+const ALIKE: usize = 5;
 
 /// What a question is about, as far as it can be checked.
 pub(crate) struct Anchors {
@@ -102,6 +102,9 @@ impl Anchors {
     /// Says whether a sentence, or all that its passage says, is about another thing of the same name by the figure behind it, or
     /// about another year.
     pub(crate) fn miss_figure(&self, text: &str, sentence: &[Word], ground: &Ground) -> bool {
+        if self.named.is_empty() && self.years.is_empty() {
+            return false;
+        }
         let own = named(text, sentence);
         let has = |figure: &String| sentence.iter().any(|word| word.stem == *figure);
         let rival = |wanted: &Named, among: &[Named]| among.iter().any(|named| named.word == wanted.word);
@@ -157,8 +160,8 @@ impl Pair {
     }
 }
 
-/// Runs of capitalised words but the first one, which has a capital in any case.
-fn names(words: &[Word]) -> Vec<Vec<String>> {
+/// Stems of the capitalised words in runs, but for the first word, which has a capital in any case.
+pub(crate) fn names(words: &[Word]) -> Vec<Vec<String>> {
     let is_name = |word: &Word| word.capital && word.content;
     let runs = words.get(1..).unwrap_or_default().chunk_by(|one, next| is_name(one) == is_name(next));
     let names = runs.filter(|run| is_name(&run[0]));

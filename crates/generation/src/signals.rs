@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use fontes_core::{Finding, Language, Span};
 
 use crate::{
-    anchors::{Anchors, Ground},
+    anchors::{Anchors, Ground, names},
     asked::{Asked, asked},
     facts::Facts,
     source::Source,
@@ -297,8 +297,7 @@ impl Wanted {
     fn of(question: &str, language: Language, sentences: &[Analysed]) -> Self {
         let words = words(question);
         let stems = stems(&words);
-        let names = words.iter().skip(1).filter(|word| word.capital && word.content);
-        let names = names.map(|word| word.stem.clone()).collect();
+        let names = names(&words).concat();
         let total = sentences.len() as f32;
         let weigh = |stem: &String| {
             let with = sentences.iter().filter(|sentence| found(stem, &sentence.stems) > 0.0).count() as f32;

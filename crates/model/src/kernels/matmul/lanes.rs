@@ -91,11 +91,11 @@ impl<T: Tile, const R: usize> Kernel for Rows<'_, T, R> {
             for (row, total) in total.iter_mut().enumerate().take(group.rows) {
                 *total = task.start(lanes, group.row + row, self.tile);
             }
-            let (cols, view) = (task.activations.cols(), task.activations.view(group));
+            let view = task.activations.view(group);
             // SAFETY: the slice is one tile; `multiply` checked columns and scaling and cut whole blocks; the groups' size is `R`;
             // `tiles` unpacked these inputs of this tile.
             unsafe {
-                T::multiply::<L, R>(lanes, bytes.as_ptr(), cols, task.inputs.clone(), self.unpacked, view, &mut total);
+                T::multiply::<L, R>(lanes, bytes.as_ptr(), task.inputs.clone(), self.unpacked, view, &mut total);
             }
             for (row, total) in total.into_iter().enumerate().take(group.rows) {
                 task.finish(lanes, group.row + row, self.tile, total);

@@ -68,18 +68,17 @@ pub(crate) trait Tile {
     /// `tile` is a tile that has those inputs, whole blocks; `out` has room for sixteen bytes for each of them.
     unsafe fn unpack<L: Lanes>(lanes: L, tile: *const u8, inputs: Range<usize>, out: *mut u8);
 
-    /// Multiplies a tile of `cols` inputs with a group of `R` activation rows and adds the products over `inputs` to `total`,
+    /// Multiplies a tile with a group of `R` activation rows and adds the products over `inputs` to `total`,
     /// whose element `r` holds the outputs of row `r`. Blocks are added one after the
     /// other, so a product in pieces has the bits of the whole. `unpacked` is what [`Tile::unpack`] made of the inputs, if it
     /// was asked.
     ///
     /// # Safety
-    /// `tile` is valid for [`TileFormat::tile_bytes`] of `cols`, `view` is a group of size `R` of activations with
-    /// `cols` columns and the format's scaling, and `inputs` are whole blocks below `cols`.
+    /// `tile` is a tile that has those inputs, whole blocks, and `view` is a group of size `R` of activations that have them, with
+    /// the format's scaling.
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
-        cols: usize,
         inputs: Range<usize>,
         unpacked: Option<*const u8>,
         view: GroupView,

@@ -35,7 +35,6 @@ impl Tile for Q4 {
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
-        _cols: usize,
         inputs: Range<usize>,
         _unpacked: Option<*const u8>,
         view: GroupView,

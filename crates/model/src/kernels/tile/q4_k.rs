@@ -60,7 +60,6 @@ impl Tile for Q4K {
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
-        _cols: usize,
         inputs: Range<usize>,
         unpacked: Option<*const u8>,
         view: GroupView,

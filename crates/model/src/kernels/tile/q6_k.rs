@@ -65,7 +65,6 @@ impl Tile for Q6K {
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
-        _cols: usize,
         inputs: Range<usize>,
         unpacked: Option<*const u8>,
         view: GroupView,

@@ -38,7 +38,6 @@ impl Tile for Q8 {
     unsafe fn multiply<L: Lanes, const R: usize>(
         lanes: L,
         tile: *const u8,
-        _cols: usize,
         inputs: Range<usize>,
         _unpacked: Option<*const u8>,
         view: GroupView,
