@@ -24,6 +24,8 @@ pub struct Phrases {
     pub hidden: &'static str,
     /// Passages contradict each other; their markers follow.
     pub conflict: &'static str,
+    /// Documents say of themselves that they no longer hold; their markers follow.
+    pub replaced: &'static str,
     /// One of several things asked is not in the sources; it follows.
     pub not_said: &'static str,
     /// The question as it was understood follows.
@@ -67,6 +69,7 @@ const GERMAN: Phrases = Phrases {
     left_out: "Weggelassene Sätze, von keiner Quelle getragen oder neben der Frage:",
     hidden: "Diese Stellen enthalten unsichtbaren Text, der entfernt wurde:",
     conflict: "Diese Quellen widersprechen sich, bitte selbst vergleichen:",
+    replaced: "Sagt von sich selbst, dass es ersetzt oder aufgehoben ist:",
     not_said: "Dazu sagen die Quellen nichts:",
     understood: "Verstanden als:",
     not_rewritten: "Das Sprachmodell hat die Frage nicht rechtzeitig umformuliert; gesucht wurde mit der Frage selbst.",
@@ -90,6 +93,7 @@ const FRENCH: Phrases = Phrases {
     left_out: "Phrases écartées, sans source ou à côté de la question :",
     hidden: "Ces passages contiennent du texte invisible, qui a été retiré :",
     conflict: "Ces sources se contredisent, à comparer vous-même :",
+    replaced: "Se dit lui-même remplacé ou abrogé :",
     not_said: "Les sources n'en disent rien :",
     understood: "Compris comme :",
     not_rewritten: "Le modèle n'a pas reformulé la question à temps ; la recherche s'est faite avec la question même.",
@@ -113,6 +117,7 @@ const ITALIAN: Phrases = Phrases {
     left_out: "Frasi tralasciate, senza fonte o fuori tema:",
     hidden: "Questi passaggi contengono testo invisibile, che è stato rimosso:",
     conflict: "Queste fonti si contraddicono, da confrontare di persona:",
+    replaced: "Dice di sé di essere sostituito o abrogato:",
     not_said: "Le fonti non dicono nulla su:",
     understood: "Inteso come:",
     not_rewritten: "Il modello non ha riformulato la domanda in tempo; si è cercata la domanda stessa.",
@@ -136,6 +141,7 @@ const ENGLISH: Phrases = Phrases {
     left_out: "Sentences left out, carried by no source or beside the question:",
     hidden: "These passages contain invisible text, which was removed:",
     conflict: "These sources contradict each other, compare them yourself:",
+    replaced: "Says of itself that it was replaced or is no longer in force:",
     not_said: "The sources do not say:",
     understood: "Understood as:",
     not_rewritten: "The model did not rewrite the question in time; it was searched for as it stands.",

@@ -118,7 +118,10 @@ pub fn sources(voice: Voice, answer: &Answer) -> String {
     let mut text = remarks(voice, words, answer);
     let mut cited: Vec<&Citation> = answer.sentences.iter().flat_map(|sentence| &sentence.citations).collect();
     cited.sort_by_key(|citation| (citation.marker, citation.span));
-    cited.dedup_by_key(|citation| (citation.marker, citation.span));
+    // A quoted sentence is the answer already, so its place is told once.
+    cited.dedup_by(|one, before| {
+        one.marker == before.marker && (one.span == before.span || answer.extractive && one.pages == before.pages)
+    });
     if answer.abstained {
         for passage in answer.passages.iter().take(3) {
             let place = place(words, &passage.hit.path, &passage.hit.pages, &passage.hit.headings);
@@ -133,7 +136,6 @@ pub fn sources(voice: Voice, answer: &Answer) -> String {
         for line in places.into_iter().chain(others(words, &citation.also_in)) {
             text.push_str(&format!("      {}\n", voice.style(DIM, &line)));
         }
-        // A quoted sentence is the answer already.
         if !answer.extractive {
             for line in wrap(&format!("“{}”", citation.quote.trim()), WIDTH - 6).iter().take(PASSAGE_LINES) {
                 text.push_str(&format!("      {line}\n"));
@@ -178,6 +180,7 @@ fn remarks(voice: Voice, words: &Phrases, answer: &Answer) -> String {
         Remark::GeneratorSilent => Some(words.silent.to_owned()),
         Remark::LeftOut { sentences } => Some(format!("{} {sentences}", words.left_out)),
         Remark::Conflict { markers: differing } => Some(format!("{} {}", words.conflict, markers(differing))),
+        Remark::Replaced { markers: replaced } => Some(format!("{} {}", words.replaced, markers(replaced))),
         Remark::NotSaid { question } => Some(format!("{} {question}", words.not_said)),
         Remark::NotRewritten => Some(words.not_rewritten.to_owned()),
         Remark::HiddenText { .. } => None,

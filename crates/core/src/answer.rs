@@ -135,6 +135,11 @@ pub enum Remark {
         /// Markers of the passages that differ.
         markers: Vec<u32>,
     },
+    /// Cited documents that say of themselves that they were replaced or are no longer in force.
+    Replaced {
+        /// Markers of their passages.
+        markers: Vec<u32>,
+    },
     /// Several things were asked, and the sources do not say this one.
     NotSaid {
         /// What was asked.

@@ -3,7 +3,8 @@
 //! A reader recognises the form of an answer: a dose is a dose, whoever takes it. So a passage must also be about the
 //! thing asked for. Four kinds of words can be checked without understanding either text. **Figures**: a year, an article, a file
 //! number of the question has to stand in the passage, its title or its headings; within a table, in the row itself. **Named
-//! figures**: where `Merlot 2024`, `AA-27` or `XPlus 50` is asked for, a sentence must not have that word before another figure.
+//! figures**: where `Merlot 2024`, `AA-27`, `XPlus 50` or the meeting of 18 September is asked for, a sentence must not have that word
+//! before another figure or date.
 //! **Names**: of capitalised words in a row one must be there, in languages that capitalise nothing else; and of two
 //! capitalised words in a row the passage must not have one beside another partner and the second nowhere, as `Hans Müller` where
 //! `Heidi Müller` is asked for. **Compounds**: a sentence must not have one with the same end and another beginning instead, as
@@ -27,6 +28,12 @@ const TITLES: &str = "herr|herrn|frau|dr|prof|fräulein|monsieur|madame|mademois
 /// Words before a noun that is no name, beside stop words: `welche Dosis Torasemid`.
 const QUANTIFIERS: &[&str] = &["viel", "viele", "vielen", "wieviel", "wieviele", "combien", "quanto", "quanti", "many"];
 
+/// Words between a thing and its date: `Sitzung vom 18. September`.
+const DATING: &[&str] = &["vom", "am", "du", "le", "del", "dell", "il", "of", "on", "dated", "from"];
+
+/// Letters of a word that may be the end of a compound with the same date behind it.
+const PART: usize = 4;
+
 /// Letters of the end that two compounds share.
 const END: usize = 5;
 
@@ -49,7 +56,7 @@ pub(crate) struct Anchors {
     nouns: Vec<String>,
 }
 
-/// A word, by its stem, and the figure right behind it: together they name something.
+/// A word, by its stem, and the figure right behind it, or the date as day and month: together they name something.
 #[derive(Debug, PartialEq, Eq)]
 struct Named {
     word: String,
@@ -107,9 +114,9 @@ impl Anchors {
         }
         let own = named(text, sentence);
         let has = |figure: &String| sentence.iter().any(|word| word.stem == *figure);
-        let rival = |wanted: &Named, among: &[Named]| among.iter().any(|named| named.word == wanted.word);
+        let rival = |wanted: &Named, among: &[Named]| among.iter().any(|named| named.is_like(wanted));
         let other_thing = |wanted: &Named| {
-            !ground.named.contains(wanted)
+            !ground.named.iter().any(|named| named.figure == wanted.figure && named.is_like(wanted))
                 && !has(&wanted.figure)
                 && (rival(wanted, &own) || !ground.stems.contains(&wanted.figure) && rival(wanted, &ground.named))
         };
@@ -147,6 +154,15 @@ impl Ground {
     }
 }
 
+impl Named {
+    /// Names a thing of the same kind: by the same word, or of dated things by one that ends with the other.
+    fn is_like(&self, other: &Self) -> bool {
+        let (long, short) = if self.word.len() < other.word.len() { (other, self) } else { (self, other) };
+        let dated = self.figure.contains('.') && other.figure.contains('.');
+        long.word == short.word || dated && short.word.len() >= PART && long.word.ends_with(&short.word)
+    }
+}
+
 impl Pair {
     /// One of the two is there with another partner, and the other one is not there at all.
     fn has_rival(&self, ground: &Ground) -> bool {
@@ -179,7 +195,27 @@ fn named(text: &str, words: &[Word]) -> Vec<Named> {
         (one.content && !is_figure(one) && is_figure(two) && joined && !measured)
             .then(|| Named { word: one.stem.clone(), figure: two.stem.clone() })
     };
-    (0..words.len()).filter_map(pair).collect()
+    let dated = |at: usize| -> Option<Named> {
+        let (one, link) = (words.get(at)?, words.get(at + 1)?);
+        let links = one.content && !is_figure(one) && DATING.contains(&raw(text, link).to_lowercase().as_str());
+        date(text, words.get(at + 2..).filter(|_| links)?)
+            .map(|(day, month)| Named { word: one.stem.clone(), figure: format!("{day}.{month}") })
+    };
+    (0..words.len()).flat_map(|at| [pair(at), dated(at)]).flatten().collect()
+}
+
+/// Day and month of the date that `words` begin with: `18. September`, `September 18`, `18.9.2024`, `2024-09-18`.
+fn date(text: &str, words: &[Word]) -> Option<(u32, u32)> {
+    let number = |at: usize, most: u32| -> Option<u32> {
+        raw(text, words.get(at)?).parse().ok().filter(|number| (1..=most).contains(number))
+    };
+    let month = |at: usize| lexicon::month(&raw(text, words.get(at)?).to_lowercase());
+    let year = |at: usize| words.get(at).is_some_and(|word| is_year(&word.stem));
+    match (number(0, 31), month(0)) {
+        (Some(day), _) => month(1).or_else(|| number(1, 12).filter(|_| year(2))).map(|month| (day, month)),
+        (None, Some(month)) => number(1, 31).map(|day| (day, month)),
+        (None, None) => Some((number(2, 31).filter(|_| year(0))?, number(1, 12)?)),
+    }
 }
 
 /// Stems of the nouns of a German text, which are those with a capital.
@@ -189,7 +225,7 @@ fn nouns(words: &[Word], language: Language) -> Vec<String> {
 }
 
 /// Says whether two stems end alike and begin otherwise.
-fn are_rivals(one: &str, other: &str) -> bool {
+pub(crate) fn are_rivals(one: &str, other: &str) -> bool {
     let shared = one.chars().rev().zip(other.chars().rev()).take_while(|(a, b)| a == b).count();
     let own = one.chars().count().min(other.chars().count()) - shared;
     shared >= END && own >= BEGINNING
@@ -308,6 +344,28 @@ mod tests {
         assert!(misses("Qui est l'expert en 2026 ?", "L'expert pour 2024 et 2025 est M. Dubuis.", ""));
         assert!(!misses("Gartenhaus 8 m²?", "Ein Gartenhaus 10 m² gross braucht keine Bewilligung.", ""), "a measure");
         assert!(!misses("Was gilt nach Artikel 5?", "Wie in Artikel 4 gilt die Frist.", "Artikel 5"), "a reference");
+    }
+
+    #[test]
+    fn the_same_thing_of_another_date_is_another_thing() {
+        let misses = |question: &str, passage: &str| {
+            let anchors = Anchors::of(question, Language::detect(question));
+            let sentence = passage.lines().last().unwrap();
+            anchors.miss_figure(sentence, &words(sentence), &Ground::of(passage, &words(passage)))
+        };
+        let minutes = "Protokoll der Verwaltungsratssitzung vom 12. Juni 2024\nNächste Sitzung: 18. September 2024\nVreni Gasser stimmt dagegen.";
+        assert!(misses("Wer stimmte an der Sitzung vom 18. September 2024 dagegen?", minutes));
+        assert!(misses("Who voted against it at the Verwaltungsratssitzung of September 18?", minutes));
+        for question in
+            ["Wer stimmte an der Sitzung vom 12. Juni dagegen?", "Wer stimmte an der Sitzung vom 12.06.2024 dagegen?"]
+        {
+            assert!(!misses(question, minutes), "{question}");
+        }
+        assert!(!misses("Was gilt nach dem Vertrag vom 18. September?", minutes), "another kind of thing");
+        assert!(misses(
+            "Che cosa decise la riunione del 3 marzo 2025?",
+            "Verbale della riunione del 2025-02-03\nSi rinvia."
+        ));
     }
 
     #[test]

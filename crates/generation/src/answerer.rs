@@ -30,7 +30,7 @@ use crate::{
 pub const EXTRACTIVE: &str = "extractive";
 
 /// The extractive method and its version, digested into answers: the same method gives the same quotes.
-const METHOD: &str = "fontes extractive v6";
+const METHOD: &str = "fontes extractive v7";
 
 /// Longest question, in bytes: several pages. What is longer is a document, not a question.
 const MAX_QUESTION: usize = 16_384;
@@ -195,7 +195,8 @@ impl Answerer {
         let threshold = request.settings.threshold.unwrap_or(self.policy.threshold);
         let question = Question { request: &request, asked, language, template, threshold, begin };
         let (sources, mut body) = self.body(&question, sources, on_event, cancel)?;
-        body.remarks.extend(hidden(&sources).chain(request.remarks.iter().cloned()));
+        let replaced = replaced(&sources, &body.sentences);
+        body.remarks.extend(replaced.into_iter().chain(hidden(&sources)).chain(request.remarks.iter().cloned()));
         if request.settings.leave_one_out {
             body.left_out = self.leave_one_out(&question, &sources, &body, cancel)?;
         }
@@ -289,7 +290,7 @@ impl Answerer {
         Ok((sources, Body { before_generation_ms, confidence, ..body }))
     }
 
-    /// Quotes the chosen sentences for each part that the sources answer, and those that contradict them.
+    /// Quotes the chosen sentences for each part that the sources answer, and those that contradict them; what was replaced comes last.
     fn quote(&self, question: &Question<'_>, sources: &[Source], parts: &[Part]) -> Body {
         let mut body = Body { extractive: true, ..Body::default() };
         for part in parts::answered(parts, question.threshold) {
@@ -297,6 +298,8 @@ impl Answerer {
         }
         if !body.sentences.is_empty() {
             add_remarks(question, sources, parts, &mut body);
+            body.sentences.sort_by_key(|sentence| rests_on_replaced(sources, sentence));
+            body.text = body.sentences.iter().map(told).collect::<Vec<_>>().join("\n");
         }
         body
     }
@@ -434,12 +437,37 @@ fn add_quote(source: &Source, extract: &Extract, body: &mut Body) {
 
 /// Adds a sentence with its citations, which are all of one source; nothing for an empty one.
 fn add_sentence(text: String, citations: Vec<Citation>, support: Support, body: &mut Body) {
-    let Some(first) = citations.first().filter(|_| !text.is_empty()) else { return };
+    if text.is_empty() {
+        return;
+    }
+    let sentence = Sentence { text, citations, support, attention: Vec::new() };
     if !body.text.is_empty() {
         body.text.push('\n');
     }
-    body.text.push_str(&format!("{text} {}", write_markers([first.marker])));
-    body.sentences.push(Sentence { text, citations, support, attention: Vec::new() });
+    body.text.push_str(&told(&sentence));
+    body.sentences.push(sentence);
+}
+
+/// A quoted sentence with its marker.
+fn told(sentence: &Sentence) -> String {
+    let first = sentence.citations.first().map(|citation| citation.marker);
+    format!("{} {}", sentence.text, write_markers(first))
+}
+
+/// Says whether a sentence rests on a document that says of itself that it no longer holds.
+fn rests_on_replaced(sources: &[Source], sentence: &Sentence) -> bool {
+    let cited = |source: &&Source| sentence.citations.iter().any(|citation| citation.marker == source.marker());
+    sources.iter().filter(cited).any(|source| source.replaced)
+}
+
+/// A remark on the cited documents that say of themselves that they no longer hold, if there are any.
+fn replaced(sources: &[Source], sentences: &[Sentence]) -> Option<Remark> {
+    let cited = |source: &&Source| {
+        let mut citations = sentences.iter().flat_map(|sentence| &sentence.citations);
+        source.replaced && citations.any(|citation| citation.marker == source.marker())
+    };
+    let markers: Vec<u32> = sources.iter().filter(cited).map(Source::marker).collect();
+    (!markers.is_empty()).then_some(Remark::Replaced { markers })
 }
 
 /// Remarks on passages that hide text from their readers.

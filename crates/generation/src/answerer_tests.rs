@@ -306,6 +306,40 @@ fn the_same_number_of_another_unit_is_a_conflict() {
 }
 
 #[test]
+fn what_was_replaced_comes_last_and_is_told() {
+    let old = "Reglement, Fassung von 2021 (ersetzt durch die Fassung von 2024)\nDie Angestellten haben 20 Arbeitstage Ferien.";
+    let new = "Reglement, Fassung von 2024\nDie Angestellten haben 25 Arbeitstage Ferien.";
+    let scope = staff();
+    let ask = |texts: &[&str]| {
+        let (ledger, passages) = archive(texts);
+        let asked = request("Wie viele Arbeitstage Ferien haben die Angestellten?", passages, &scope);
+        answerer(None, ledger, AnswerPolicy { threshold: 0.0, ..AnswerPolicy::default() })
+            .answer(asked, &mut |_| {}, &Cancel::default())
+            .unwrap()
+    };
+    let answer = ask(&[old, new]);
+    let cited: Vec<u32> = answer.sentences.iter().map(|sentence| sentence.citations[0].marker).collect();
+    assert_eq!(cited, [2, 1], "{}", answer.answer);
+    assert!(answer.answer.ends_with("[1]") && answer.answer.contains("25 Arbeitstage"), "{}", answer.answer);
+    assert!(answer.remarks.contains(&Remark::Replaced { markers: vec![1] }), "{:?}", answer.remarks);
+    assert!(ask(&[new]).remarks.is_empty());
+}
+
+#[test]
+fn of_a_row_one_cell_is_marked() {
+    let text = "Tank\tWein\tLiter\n 7 \tChardonnay reserve\t1200";
+    let (ledger, passages) = archive(&[text]);
+    let source = crate::source::sources(passages, ledger.as_ref(), &staff()).unwrap().remove(0);
+    let core = |part: &str| {
+        let start = text.find(part).unwrap();
+        source.core_of(Span::new(start, start + part.len())).map(|span| span.of(text).unwrap())
+    };
+    assert_eq!(core("\n 7 "), Some("7"));
+    assert_eq!(core("7 \tChardonnay reserve\t1"), Some("Chardonnay reserve"));
+    assert_eq!(core(" \t"), None);
+}
+
+#[test]
 fn agreeing_documents_are_no_conflict() {
     let answer = {
         let (ledger, passages) =

@@ -125,13 +125,14 @@ fn span_of_time(text: &str, language: Language, word: &Word) -> bool {
 }
 
 /// Lowercased words with one space around each.
-fn spaced(text: &str) -> String {
+pub(crate) fn spaced(text: &str) -> String {
     let lower = text.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     format!(" {} ", words.collect::<Vec<_>>().join(" "))
 }
 
-fn has_any(spaced: &str, phrases: &str) -> bool {
+/// Says whether one of `phrases`, which `|` separates, is among spaced words.
+pub(crate) fn has_any(spaced: &str, phrases: &str) -> bool {
     phrases.split('|').any(|phrase| {
         let mut rest = spaced;
         while let Some(at) = rest.find(phrase) {

@@ -1,13 +1,16 @@
 //! Conversation: a follow-up question becomes one that stands alone, by rule.
 //!
 //! Search knows nothing of what was said before. When a question leans on the one before it (a pronoun, an
-//! opening "and", hardly a word of its own), the content words of that question are put in front. No model
-//! rewrites anything, so nothing can be invented and the same dialogue gives the same search.
+//! opening "and", hardly a word of its own), the content words of that question are put in front, but for those that it puts
+//! something else in place of: another year, person, place or kind. No model rewrites anything, so nothing can be invented and the
+//! same dialogue gives the same search.
 
 use fontes_core::Language;
 
 use crate::{
+    anchors::are_rivals,
     asked::{Asked, asked},
+    facts::is_year,
     lexicon,
     words::{Word, raw, words},
 };
@@ -30,6 +33,14 @@ const POINTING: &[&str] = &[
 /// Openings that continue.
 const CONTINUING: &[&str] = &["und", "et", "e", "ed", "and", "aber", "mais", "ma", "but", "oder", "ou", "o", "or"];
 
+/// Words before a place, a person or a purpose, by what they say.
+const BEFORE_NAMES: [&[&str]; 4] = [
+    &["in", "im", "ins", "à", "en", "au", "aux", "dans", "nel", "nella", "at"],
+    &["für", "fürs", "pour", "per", "for"],
+    &["bei", "beim", "chez", "presso", "with", "mit", "avec", "con"],
+    &["nach", "bis", "jusqu", "vers", "verso", "to"],
+];
+
 /// Makes `question` stand alone, given the earlier questions of the dialogue, oldest first. A question that
 /// already does comes back as it is.
 pub fn standalone(question: &str, earlier: &[&str]) -> String {
@@ -44,14 +55,54 @@ pub fn standalone(question: &str, earlier: &[&str]) -> String {
     // One that asks something of its own takes over what it is about and not what was asked: in German, nouns and figures.
     let asks = asked(question) != Asked::Other && Language::detect(subject) == Language::German;
     let about = |word: &&Word| !asks || word.capital || word.stem.starts_with(|c: char| c.is_ascii_digit());
-    let borrowed: Vec<&str> = words(subject)
+    let all = words(subject);
+    let displaced = displaced((question, &own), (subject, &all));
+    let borrowed: Vec<&str> = all
         .iter()
         .filter(|word| word.content && !known.contains(&word.stem.as_str()))
+        .filter(|word| !displaced.contains(&word.start))
         .filter(about)
         .map(|word| raw(subject, word))
         .take(BORROWED)
         .collect();
     if borrowed.is_empty() { question.to_owned() } else { format!("{}: {question}", borrowed.join(" ")) }
+}
+
+/// Where the words of `subject` begin that `question` puts something else in place of: a year in place of a year, two names in
+/// place of two names, what follows a preposition in place of what follows its like, a compound in place of one that ends alike.
+fn displaced((question, own): (&str, &[Word]), (subject, all): (&str, &[Word])) -> Vec<usize> {
+    if asked(question) != Asked::Other {
+        return Vec::new();
+    }
+    let named = |word: &Word| word.capital && word.content;
+    let years = own.iter().any(|word| is_year(&word.stem));
+    let mut displaced: Vec<usize> =
+        all.iter().filter(|word| years && is_year(&word.stem)).map(|word| word.start).collect();
+    let couple = |words: &[Word]| {
+        let rest = words.get(1..).unwrap_or_default();
+        rest.windows(2).rposition(|two| two.iter().all(named)).map(|at| at + 1)
+    };
+    if let (Some(_), Some(at)) = (couple(own), couple(all)) {
+        displaced.extend([all[at].start, all[at + 1].start]);
+    }
+    let kind = |text: &str, word: &Word| {
+        let lower = raw(text, word).to_lowercase();
+        BEFORE_NAMES.iter().position(|like| like.contains(&lower.as_str()))
+    };
+    let name_after =
+        |words: &[Word], at: usize| words[at + 1..].iter().position(|word| word.content).map(|skip| at + 1 + skip);
+    for (at, word) in own.iter().enumerate() {
+        let is_like = |other: &usize| kind(subject, &all[*other]).is_some_and(|its| Some(its) == kind(question, word));
+        let name = name_after(own, at).filter(|name| named(&own[*name]));
+        if let (Some(_), Some(like)) = (name, (0..all.len()).rev().find(is_like))
+            && let Some(first) = name_after(all, like)
+        {
+            displaced.extend(all[first..].iter().take_while(|word| named(word)).map(|word| word.start));
+        }
+        let rivals = |other: &&Word| named(word) && named(other) && are_rivals(&word.stem, &other.stem);
+        displaced.extend(all.iter().filter(rivals).map(|word| word.start));
+    }
+    displaced
 }
 
 fn leans_back(question: &str, words: &[Word]) -> bool {
@@ -73,7 +124,7 @@ mod tests {
             (
                 "Und in Zürich?",
                 "Wie lange ist die Kündigungsfrist im Kanton Bern?",
-                "lange Kündigungsfrist Kanton Bern: Und in Zürich?",
+                "lange Kündigungsfrist: Und in Zürich?",
             ),
             (
                 "Und wer ist dafür zuständig?",
@@ -82,6 +133,10 @@ mod tests {
             ),
             ("Et pour elle ?", "Quel est le délai de recours ?", "délai recours: Et pour elle ?"),
             ("E quanto costa?", "Chi rilascia il passaporto?", "rilascia passaporto: E quanto costa?"),
+            ("Und 2022?", "Was kostete der Merlot 2021?", "kostete Merlot: Und 2022?"),
+            ("Und Hans Meier?", "Wann muss Heidi Müller zur Kontrolle?", "Kontrolle: Und Hans Meier?"),
+            ("Et pour Lausanne ?", "Quel est le prix pour Genève ?", "prix: Et pour Lausanne ?"),
+            ("Und die Rekursfrist?", "Wie lang ist die Einsprachefrist in Bern?", "lang Bern: Und die Rekursfrist?"),
             ("Who elected them?", "How many members does the Council have?", "members Council: Who elected them?"),
         ];
         for (question, before, expected) in cases {

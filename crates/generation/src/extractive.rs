@@ -43,6 +43,8 @@ pub(crate) struct Extract {
     pub(crate) is_row: bool,
     /// The sentence beside it that names what the question names and it does not.
     pub(crate) named_by: Option<Span>,
+    /// The sentence after it that makes an exception from it.
+    pub(crate) limited_by: Option<Span>,
     /// The probability that it holds the answer.
     pub(crate) probability: f32,
     /// What that rests on.
@@ -75,9 +77,10 @@ pub(crate) fn rank(
     let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
     let extract = |(candidate, cosine): (&Candidate, &f32)| {
         let signals = candidate.signals.with_similarity(*cosine, mean);
-        let Candidate { source, sentence, span, answer, is_row, named_by, .. } = *candidate;
+        let Candidate { source, sentence, span, is_row, named_by, limited_by, .. } = *candidate;
+        let answer = candidate.answer.and_then(|answer| sources[source].core_of(answer));
         let probability = estimate.probability(&signals);
-        Extract { source, sentence, span, answer, is_row, named_by, probability, signals }
+        Extract { source, sentence, span, answer, is_row, named_by, limited_by, probability, signals }
     };
     let mut extracts: Vec<Extract> = candidates.iter().zip(&cosines).map(extract).collect();
     extracts.sort_by(|a, b| {
@@ -140,7 +143,7 @@ pub(crate) fn choose(extracts: &[Extract], policy: &AnswerPolicy) -> Vec<Extract
 }
 
 /// The extract, joined with the likelier of the sentences before and after, if that is likely enough, or with the one that names
-/// what is asked for: it may be the one that denies it.
+/// what is asked for: it may be the one that denies it. An exception from it is quoted with it.
 fn with_neighbour(extract: &Extract, extracts: &[Extract], policy: &AnswerPolicy) -> Extract {
     let beside = |other: &&Extract| {
         other.source == extract.source
@@ -151,7 +154,8 @@ fn with_neighbour(extract: &Extract, extracts: &[Extract], policy: &AnswerPolicy
     // They come best first.
     let likely = extracts.iter().find(beside).map(|other| other.span);
     let named = extract.named_by.filter(|_| !extract.is_row);
-    let span = likely.or(named).map_or(extract.span, |other| extract.span.cover(&other));
+    let limit = extract.limited_by.filter(|_| !extract.is_row);
+    let span = [likely.or(named), limit].into_iter().flatten().fold(extract.span, |span, other| span.cover(&other));
     Extract { span, ..*extract }
 }
 
@@ -162,7 +166,17 @@ mod tests {
     fn extract(source: usize, sentence: usize, probability: f32) -> Extract {
         let span = Span::new(100 * sentence, 100 * sentence + 90);
         let signals = Signals::default();
-        Extract { source, sentence, span, answer: None, is_row: false, named_by: None, probability, signals }
+        Extract {
+            source,
+            sentence,
+            span,
+            answer: None,
+            is_row: false,
+            named_by: None,
+            limited_by: None,
+            probability,
+            signals,
+        }
     }
 
     fn chosen(extracts: &[Extract]) -> Vec<(usize, Span)> {
@@ -176,6 +190,18 @@ mod tests {
         assert_eq!(chosen(&[extract(0, 2, 0.8), extract(0, 3, 0.4), extract(0, 1, 0.35)]), [(0, Span::new(200, 390))]);
         assert_eq!(chosen(&[extract(0, 2, 0.8), extract(0, 3, 0.3)]), [(0, Span::new(200, 290))]);
         assert_eq!(chosen(&[extract(0, 2, 0.8), extract(0, 4, 0.6), extract(1, 3, 0.6)]), [(0, Span::new(200, 290))]);
+    }
+
+    #[test]
+    fn an_exception_is_quoted_with_its_rule() {
+        let limited = Extract { limited_by: Some(Span::new(400, 490)), ..extract(0, 2, 0.8) };
+        assert_eq!(chosen(&[limited]), [(0, Span::new(200, 490))]);
+        assert_eq!(chosen(&[limited, extract(0, 1, 0.4)]), [(0, Span::new(100, 490))], "beside the likely neighbour");
+        assert_eq!(
+            chosen(&[Extract { is_row: true, ..limited }]),
+            [(0, Span::new(200, 290))],
+            "a row says nothing of others"
+        );
     }
 
     #[test]

@@ -380,6 +380,20 @@ mod tests {
     }
 
     #[test]
+    fn measures_are_there_with_their_units() {
+        let have = |text: &str, wanted: &str| {
+            let [text, wanted] = [text, wanted].map(|text| Facts::of(text, Language::German));
+            text.have_measures(&wanted)
+        };
+        assert!(have("1042\tPinot Noir\t50 cl\tCHF 14", "Was kosten 50 cl für CHF 14?"));
+        assert!(have("Rohr\t20 mm\t3 kg", "Rohr von 20 mm"));
+        assert!(!have("Rohr\t120 mm", "Rohr von 20 mm"), "part of another figure");
+        assert!(!have("Rohr\t20 cm", "Rohr von 20 mm"), "another unit");
+        assert!(!have("Rohr\t20 mm", "Rohr von 20 mm und 3 kg"), "one of two");
+        assert!(!have("Rohr\t20 mm", "Welches Rohr?"), "nothing is measured");
+    }
+
+    #[test]
     fn numbers_have_one_spelling() {
         for (written, expected) in [
             ("1'234", "1234"),

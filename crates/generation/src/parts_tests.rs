@@ -100,6 +100,7 @@ fn a_sentence_beside_what_is_quoted_for_another_part_is_quoted_alone() {
         answer: None,
         is_row: false,
         named_by: None,
+        limited_by: None,
         probability: 0.9,
         signals: crate::signals::Signals::default(),
     });
@@ -145,6 +146,7 @@ fn the_best_source_of_each_part_is_given_first() {
         answer: None,
         is_row: false,
         named_by: None,
+        limited_by: None,
         probability,
         signals: crate::signals::Signals::default(),
     };

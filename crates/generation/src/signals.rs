@@ -98,6 +98,8 @@ pub(crate) struct Candidate {
     pub(crate) is_row: bool,
     /// The sentence beside it that names what the question names and it does not.
     pub(crate) named_by: Option<Span>,
+    /// The sentence after it that makes an exception from it.
+    pub(crate) limited_by: Option<Span>,
     /// What speaks for it.
     pub(crate) signals: Signals,
 }
@@ -188,9 +190,10 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             _ => 0.0,
         };
         let named_by = wanted.named_by(sentence, &neighbours, [&heading, &titles[sentence.source]]);
+        let limited_by = source.limit_of(sentence.sentence);
         let is_row = row.is_some();
         let Analysed { source, sentence, span, .. } = *sentence;
-        candidates.push(Candidate { source, sentence, span, answer: None, is_row, named_by, signals });
+        candidates.push(Candidate { source, sentence, span, answer: None, is_row, named_by, limited_by, signals });
     }
     leave_other_rows(&mut candidates);
     candidates
@@ -363,6 +366,23 @@ mod tests {
         let last = &all[5].signals;
         assert_eq!((last.lacking, last.rank), (1.0, 0.5));
         assert!(last.ahead < 0.0);
+    }
+
+    #[test]
+    fn the_neighbour_that_names_what_is_asked_for_is_told() {
+        let text =
+            "Die Parzelle Haldenrain wird umgestellt. Die Umstellung dauert bis Ende 2026. Danach gilt das Label.";
+        let (ledger, passages) = archive(&[text]);
+        let sources = sources(passages, ledger.as_ref(), &staff()).unwrap();
+        let named_by = |question: &str| {
+            let candidates = candidates(question, Language::German, &sources);
+            let second = candidates.iter().find(|candidate| candidate.sentence == 1).unwrap();
+            second.named_by.map(|span| span.of(text).unwrap())
+        };
+        let first = "Die Parzelle Haldenrain wird umgestellt.";
+        assert_eq!(named_by("Bis wann dauert die Umstellung in Haldenrain?"), Some(first));
+        assert_eq!(named_by("Bis wann dauert die Umstellung?"), None, "the sentence names all of it");
+        assert_eq!(named_by("Bis wann dauert die Umstellung in Oberberg?"), None, "nobody names it");
     }
 
     #[test]

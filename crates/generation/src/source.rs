@@ -12,9 +12,11 @@ use fontes_core::{
 
 use crate::{
     assembly::letters,
+    exception,
     facts::Facts,
     list::joined_items,
     sentence::{Lines, sentences},
+    standing::is_replaced,
     table::{alike, head},
 };
 
@@ -32,6 +34,8 @@ pub(crate) struct Source {
     pub(crate) frame: Facts,
     /// Facts of the whole passage with title and headings.
     pub(crate) facts: Facts,
+    /// Its document says of itself that it no longer holds.
+    pub(crate) replaced: bool,
     /// Letters and digits of the places that say the same, in the order of the passage's `also_in`.
     repeated: Vec<String>,
 }
@@ -52,7 +56,8 @@ impl Source {
         let language = passage.hit.language;
         let facts = Facts::of(&format!("{frame}\n{}", passage.hit.text), language);
         let frame = Facts::of(&frame, language);
-        Some(Self { frame, facts, passage, summary, document, sentences, repeated: Vec::new() })
+        let replaced = is_replaced(&document.text);
+        Some(Self { frame, facts, passage, summary, document, sentences, replaced, repeated: Vec::new() })
     }
 
     /// The marker by which it is cited.
@@ -68,6 +73,17 @@ impl Source {
     /// The stored text of a span.
     pub(crate) fn text(&self, span: Span) -> &str {
         span.of(&self.document.text).unwrap_or_default()
+    }
+
+    /// Of `span` what is no white space, and of several cells of a table the longest one.
+    pub(crate) fn core_of(&self, span: Span) -> Option<Span> {
+        let mut at = span.start;
+        let cells = self.text(span).split('\t').map(|cell| {
+            let begin = at + cell.len() - cell.trim_start().len();
+            at += cell.len() + 1;
+            Span::new(begin, begin + cell.trim().len())
+        });
+        cells.max_by_key(|cell| cell.end - cell.start).filter(|cell| cell.start < cell.end)
     }
 
     /// When the document was written, `YYYY-MM-DD`, when known.
@@ -89,6 +105,14 @@ impl Source {
         let heading = above.filter(|block| matches!(block.kind, Heading(_))).max_by_key(|block| block.span.end);
         let heading = heading.map_or("", |block| self.text(block.span));
         format!("{}\n{heading}", self.summary.title)
+    }
+
+    /// The sentence that limits the one with this number, under the same heading.
+    pub(crate) fn limit_of(&self, sentence: usize) -> Option<Span> {
+        let rule = *self.sentences.get(sentence)?;
+        let after = self.sentences.iter().skip(sentence + 1).take(exception::WITHIN).copied();
+        let mut limits = after.filter(|after| exception::limits(self.text(*after)));
+        limits.find(|after| self.heading_of(*after) == self.heading_of(rule))
     }
 
     /// The row that names the columns of the table in which the row `span` stands; nothing when it is no such row.

@@ -50,6 +50,7 @@ const UNITS: &[(&str, &str)] = &[
     ("international unit", "ie|iu|ui"),
     ("millimole", "mmol"),
     ("millilitre", "ml|milliliter|millilitern|millilitre|millilitres|millilitri|milliliters"),
+    ("centilitre", "cl|zentiliter|zentilitern|centilitre|centilitres|centilitri"),
     ("decilitre", "dl|deziliter|dezilitern|décilitre|décilitres|decilitri"),
     ("litre", "liter|litern|litre|litres|litro|litri|liters"),
     ("millimetre", "mm|millimeter|millimetern|millimètre|millimètres|millimetri|millimetres"),

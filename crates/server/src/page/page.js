@@ -35,24 +35,28 @@ const REMARKS = {
         left_out: "Sentences left out, carried by no source or beside the question: %", conflict: "These sources contradict each other, compare them yourself: %",
         hidden_text: "This passage contains invisible text, which was removed: %", understood: "Understood as: %", confidence: "confidence %",
         not_rewritten: "The model did not rewrite the question in time; it was searched for as it stands.", searched: "Searched for one by one: %",
+        replaced: "Says of itself that it was replaced or is no longer in force: %",
         not_said: "The sources do not say: %" },
   de: { quoted_instead: "Was das Sprachmodell schrieb, hält vor den Quellen nicht stand; sie sind wörtlich zitiert.",
         generator_silent: "Das Sprachmodell fand nichts; die Quellen sagen es wohl doch und sind wörtlich zitiert.",
         left_out: "Weggelassene Sätze, von keiner Quelle getragen oder neben der Frage: %", conflict: "Diese Quellen widersprechen sich, bitte selbst vergleichen: %",
         hidden_text: "Diese Stelle enthält unsichtbaren Text, der entfernt wurde: %", understood: "Verstanden als: %", confidence: "Zuversicht %",
         not_rewritten: "Das Sprachmodell hat die Frage nicht rechtzeitig umformuliert; gesucht wurde mit der Frage selbst.", searched: "Einzeln gesucht: %",
+        replaced: "Sagt von sich selbst, dass es ersetzt oder aufgehoben ist: %",
         not_said: "Dazu sagen die Quellen nichts: %" },
   fr: { quoted_instead: "Ce que le modèle a écrit ne tient pas devant les sources ; elles sont citées mot pour mot.",
         generator_silent: "Le modèle n’a rien trouvé ; les sources le disent sans doute et sont citées mot pour mot.",
         left_out: "Phrases écartées, sans source ou à côté de la question : %", conflict: "Ces sources se contredisent, à comparer vous-même : %",
         hidden_text: "Ce passage contient du texte invisible, qui a été retiré : %", understood: "Compris comme : %", confidence: "confiance %",
         not_rewritten: "Le modèle n’a pas reformulé la question à temps ; la recherche s’est faite avec la question même.", searched: "Recherché séparément : %",
+        replaced: "Se dit lui-même remplacé ou abrogé : %",
         not_said: "Les sources n’en disent rien : %" },
   it: { quoted_instead: "Ciò che il modello ha scritto non regge davanti alle fonti; sono citate testualmente.",
         generator_silent: "Il modello non ha trovato nulla; le fonti probabilmente lo dicono e sono citate testualmente.",
         left_out: "Frasi tralasciate, senza fonte o fuori tema: %", conflict: "Queste fonti si contraddicono, da confrontare di persona: %",
         hidden_text: "Questo passaggio contiene testo invisibile, che è stato rimosso: %", understood: "Inteso come: %", confidence: "fiducia %",
         not_rewritten: "Il modello non ha riformulato la domanda in tempo; si è cercata la domanda stessa.", searched: "Cercato separatamente: %",
+        replaced: "Dice di sé di essere sostituito o abrogato: %",
         not_said: "Le fonti non dicono nulla su: %" },
 };
 const language = (navigator.languages || ["en"]).map((tag) => tag.slice(0, 2)).find((tag) => TEXTS[tag]) || "en";
@@ -236,7 +240,7 @@ function pointed(sentence) {
 function showRemarks(answer) {
   const markers = (list) => list.map((marker) => `[${marker}]`).join("");
   const lines = answer.remarks.map((one) => {
-    if (one.kind === "conflict") return remark(one.kind, markers(one.markers));
+    if (one.kind === "conflict" || one.kind === "replaced") return remark(one.kind, markers(one.markers));
     if (one.kind === "hidden_text") return remark(one.kind, markers([one.marker]));
     return remark(one.kind, one.question || one.sentences);
   });

@@ -1,0 +1,101 @@
+//! Standing: whether a document says of itself that it no longer holds.
+//!
+//! An old regulation answers as readily as the one that replaced it. Only the first lines are looked at, where title, version and
+//! status stand, and only what they say of the document itself: that something in it was replaced tells nothing.
+
+use crate::asked::spaced;
+
+/// How much of a document is looked at, in bytes.
+const HEAD: usize = 600;
+
+/// Most words between what is replaced and that it is.
+const NEAR: usize = 10;
+
+/// That something holds no more, as written in four languages, in lower case and without punctuation.
+const NO_LONGER: &str = "ersetzt durch|abgelöst durch|überholt durch|durch die fassung vom|aufgehoben durch|aufgehoben per|aufgehoben am|\
+     nicht mehr gültig|nicht mehr in kraft|ausser kraft|außer kraft|ungültig seit|\
+     remplacé par|remplacée par|abrogé par|abrogée par|abrogé le|abrogée le|plus en vigueur|n est plus valable|\
+     sostituito da|sostituita da|sostituito dal|sostituita dal|sostituito dalla|sostituita dalla|abrogato dal|abrogata dal|\
+     abrogato il|abrogata il|più in vigore|non è più valido|non è più valida|\
+     superseded by|replaced by|repealed by|withdrawn on|no longer in force|no longer valid";
+
+/// Words that point at the document they stand in.
+const THIS: &str = "dies|diese|dieser|dieses|vorliegend|vorliegende|vorliegender|vorliegendes|présent|présente|ce|cette|questo|questa|\
+     presente|this";
+
+/// Nouns for documents; compounds end with them.
+const DOCUMENTS: &str = "fassung|version|ausgabe|dokument|reglement|weisung|richtlinie|verordnung|merkblatt|anleitung|vertrag|police|\
+     leitfaden|preisliste|tarif|formular|document|règlement|directive|ordonnance|notice|instruction|contrat|convention|procédure|\
+     guide|édition|versione|documento|regolamento|direttiva|ordinanza|istruzione|contratto|convenzione|tariffa|procedura|guida|\
+     edizione|regulation|regulations|policy|guideline|guidelines|procedure|contract|agreement|tariff|edition|manual";
+
+/// Before such a noun these make it another document.
+const THE: &str = "der|die|das|den|dem|des|le|la|les|l|du|il|lo|gli|i|del|della|the|of";
+
+/// Words that announce a status.
+const STATUS: &str = "status|stand|hinweis|achtung|wichtig|statut|état|remarque|attention|important|stato|nota|avviso|attenzione|note|notice|warning";
+
+/// Says whether a document says in its first lines that it was replaced or is no longer in force.
+pub(crate) fn is_replaced(text: &str) -> bool {
+    text[..text.floor_char_boundary(HEAD)].lines().any(says_so)
+}
+
+fn says_so(line: &str) -> bool {
+    let line = spaced(line);
+    NO_LONGER.split('|').any(|phrase| {
+        let phrase = format!(" {phrase} ");
+        line.split_once(&phrase)
+            .is_some_and(|(before, after)| is_itself(before) && !after.split(' ').any(|word| is(word, THIS)))
+    })
+}
+
+/// Says whether the words before point at the document, or at nothing else.
+fn is_itself(before: &str) -> bool {
+    let words: Vec<&str> = before.split_whitespace().collect();
+    let near = words.len().saturating_sub(NEAR);
+    let own = |at: usize| {
+        let before = at.checked_sub(1).map_or("", |before| words[before]);
+        DOCUMENTS.split('|').any(|noun| words[at].ends_with(noun)) && !is(before, THE)
+    };
+    words.iter().all(|word| is(word, STATUS)) || (near..words.len()).any(|at| is(words[at], THIS) || own(at))
+}
+
+fn is(word: &str, list: &str) -> bool {
+    list.split('|').any(|one| one == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_may_say_that_it_was_replaced() {
+        for text in [
+            "# Personalreglement\n\nFassung vom 1. Januar 2021 (ersetzt durch die Fassung vom 1. Juli 2024)\n\n## Art. 7",
+            "Diese Weisung ist seit dem 1. Mai 2023 ausser Kraft.",
+            "ACHTUNG: nicht mehr gültig\nArbeitsanweisung AA-17",
+            "Directive 12, version 3, remplacée par la version 4",
+            "Le présent règlement n'est plus en vigueur.",
+            "Procedura P-4 — sostituita dalla P-9",
+            "Status: superseded by SOP-22",
+        ] {
+            assert!(is_replaced(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_it_says_of_others_does_not_count() {
+        for text in [
+            "Dieses Reglement ersetzt das Reglement vom 1. Mai 2019.",
+            "Das Reglement von 2019 wird ersetzt durch das vorliegende.",
+            "Protokoll\nDie Weisung über die Lager wird aufgehoben per Ende Jahr.",
+            "Das Ventil wurde ersetzt durch ein neues Modell.",
+            "The pump was replaced by the technician.",
+            "La presente direttiva abroga quella del 2018.",
+        ] {
+            assert!(!is_replaced(text), "{text}");
+        }
+        let late = format!("{}\nDiese Fassung wurde ersetzt durch eine andere.", "Text. ".repeat(200));
+        assert!(!is_replaced(&late), "only the first lines");
+    }
+}
