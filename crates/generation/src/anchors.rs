@@ -15,7 +15,8 @@ use std::collections::HashSet;
 use fontes_core::Language;
 
 use crate::{
-    facts::{Facts, Numbers, is_year},
+    date::{Day, date, dates},
+    facts::{Facts, NAMING, Numbers, is_year},
     lexicon,
     unit::unit,
     words::{Word, found, raw, words},
@@ -27,6 +28,9 @@ const TITLES: &str = "herr|herrn|frau|dr|prof|fräulein|monsieur|madame|mademois
 
 /// Words before a noun that is no name, beside stop words: `welche Dosis Torasemid`.
 const QUANTIFIERS: &[&str] = &["viel", "viele", "vielen", "wieviel", "wieviele", "combien", "quanto", "quanti", "many"];
+
+/// Words that join figures behind a word: `Zimmer 11, 12 und 14`.
+const JOINING: &[&str] = &["und", "oder", "bis", "et", "ou", "à", "e", "o", "a", "and", "or", "to"];
 
 /// Words between a thing and its date: `Sitzung vom 18. September`.
 const DATING: &[&str] = &["vom", "am", "du", "le", "del", "dell", "il", "of", "on", "dated", "from"];
@@ -46,6 +50,7 @@ const ALIKE: usize = 5;
 /// What a question is about, as far as it can be checked.
 pub(crate) struct Anchors {
     numbers: Numbers,
+    dates: HashSet<Day>,
     named: Vec<Named>,
     years: Vec<String>,
     /// Stems of capitalised words in a row, where these are names.
@@ -61,6 +66,8 @@ pub(crate) struct Anchors {
 struct Named {
     word: String,
     figure: String,
+    /// The word has a capital.
+    proper: bool,
 }
 
 /// Two capitalised words in a row, by their stems.
@@ -77,6 +84,9 @@ pub(crate) struct Ground {
     stems: HashSet<String>,
     pairs: Vec<Pair>,
     named: Vec<Named>,
+    dates: HashSet<Day>,
+    /// What the first lines of the document are of: `Protokoll der Sitzung vom 12. Juni`.
+    titled: Vec<Named>,
 }
 
 impl Anchors {
@@ -89,12 +99,15 @@ impl Anchors {
         let named = named(question, &words);
         let names = if language == Language::German { Vec::new() } else { names(&words) };
         let nouns = nouns(&words, language);
-        Self { numbers: Numbers::of(question), named, years, names, language, pairs, nouns }
+        let dates = dates(question, &words);
+        Self { numbers: Numbers::of(question), dates, named, years, names, language, pairs, nouns }
     }
 
     /// Says whether a passage is about something else of the same kind: `facts` are those of the passage with title and headings.
     pub(crate) fn miss(&self, ground: &Ground, facts: &Facts) -> bool {
-        !self.numbers.are_in(&[facts]) || self.pairs.iter().any(|pair| pair.has_rival(ground))
+        !self.numbers.are_in(&[facts])
+            || !self.dates.is_subset(&ground.dates)
+            || self.pairs.iter().any(|pair| pair.has_rival(ground))
     }
 
     /// Says whether a passage in `language` lacks a name that it would write as the question does.
@@ -116,9 +129,16 @@ impl Anchors {
         let has = |figure: &String| sentence.iter().any(|word| word.stem == *figure);
         let rival = |wanted: &Named, among: &[Named]| among.iter().any(|named| named.is_like(wanted));
         let other_thing = |wanted: &Named| {
-            !ground.named.iter().any(|named| named.figure == wanted.figure && named.is_like(wanted))
-                && !has(&wanted.figure)
-                && (rival(wanted, &own) || !ground.stems.contains(&wanted.figure) && rival(wanted, &ground.named))
+            let titled = ground.titled.iter().filter(|titled| wanted.is_dated() && titled.is_like(wanted));
+            if titled.clone().next().is_some() {
+                return !titled.into_iter().any(|titled| titled.figure == wanted.figure);
+            }
+            let known = ground.named.iter().any(|named| named.figure == wanted.figure && named.is_like(wanted));
+            let apart = || {
+                !has(&wanted.figure)
+                    && (rival(wanted, &own) || !ground.stems.contains(&wanted.figure) && rival(wanted, &ground.named))
+            };
+            !known && if wanted.is_proper() { rival(wanted, &ground.named) } else { apart() }
         };
         let not_asked = |word: &Word| is_year(&word.stem) && !self.years.contains(&word.stem);
         let other_year = |year: &String| !ground.stems.contains(year) && sentence.iter().any(not_asked);
@@ -150,15 +170,35 @@ impl Ground {
     /// What anchors look for in `text`, which has these words.
     pub(crate) fn of(text: &str, words: &[Word]) -> Self {
         let pairs = pairs(text, words).into_iter().map(|(_, pair)| pair).collect();
-        Self { stems: words.iter().map(|word| word.stem.clone()).collect(), pairs, named: named(text, words) }
+        let stems = words.iter().map(|word| word.stem.clone()).collect();
+        Self { stems, pairs, named: named(text, words), dates: dates(text, words), titled: Vec::new() }
+    }
+
+    /// The same in a document that begins with `head`.
+    pub(crate) fn below(mut self, head: &str) -> Self {
+        let words = words(head);
+        self.dates.extend(dates(head, &words));
+        self.titled = named(head, &words).into_iter().filter(|named| named.is_dated()).collect();
+        self
     }
 }
 
 impl Named {
+    /// The figure belongs to the name, so that it means nothing behind another word: a year does, and so does an article's
+    /// number.
+    fn is_proper(&self) -> bool {
+        self.proper && !is_year(&self.figure) && !NAMING.iter().any(|naming| *naming == self.word)
+    }
+
+    /// The figure is a date.
+    fn is_dated(&self) -> bool {
+        self.figure.contains('.')
+    }
+
     /// Names a thing of the same kind: by the same word, or of dated things by one that ends with the other.
     fn is_like(&self, other: &Self) -> bool {
         let (long, short) = if self.word.len() < other.word.len() { (other, self) } else { (self, other) };
-        let dated = self.figure.contains('.') && other.figure.contains('.');
+        let dated = self.is_dated() && other.is_dated();
         long.word == short.word || dated && short.word.len() >= PART && long.word.ends_with(&short.word)
     }
 }
@@ -184,37 +224,66 @@ pub(crate) fn names(words: &[Word]) -> Vec<Vec<String>> {
     names.map(|run| run.iter().map(|word| word.stem.clone()).collect()).collect()
 }
 
-/// Words with a figure right behind them that no unit follows: a count or a measure names nothing.
+/// Words with a figure, a letter or a code right behind them that no unit follows: a count or a measure names nothing. Of several
+/// joined by words or commas each is named.
 fn named(text: &str, words: &[Word]) -> Vec<Named> {
-    let is_figure = |word: &Word| word.stem.bytes().all(|byte| byte.is_ascii_digit());
-    let pair = |at: usize| -> Option<Named> {
-        let (one, two) = (words.get(at)?, words.get(at + 1)?);
-        let gap = text.get(one.start + raw(text, one).len()..two.start)?;
-        let measured = words.get(at + 2).is_some_and(|next| unit(&[raw(text, next)]).is_some());
-        let joined = matches!(gap, " " | "-" | "\u{a0}" | "\t" | "/");
-        (one.content && !is_figure(one) && is_figure(two) && joined && !measured)
-            .then(|| Named { word: one.stem.clone(), figure: two.stem.clone() })
-    };
-    let dated = |at: usize| -> Option<Named> {
-        let (one, link) = (words.get(at)?, words.get(at + 1)?);
-        let links = one.content && !is_figure(one) && DATING.contains(&raw(text, link).to_lowercase().as_str());
-        date(text, words.get(at + 2..).filter(|_| links)?)
-            .map(|(day, month)| Named { word: one.stem.clone(), figure: format!("{day}.{month}") })
-    };
-    (0..words.len()).flat_map(|at| [pair(at), dated(at)]).flatten().collect()
+    let mut all = Vec::new();
+    for at in 0..words.len() {
+        let one = &words[at];
+        if !one.content || is_mark(text, one) {
+            continue;
+        }
+        let name = |figure: String| Named { word: one.stem.clone(), figure, proper: one.capital };
+        if let Some(link) = words.get(at + 1)
+            && DATING.contains(&raw(text, link).to_lowercase().as_str())
+            && let Some((day, month)) = date(text, &words[at + 2..])
+        {
+            all.push(name(format!("{day}.{month}")));
+        }
+        if let Some(gap) = gap(text, words, at)
+            && matches!(gap, " " | "-" | "\u{a0}" | "\t" | "/")
+        {
+            all.extend(marks(text, words, at + 1).into_iter().map(name));
+        }
+    }
+    all
 }
 
-/// Day and month of the date that `words` begin with: `18. September`, `September 18`, `18.9.2024`, `2024-09-18`.
-fn date(text: &str, words: &[Word]) -> Option<(u32, u32)> {
-    let number = |at: usize, most: u32| -> Option<u32> {
-        raw(text, words.get(at)?).parse().ok().filter(|number| (1..=most).contains(number))
-    };
-    let month = |at: usize| lexicon::month(&raw(text, words.get(at)?).to_lowercase());
-    let year = |at: usize| words.get(at).is_some_and(|word| is_year(&word.stem));
-    match (number(0, 31), month(0)) {
-        (Some(day), _) => month(1).or_else(|| number(1, 12).filter(|_| year(2))).map(|month| (day, month)),
-        (None, Some(month)) => number(1, 31).map(|day| (day, month)),
-        (None, None) => Some((number(2, 31).filter(|_| year(0))?, number(1, 12)?)),
+/// The figures, letters and codes that begin at the word `at` and are joined by words or commas; none when a unit follows.
+fn marks(text: &str, words: &[Word], mut at: usize) -> Vec<String> {
+    let mut marks = Vec::new();
+    while words.get(at).is_some_and(|word| is_mark(text, word)) {
+        marks.push(words[at].stem.clone());
+        let joint = words.get(at + 1).is_some_and(|word| JOINING.contains(&raw(text, word).to_lowercase().as_str()));
+        at += match gap(text, words, at) {
+            Some(gap) if gap.trim() == "," => 1,
+            Some(_) if joint => 2,
+            _ => break,
+        };
+    }
+    let last = at.min(words.len().saturating_sub(1));
+    let measured = words.get(last + 1).is_some_and(|next| unit(&[raw(text, next)]).is_some());
+    if measured { Vec::new() } else { marks }
+}
+
+/// What stands between a word and the next one.
+fn gap<'t>(text: &'t str, words: &[Word], at: usize) -> Option<&'t str> {
+    let one = words.get(at)?;
+    text.get(one.start + raw(text, one).len()..words.get(at + 1)?.start)
+}
+
+/// Says whether a word tells things of one name apart: a figure, a capital letter by itself, a code with a figure in it.
+fn is_mark(text: &str, word: &Word) -> bool {
+    let raw = raw(text, word);
+    let letters = raw.trim_start_matches(|c: char| c.is_ascii_digit());
+    let code = letters.len() < raw.len() || raw.contains(|c: char| c.is_ascii_digit());
+    match letters {
+        "" => true,
+        // An English pronoun, and what may be a unit.
+        "I" => false,
+        _ if code => unit(&[letters]).is_none(),
+        // With a full stop it is an initial.
+        _ => letters.len() == 1 && word.capital && !text[word.start + raw.len()..].starts_with('.'),
     }
 }
 
@@ -342,6 +411,14 @@ mod tests {
         assert!(!misses("Wer ist verantwortlich für AA-17?", "Verantwortlich ist Nadia Keller.", tanks));
         assert!(misses("Merlot Barrique 2021", "1420\tMerlot Barrique\t2022\t29.00", "1043\tPinot Noir\t2021\t24.00"));
         assert!(misses("Qui est l'expert en 2026 ?", "L'expert pour 2024 et 2025 est M. Dubuis.", ""));
+        let gloves = "10577\tNitrilhandschuhe Grösse M\t200 Stück";
+        assert!(misses("Was kosten Nitrilhandschuhe Grösse S?", gloves, "10578\tNitrilhandschuhe Grösse L"));
+        assert!(!misses("Was kosten Nitrilhandschuhe Grösse M?", gloves, "10578\tNitrilhandschuhe Grösse L"));
+        let gasket = "The gasket will be inspected every 500 cycles instead of every 800.";
+        assert!(misses("How many cycles did the SteriMax 800 fail?", gasket, "Two cycles of the SteriMax 600 failed."));
+        assert!(!misses("Was gilt für Zimmer 12?", "Die Zimmer 11, 12 und 14 werden gestrichen.", "Zimmer 3 bleibt."));
+        assert!(misses("Was gilt auf der Station C1?", "Auf der Station C3 gilt nichts.", ""));
+        assert!(!misses("Wann kommt Frau M. Meier?", "Frau Meier kommt am Montag.", "Frau B. Keller kommt nie."));
         assert!(!misses("Gartenhaus 8 m²?", "Ein Gartenhaus 10 m² gross braucht keine Bewilligung.", ""), "a measure");
         assert!(!misses("Was gilt nach Artikel 5?", "Wie in Artikel 4 gilt die Frist.", "Artikel 5"), "a reference");
     }
@@ -361,6 +438,15 @@ mod tests {
         {
             assert!(!misses(question, minutes), "{question}");
         }
+        let asked = "Wer stimmte an der Sitzung vom 18. September dagegen?";
+        let put_off = "Das Geschäft wird auf die Sitzung vom 18. September vertagt. Vreni Gasser stimmt dagegen.";
+        let titled = |head: &str| {
+            let ground = Ground::of(put_off, &words(put_off)).below(head);
+            Anchors::of(asked, Language::German).miss_figure(put_off, &words(put_off), &ground)
+        };
+        assert!(titled("Protokoll der Sitzung vom 12. Juni 2024"), "the minutes of the other day");
+        assert!(!titled("Protokoll der Sitzung vom 18. September 2024"));
+        assert!(!titled("Protokoll"));
         assert!(!misses("Was gilt nach dem Vertrag vom 18. September?", minutes), "another kind of thing");
         assert!(misses(
             "Che cosa decise la riunione del 3 marzo 2025?",

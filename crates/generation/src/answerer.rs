@@ -14,7 +14,7 @@ use crate::{
     AnswerPolicy, Prompts, Template,
     assembly::{Likely, one_line, reduce},
     clean::hides_text,
-    conflict::conflicting,
+    conflict::{conflicting, successor},
     estimate::Estimate,
     extractive::{self, Extract, Scales},
     generated::Prompted,
@@ -23,6 +23,7 @@ use crate::{
     prompt::Room,
     signals::Signals,
     source::{Source, sources},
+    standing::Standing,
     table::labelled,
 };
 
@@ -295,10 +296,16 @@ impl Answerer {
         let mut body = Body { extractive: true, ..Body::default() };
         for part in parts::answered(parts, question.threshold) {
             self.quote_part(sources, part, &mut body);
+            let successor = successor(&part.extracts, sources);
+            let is_new = |extract: &Extract| !cites(&body.sentences, &sources[extract.source], extract.span);
+            if let Some(successor) = successor.filter(is_new) {
+                add_quote(&sources[successor.source], &successor, &mut body);
+            }
         }
         if !body.sentences.is_empty() {
             add_remarks(question, sources, parts, &mut body);
-            body.sentences.sort_by_key(|sentence| rests_on_replaced(sources, sentence));
+            let differ = body.remarks.iter().any(|remark| matches!(remark, Remark::Conflict { .. }));
+            body.sentences.sort_by_key(|sentence| order(sources, sentence, differ));
             body.text = body.sentences.iter().map(told).collect::<Vec<_>>().join("\n");
         }
         body
@@ -319,8 +326,8 @@ impl Answerer {
         }
     }
 
-    /// Adds what a generated answer leaves out: a quote for each of several parts that it does not touch, and what contradicts
-    /// its sources.
+    /// Adds what a generated answer leaves out: a quote for each of several parts that it does not touch, exceptions from the
+    /// rules that it states, and what contradicts its sources.
     fn complement(
         &self,
         question: &Question<'_>,
@@ -337,6 +344,7 @@ impl Answerer {
                 self.quote_part(sources, part, body);
             }
         }
+        uncited_limits(sources, &body.sentences).into_iter().for_each(|limit| add_citation(limit, body));
         add_remarks(question, sources, parts, body);
         body.sentences[written..].iter().for_each(|sentence| on_event(AskEvent::Sentence(sentence)));
     }
@@ -428,11 +436,32 @@ fn add_quote(source: &Source, extract: &Extract, body: &mut Body) {
         add_sentence(text, vec![citation, source.cite_anywhere(head)], Support::Supported, body);
         return;
     }
+    add_citation(citation, body);
+}
+
+/// Adds a sentence that says what it cites.
+fn add_citation(citation: Citation, body: &mut Body) {
     let quote = one_line(&citation.quote);
     // A source's own footnote numbers must not pass as citations.
     let text = one_line(&reduce(&quote, &Markers::new()).text);
     let support = if text == quote { Support::Verbatim } else { Support::Supported };
     add_sentence(text, vec![citation], support, body);
+}
+
+/// The sentences that limit what is cited and are not cited themselves.
+fn uncited_limits(sources: &[Source], sentences: &[Sentence]) -> Vec<Citation> {
+    let mut limits: Vec<Citation> = Vec::new();
+    for citation in sentences.iter().flat_map(|sentence| &sentence.citations) {
+        let source = sources.iter().find(|source| source.marker() == citation.marker);
+        if let Some(source) = source
+            && let Some(limit) = source.limit_of(citation.span)
+            && !cites(sentences, source, limit)
+            && !limits.iter().any(|known| (known.marker, known.span) == (source.marker(), limit))
+        {
+            limits.push(source.cite(limit));
+        }
+    }
+    limits
 }
 
 /// Adds a sentence with its citations, which are all of one source; nothing for an empty one.
@@ -454,17 +483,20 @@ fn told(sentence: &Sentence) -> String {
     format!("{} {}", sentence.text, write_markers(first))
 }
 
-/// Says whether a sentence rests on a document that says of itself that it no longer holds.
-fn rests_on_replaced(sources: &[Source], sentence: &Sentence) -> bool {
+/// Where a quote stands: what was replaced comes last, and of quotes that `differ` what replaced another comes first.
+fn order(sources: &[Source], sentence: &Sentence, differ: bool) -> Standing {
     let cited = |source: &&Source| sentence.citations.iter().any(|citation| citation.marker == source.marker());
-    sources.iter().filter(cited).any(|source| source.replaced)
+    match sources.iter().filter(cited).map(|source| source.standing).max().unwrap_or_default() {
+        Standing::Replaces if !differ => Standing::Silent,
+        standing => standing,
+    }
 }
 
 /// A remark on the cited documents that say of themselves that they no longer hold, if there are any.
 fn replaced(sources: &[Source], sentences: &[Sentence]) -> Option<Remark> {
     let cited = |source: &&Source| {
         let mut citations = sentences.iter().flat_map(|sentence| &sentence.citations);
-        source.replaced && citations.any(|citation| citation.marker == source.marker())
+        source.standing == Standing::Replaced && citations.any(|citation| citation.marker == source.marker())
     };
     let markers: Vec<u32> = sources.iter().filter(cited).map(Source::marker).collect();
     (!markers.is_empty()).then_some(Remark::Replaced { markers })

@@ -326,10 +326,64 @@ fn what_was_replaced_comes_last_and_is_told() {
 }
 
 #[test]
+fn what_took_the_place_of_a_replaced_document_is_found() {
+    let texts = [
+        "Anträge für Telearbeit bewilligt die Leiterin.",
+        "Anträge für Telearbeit bewilligt neu die Leiterin Personal.",
+    ];
+    let paths = ["weisung_aufgehoben.txt", "weisung.txt"];
+    let specimens = [0, 1].map(|at| Specimen::new(paths[at], 0, texts[at]).title("Weisung"));
+    let (ledger, passages) = archive_of(&specimens);
+    let sources = sources(passages, ledger.as_ref(), &staff()).unwrap();
+    let extract = |source: usize, probability| Extract {
+        source,
+        sentence: 0,
+        span: Span::new(0, texts[source].len()),
+        answer: None,
+        is_row: false,
+        named_by: None,
+        limited_by: None,
+        probability,
+        signals: Signals::default(),
+    };
+    let found = |extracts: &[Extract]| successor(extracts, &sources).map(|extract| extract.source);
+    assert_eq!(found(&[extract(0, 0.8), extract(1, 0.5)]), Some(1));
+    assert_eq!(found(&[extract(0, 0.8), extract(1, 0.3)]), None, "unlikely to answer");
+    assert_eq!(found(&[extract(1, 0.8), extract(0, 0.5)]), None, "nothing took its place");
+}
+
+#[test]
+fn an_exception_is_quoted_whoever_states_the_rule() {
+    let rule = "Anträge werden innert 20 Tagen beantwortet.";
+    let limit = "Dies gilt nicht für Anträge der Polizei.";
+    let (ledger, passages) = archive(&[&format!("{rule} {limit} Die Gebühr ist klein.")]);
+    let scope = staff();
+    let written: Arc<dyn Generator> =
+        Arc::new(ScriptedGenerator::new(["Anträge werden innert 20 Tagen beantwortet [1]."]));
+    for generator in [None, Some(written)] {
+        let asked = request("Innert wie vielen Tagen werden Anträge beantwortet?", passages.clone(), &scope);
+        let answer = answerer(generator, ledger.clone(), AnswerPolicy { threshold: 0.0, ..AnswerPolicy::default() })
+            .answer(asked, &mut |_| {}, &Cancel::default())
+            .unwrap();
+        assert_eq!(
+            answer.answer.replace("[1]", "").split_whitespace().collect::<Vec<_>>().join(" "),
+            format!("{rule} {limit}")
+        );
+    }
+}
+
+#[test]
+fn a_question_repeated_states_nothing() {
+    let written = format!("{ASKED} [1] Die Beschwerde ist innert 30 Tagen einzureichen [1].");
+    let answer = generated(ASKED, &written, AnswerPolicy::default());
+    assert_eq!(answer.answer, "Die Beschwerde ist innert 30 Tagen einzureichen. [1]");
+}
+
+#[test]
 fn of_a_row_one_cell_is_marked() {
     let text = "Tank\tWein\tLiter\n 7 \tChardonnay reserve\t1200";
     let (ledger, passages) = archive(&[text]);
-    let source = crate::source::sources(passages, ledger.as_ref(), &staff()).unwrap().remove(0);
+    let source = sources(passages, ledger.as_ref(), &staff()).unwrap().remove(0);
     let core = |part: &str| {
         let start = text.find(part).unwrap();
         source.core_of(Span::new(start, start + part.len())).map(|span| span.of(text).unwrap())

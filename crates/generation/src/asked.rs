@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use fontes_core::Language;
 
 use crate::{
+    facts::is_year,
     lexicon,
-    unit::{is_time, unit},
+    unit::{adjective, is_currency, is_mass, is_time, unit},
     words::{Word, raw},
 };
 
@@ -15,6 +16,12 @@ use crate::{
 pub(crate) enum Asked {
     /// How many, how much.
     Quantity,
+    /// How old.
+    Age,
+    /// At what price.
+    Price,
+    /// How heavy.
+    Weight,
     /// How long, within what time.
     Duration,
     /// When.
@@ -31,7 +38,7 @@ pub(crate) enum Asked {
 
 /// Question phrases by kind, in the order in which they are tried: `seit wann` is a time before `wann` could be
 /// anything else, `in welchem Jahr` before `welche`.
-const PHRASES: [(Asked, &str); 6] = [
+const PHRASES: [(Asked, &str); 9] = [
     (
         Asked::Duration,
         "wie lange|welcher frist|welche frist|welchen fristen|welche fristen|welchem zeitraum|welche dauer|\
@@ -47,15 +54,30 @@ const PHRASES: [(Asked, &str); 6] = [
          when|what year|which year|what date|which date|what day|which day|what month|what century|what decade|what time",
     ),
     (
+        Asked::Age,
+        "wie alt|welchem alter|welches alter|quel âge|quanti anni|quale età|che età|how old|what age|which age",
+    ),
+    (
+        Asked::Price,
+        "wie teuer|was kostet|was kosten|was kostete|wie viel kostet|wie viel kosten|wieviel kostet|wieviel kosten|welcher preis|\
+         welchen preis|wie hoch ist der preis|quel est le prix|quel est le coût|quel prix|combien coûte|combien coûtent|\
+         quanto costa|quanto costano|quale prezzo|qual è il prezzo|what does it cost|what is the price|what price|what is the cost",
+    ),
+    (
+        Asked::Weight,
+        "wie schwer|wie viel wiegt|wieviel wiegt|welches gewicht|quel poids|quel est le poids|combien pèse|quanto pesa|quale peso|\
+         qual è il peso|how heavy|what weight|what is the weight",
+    ),
+    (
         Asked::Quantity,
-        "wie viele|wie viel|wieviel|wieviele|wie hoch|wie gross|wie groß|wie alt|wie weit|wie oft|wie teuer|\
-         wie lang|wie breit|wie schwer|wie schnell|wie vielen|was kostet|was kosten|was verdient|welche gebühr|welcher preis|welchen preis|welcher betrag|welche dosis|welchen betrag|\
-         welcher prozentsatz|welchem alter|welche anzahl|\
-         combien|quel est le coût|quel est le prix|quelle dose|quel tarif|quels tarifs|quel pourcentage|quel montant|quel nombre|quel âge|quelle taille|quel prix|quelle quantité|\
+        "wie viele|wie viel|wieviel|wieviele|wie hoch|wie gross|wie groß|wie weit|wie oft|\
+         wie lang|wie breit|wie schnell|wie vielen|was verdient|welche gebühr|welcher betrag|welche dosis|welchen betrag|\
+         welcher prozentsatz|welche anzahl|welcher temperatur|welche temperatur|wie warm|wie kalt|wie heiss|\
+         combien|quelle température|quelle dose|quel tarif|quels tarifs|quel pourcentage|quel montant|quel nombre|quelle taille|quelle quantité|\
          quelle distance|quelle superficie|quelle vitesse|quel taux|\
-         quanto|quanta|quanti|quante|quale dose|che dose|quale tariffa|che percentuale|quale percentuale|quale età|che età|quale importo|quale prezzo|\
-         how many|how much|how old|how far|how high|how large|how big|how tall|how often|how fast|how deep|\
-         what does it cost|what dose|which dose|what fee|what is the fee|what is the price|what percentage|what percent|what number|what age|what amount|what price|what distance",
+         quanto|quanta|quanti|quante|quale dose|che dose|quale tariffa|che percentuale|quale percentuale|quale importo|quale temperatura|che temperatura|\
+         how many|how much|how far|how high|how large|how big|how tall|how often|how fast|how deep|\
+         what dose|which dose|what fee|what is the fee|what temperature|what percentage|what percent|what number|what amount|what distance",
     ),
     (Asked::Person, "wer|wen|wem|wessen|qui|chi|who|whom|whose"),
     (
@@ -80,6 +102,16 @@ pub(crate) fn asked(question: &str) -> Asked {
 }
 
 impl Asked {
+    /// Says whether a number answers.
+    pub(crate) fn is_of_figures(self) -> bool {
+        matches!(self, Self::Quantity | Self::Age | Self::Price | Self::Weight | Self::Duration | Self::Time)
+    }
+
+    /// Says whether only certain units answer.
+    pub(crate) fn is_strict(self) -> bool {
+        matches!(self, Self::Age | Self::Price | Self::Weight | Self::Duration)
+    }
+
     /// Says whether a sentence of `words` holds a thing of this kind that is not in the question already. `None`
     /// where the kind says nothing about the form of the answer.
     pub(crate) fn is_in(
@@ -100,10 +132,26 @@ impl Asked {
         let month = |word: &Word| lexicon::month(&raw(text, word).to_lowercase()).is_some();
         match self {
             Self::Quantity => Some(new().any(|word| digit(word) || numeral(word))),
-            // "One month" has no numeral in three of the languages, so the unit suffices.
-            Self::Duration => {
-                Some(new().any(|word| digit(word) || numeral(word) || span_of_time(text, language, word)))
-            }
+            // "One month" has no numeral in three of the languages, so the unit suffices; so does the time until which.
+            Self::Duration => Some(new().any(|word| {
+                let lower = raw(text, word).to_lowercase();
+                span_of_time(text, language, word)
+                    || month(word)
+                    || is_year(&word.stem)
+                    || adjective(&lower).is_some()
+                    || UNTIL.contains(&lower.as_str())
+            })),
+            Self::Age => Some(new().any(|word| {
+                let lower = raw(text, word).to_lowercase();
+                let age = lower.ends_with("alter") || AGES.contains(&lower.as_str());
+                span_of_time(text, language, word) || is_year(&word.stem) || adjective(&lower).is_some() || age
+            })),
+            Self::Price => Some(names_price(text) || new().any(|word| digit(word) || numeral(word)) && pays(text)),
+            Self::Weight => Some(new().any(|word| {
+                let raw = raw(text, word);
+                let glued = raw.trim_start_matches(|c: char| c.is_ascii_digit());
+                unit(&[glued]).is_some_and(|(unit, _)| is_mass(unit)) || POUNDS.contains(&raw.to_lowercase().as_str())
+            })),
             Self::Time => {
                 Some(new().any(|word| digit(word) && (word.stem.len() == 4 || word.stem.len() <= 2) || month(word)))
             }
@@ -114,6 +162,37 @@ impl Asked {
             Self::Other => None,
         }
     }
+}
+
+/// Words with which a time ends, and clocks.
+const UNTIL: &[&str] =
+    &["bis", "uhr", "jusqu", "heures", "fino", "until", "till", "clock", "lebenslang", "unbefristet"];
+
+/// Words beside an age without a unit; German compounds end with `alter`.
+const AGES: &[&str] = &["aged", "age", "âge", "âgé", "âgée", "âgés", "età"];
+
+/// Units of weight that are no metric ones.
+const POUNDS: &[&str] =
+    &["pfund", "livre", "livres", "libbra", "libbre", "pound", "pounds", "lb", "lbs", "ounces", "tons"];
+
+/// Prices that are no figures.
+const FREE: &str = "kostenlos|gratis|unentgeltlich|kostenfrei|gratuit|gratuite|gratuits|gratuitement|gratuito|gratuita|gratuitamente|\
+     free|no charge";
+
+fn names_price(text: &str) -> bool {
+    has_any(&spaced(text), FREE)
+}
+
+/// Says whether money or a share of it is named, or a line of a table, where the name of the column may name it.
+fn pays(text: &str) -> bool {
+    let named = |word: &str| {
+        let word = word.trim_start_matches(|c: char| c.is_ascii_digit());
+        unit(&[word]).is_some_and(|(unit, _)| is_currency(unit) || matches!(unit, "percent" | "million" | "billion"))
+    };
+    let words = text.split_whitespace();
+    let figures = words.clone().filter(|word| word.starts_with(|c: char| c.is_ascii_digit())).count();
+    let is_line = text.contains('\t') || 2 * figures > words.count();
+    is_line || text.contains(['€', '$', '£', '%']) || text.split(|c: char| !c.is_alphanumeric()).any(named)
 }
 
 /// Says whether a word is a unit of time.
@@ -161,13 +240,31 @@ mod tests {
             ("Where is it?", Asked::Place),
             ("Warum gilt das?", Asked::Reason),
             ("Was gilt?", Asked::Other),
-            ("À quel âge peut-on voter ?", Asked::Quantity),
+            ("À quel âge peut-on voter ?", Asked::Age),
             ("Innert welcher Frist ist zu antworten?", Asked::Duration),
             ("Entro quale termine va presentata?", Asked::Duration),
         ];
         for (question, expected) in cases {
             assert_eq!(asked(question), expected, "{question}");
         }
+    }
+
+    #[test]
+    fn what_is_measured_otherwise_is_no_answer() {
+        let holds = |question: &str, text: &str| {
+            let language = Language::detect(text);
+            asked(question).is_in(text, language, &words(text), &content_stems(question)).unwrap()
+        };
+        assert!(!holds("Wie alt war die Patientin?", "Sie erhielt 10 mg statt 1 mg."));
+        assert!(holds("Wie alt war die Patientin?", "Die 84-jährige Patientin erhielt 10 mg."));
+        assert!(!holds("Wie lange dauert die Reparatur?", "Die Anlage deckt nur 60 Prozent der Last."));
+        assert!(holds("Wie lange gilt der Vertrag?", "Er dauert bis zum 30. Juni 2028."));
+        assert!(!holds("What is the weight of the box?", "The box holds 12 litres for 24 hours."));
+        assert!(holds("What is the weight of the box?", "The box weighs 3kg."));
+        assert!(!holds("Was kostet die Maske?", "Die Maske wird in 50 Stück geliefert."));
+        assert!(holds("Was kostet die Maske?", "Die Maske kostet CHF 12.60."));
+        assert!(holds("Quanto costa la visita?", "La visita è gratuita."));
+        assert!(holds("Was kostet die Reinigung des Postens?", "Polizeiposten 600 1780"), "a line of a table");
     }
 
     #[test]

@@ -174,7 +174,9 @@ impl<'a> Assembly<'a> {
         let marked = reduce(span.of(rest).unwrap_or_default(), &self.markers);
         let bullet = marked.text.starts_with("- ");
         let text = marked.text.trim_start_matches(['-', '•', ' ']).trim().to_owned();
-        if !text.chars().any(char::is_alphanumeric) || lexicon::is_commentary(&text) {
+        // Small models repeat the question; it states nothing.
+        let states = text.chars().any(char::is_alphanumeric) && !text.ends_with('?');
+        if !states || lexicon::is_commentary(&text) {
             return Ok(());
         }
         let key = letters(&text);

@@ -9,10 +9,11 @@ use std::collections::HashSet;
 use fontes_core::Language;
 
 use crate::{
-    asked::{Asked, asked},
+    asked::asked,
     extractive::Extract,
     facts::{Facts, Figures},
     source::Source,
+    standing::Standing,
     words::content_stems,
 };
 
@@ -35,36 +36,48 @@ pub(crate) fn conflicting(
     extracts: &[Extract],
     sources: &[Source],
 ) -> Vec<Extract> {
-    let Some(best) =
-        extracts.first().filter(|_| matches!(asked(question), Asked::Quantity | Asked::Duration | Asked::Time))
-    else {
+    let Some(best) = extracts.first().filter(|_| asked(question).is_of_figures()) else {
         return Vec::new();
     };
     let known = Facts::of(question, language);
-    let said = |extract: &Extract| -> (Figures, HashSet<String>) {
+    let figures = |extract: &Extract| -> Figures {
         let source = &sources[extract.source];
-        let text = source.text(extract.span);
-        let figures = Facts::of(text, source.language()).figures_beyond(&known);
-        let mut words = content_stems(text);
-        words.retain(|stem| !stem.starts_with(|c: char| c.is_ascii_digit()));
-        (figures, words)
+        Facts::of(source.text(extract.span), source.language()).figures_beyond(&known)
     };
-    let (figures, words) = said(best);
-    if figures.is_empty() {
+    let own = figures(best);
+    if own.is_empty() {
         return Vec::new();
     }
     let mut documents = HashSet::from([sources[best.source].passage.hit.document_id]);
     let contradicts = |extract: &&Extract| {
-        let (other_figures, other_words) = said(extract);
-        let shared = words.intersection(&other_words).count() as f32;
-        let all = words.union(&other_words).count().max(1) as f32;
-        let fewest = words.len().min(other_words.len());
-        extract.probability >= NEARLY_AS_LIKELY * best.probability
-            && !other_figures.is_empty()
-            && !figures.meet(&other_figures)
-            && (shared / all >= ALIKE || fewest >= FEWEST && shared / fewest as f32 >= HELD)
+        let other = figures(extract);
+        !other.is_empty()
+            && (!own.meet(&other) || own.differ(&other))
+            && says_the_like(extract, best, sources)
             && documents.insert(sources[extract.source].passage.hit.document_id)
     };
     let others: Vec<Extract> = extracts[1..].iter().filter(contradicts).copied().collect();
     if others.is_empty() { others } else { std::iter::once(*best).chain(others).collect() }
+}
+
+/// The sentence that says the like of the best one, in a document that was not replaced where that one was.
+pub(crate) fn successor(extracts: &[Extract], sources: &[Source]) -> Option<Extract> {
+    let replaced = |extract: &&Extract| sources[extract.source].standing == Standing::Replaced;
+    let best = extracts.first().filter(replaced)?;
+    extracts.iter().find(|other| !replaced(other) && says_the_like(other, best, sources)).copied()
+}
+
+/// Says whether a sentence is about the same thing as the best one, and may be the answer as well.
+fn says_the_like(extract: &Extract, best: &Extract, sources: &[Source]) -> bool {
+    let words = |extract: &Extract| {
+        let mut words = content_stems(sources[extract.source].text(extract.span));
+        words.retain(|stem| !stem.starts_with(|c: char| c.is_ascii_digit()));
+        words
+    };
+    let (own, other) = (words(best), words(extract));
+    let shared = own.intersection(&other).count() as f32;
+    let all = own.union(&other).count().max(1) as f32;
+    let fewest = own.len().min(other.len());
+    extract.probability >= NEARLY_AS_LIKELY * best.probability
+        && (shared / all >= ALIKE || fewest >= FEWEST && shared / fewest as f32 >= HELD)
 }

@@ -9,6 +9,7 @@ use fontes_core::{Embedder, Finding, Language, Reader, Reading, Result, Span, se
 use crate::{
     AnswerPolicy,
     estimate::Estimate,
+    pointing::Pointing,
     signals::{Candidate, Signals, add_findings, candidates},
     source::Source,
     verify::cosine,
@@ -75,10 +76,11 @@ pub(crate) fn rank(
     let cosines: Vec<f32> =
         vectors.iter().map(|vector| asked.first().map_or(0.0, |asked| cosine(asked, vector))).collect();
     let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
+    let pointing = Pointing::of(question, language);
     let extract = |(candidate, cosine): (&Candidate, &f32)| {
         let signals = candidate.signals.with_similarity(*cosine, mean);
         let Candidate { source, sentence, span, is_row, named_by, limited_by, .. } = *candidate;
-        let answer = candidate.answer.and_then(|answer| sources[source].core_of(answer));
+        let answer = pointing.at(&sources[source], span, candidate.answer);
         let probability = estimate.probability(&signals);
         Extract { source, sentence, span, answer, is_row, named_by, limited_by, probability, signals }
     };
@@ -154,8 +156,10 @@ fn with_neighbour(extract: &Extract, extracts: &[Extract], policy: &AnswerPolicy
     // They come best first.
     let likely = extracts.iter().find(beside).map(|other| other.span);
     let named = extract.named_by.filter(|_| !extract.is_row);
-    let limit = extract.limited_by.filter(|_| !extract.is_row);
-    let span = [likely.or(named), limit].into_iter().flatten().fold(extract.span, |span, other| span.cover(&other));
+    let span = [likely.or(named), extract.limited_by]
+        .into_iter()
+        .flatten()
+        .fold(extract.span, |span, other| span.cover(&other));
     Extract { span, ..*extract }
 }
 
@@ -197,11 +201,6 @@ mod tests {
         let limited = Extract { limited_by: Some(Span::new(400, 490)), ..extract(0, 2, 0.8) };
         assert_eq!(chosen(&[limited]), [(0, Span::new(200, 490))]);
         assert_eq!(chosen(&[limited, extract(0, 1, 0.4)]), [(0, Span::new(100, 490))], "beside the likely neighbour");
-        assert_eq!(
-            chosen(&[Extract { is_row: true, ..limited }]),
-            [(0, Span::new(200, 290))],
-            "a row says nothing of others"
-        );
     }
 
     #[test]

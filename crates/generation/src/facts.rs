@@ -48,6 +48,15 @@ impl Figures {
         self.quantities.is_empty() && self.implied.is_empty()
     }
 
+    /// Says whether both have figures of one unit and none of these is in both.
+    pub(crate) fn differ(&self, other: &Self) -> bool {
+        let of = |figures: &Self, unit| -> HashSet<String> {
+            figures.quantities.iter().filter(|one| one.unit == unit).map(|one| one.value.clone()).collect()
+        };
+        let units = self.quantities.iter().map(|quantity| quantity.unit).filter(Option::is_some);
+        units.map(|unit| (of(self, unit), of(other, unit))).any(|(own, its)| !its.is_empty() && own.is_disjoint(&its))
+    }
+
     /// Says whether both have a figure, with the same unit where both name one.
     pub(crate) fn meet(&self, other: &Self) -> bool {
         let same = |one: &Quantity, other: &Quantity| {
@@ -62,7 +71,7 @@ impl Figures {
 }
 
 /// Words before a number that is a name.
-const NAMING: &[&str] = &[
+pub(crate) const NAMING: &[&str] = &[
     "art", "artikel", "article", "articles", "articolo", "abs", "absatz", "al", "alinéa", "cpv", "ziff", "ziffer",
     "nr", "nummer", "no", "n", "numéro", "numero", "number", "section", "kapitel", "chapitre", "capitolo", "chapter",
     "version", "zimmer", "chambre", "camera", "room",

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fontes_core::{Finding, Language, Span};
+use fontes_core::{DocumentId, Finding, Language, Span};
 
 use crate::{
     anchors::{Anchors, Ground, names},
@@ -27,6 +27,9 @@ const READ: f32 = 1.5;
 
 /// What a row of a table has before others when it holds the measures of the question, whose figures may be parts of others.
 const EXACT: f32 = 0.1;
+
+/// How far what is measured in other units than the question asks for is astray.
+const UNMEASURED: f32 = 0.4;
 
 /// How far what lacks the thing asked for is astray, against what has another one in its place.
 const ABSENT: f32 = 0.6;
@@ -77,7 +80,8 @@ signals! {
     /// Question and passage are in different languages, so that words cannot be compared.
     across,
     /// The passage is about another year, article or person than the question, or another row of the table is meant: 1 where
-    /// something else of the same name stands there, [`ABSENT`] where the thing asked for does not.
+    /// something else of the same name stands there, [`ABSENT`] where the thing asked for does not, [`UNMEASURED`] where what is
+    /// said has other units.
     astray,
     /// Of a row of a table, the share of the question's words in it.
     row,
@@ -100,6 +104,8 @@ pub(crate) struct Candidate {
     pub(crate) named_by: Option<Span>,
     /// The sentence after it that makes an exception from it.
     pub(crate) limited_by: Option<Span>,
+    /// Of a row of a table, the share of the question's words in the names of its columns.
+    pub(crate) columns: f32,
     /// What speaks for it.
     pub(crate) signals: Signals,
 }
@@ -154,7 +160,10 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
     let texts: Vec<String> = sources.iter().map(with_frame).collect();
     let read: Vec<Vec<Word>> = texts.iter().map(|text| words(text)).collect();
     let passages: Vec<f32> = read.iter().map(|words| wanted.coverage(&stems(words))).collect();
-    let grounds: Vec<Ground> = texts.iter().zip(&read).map(|(text, words)| Ground::of(text, words)).collect();
+    let ground = |((text, words), source): ((&String, &Vec<Word>), &Source)| {
+        Ground::of(text, words).below(source.text(source.head))
+    };
+    let grounds: Vec<Ground> = texts.iter().zip(&read).zip(sources).map(ground).collect();
     let is_astray = |(source, ground): (&Source, &Ground)| {
         wanted.anchors.miss(ground, &source.facts) || wanted.anchors.miss_name(ground, source.language())
     };
@@ -180,34 +189,49 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             || row.as_ref().is_some_and(|row| wanted.anchors.miss_row(row, &source.frame))
             || wanted.anchors.miss_compound(&sentence.words, &heading, source.language());
         let other = wanted.anchors.miss_figure(text, &sentence.words, &grounds[sentence.source]);
-        signals.astray = flag(other).max(ABSENT * flag(absent));
+        let unmeasured = wanted.kind.is_strict() && signals.lacking > 0.0;
+        signals.astray = flag(other).max(ABSENT * flag(absent)).max(UNMEASURED * flag(unmeasured));
+        let names = source.table_head(sentence.span).map(|head| content_stems(source.text(head))).unwrap_or_default();
         signals.row = match &row {
             // What may name columns, too, says nothing about the rows.
             Some(row) if !first_row => {
                 let exact = EXACT * flag(row.have_measures(&wanted.facts));
-                flag(wanted.anchors.name_row(row)).max(signals.sentence) + exact
+                flag(wanted.anchors.name_row(row)).max(wanted.coverage_of_row(&sentence.stems, &names)) + exact
             }
             _ => 0.0,
         };
+        let columns = wanted.coverage(&names);
         let named_by = wanted.named_by(sentence, &neighbours, [&heading, &titles[sentence.source]]);
-        let limited_by = source.limit_of(sentence.sentence);
+        let limited_by = source.limit_of(sentence.span);
         let is_row = row.is_some();
         let Analysed { source, sentence, span, .. } = *sentence;
-        candidates.push(Candidate { source, sentence, span, answer: None, is_row, named_by, limited_by, signals });
+        candidates.push(Candidate {
+            source,
+            sentence,
+            span,
+            answer: None,
+            is_row,
+            named_by,
+            limited_by,
+            columns,
+            signals,
+        });
     }
-    leave_other_rows(&mut candidates);
+    leave_other_rows(&mut candidates, sources);
     candidates
 }
 
-/// Marks the rows of a table that hold less of the question than another row of the same passage.
-fn leave_other_rows(candidates: &mut [Candidate]) {
-    let mut most: HashMap<usize, f32> = HashMap::new();
+/// Marks the rows of tables that hold less of the question than another row of the same document, or whose columns do.
+fn leave_other_rows(candidates: &mut [Candidate], sources: &[Source]) {
+    let document = |row: &Candidate| sources[row.source].passage.hit.document_id;
+    let mut most: HashMap<DocumentId, (f32, f32)> = HashMap::new();
     for row in candidates.iter().filter(|candidate| candidate.is_row) {
-        let best = most.entry(row.source).or_default();
-        *best = best.max(row.signals.row);
+        let best = most.entry(document(row)).or_default();
+        *best = (best.0.max(row.signals.row), best.1.max(row.columns));
     }
     for row in candidates.iter_mut().filter(|candidate| candidate.is_row) {
-        if row.signals.row < most[&row.source] {
+        let (best, columns) = most[&document(row)];
+        if row.signals.row < best || row.columns < columns {
             row.signals.astray = row.signals.astray.max(ABSENT);
         }
     }
@@ -249,7 +273,14 @@ fn signals(
     let others = passages.iter().enumerate().filter(|(other, _)| *other != sentence.source);
     let passage = passages[sentence.source];
     let text = source.text(sentence.span);
-    let holds = wanted.kind.is_in(text, source.language(), &sentence.words, &wanted.stems);
+    let holds = match source.table_head(sentence.span).filter(|_| wanted.kind.is_strict()) {
+        // The unit may be in the name of the column.
+        Some(head) => {
+            let text = format!("{}\t{text}", source.text(head));
+            wanted.kind.is_in(&text, source.language(), &words(&text), &wanted.stems)
+        }
+        None => wanted.kind.is_in(text, source.language(), &sentence.words, &wanted.stems),
+    };
     Signals {
         sentence: sentence.coverage,
         beside: best(neighbours.iter().map(|other| other.coverage)),
@@ -319,6 +350,12 @@ impl Wanted {
         let has = |other: &Analysed| lacking.iter().filter(|name| is_in(name, &other.stems)).count();
         let best = neighbours.iter().rev().max_by_key(|other| has(other)).filter(|other| has(other) > 0);
         best.map(|other| other.span)
+    }
+
+    /// The share of the question's weight in a row and the names of its columns; these alone choose no row.
+    fn coverage_of_row(&self, row: &HashSet<String>, names: &HashSet<String>) -> f32 {
+        let own = self.coverage(row);
+        if own > 0.0 { self.coverage(&row.union(names).cloned().collect()) } else { own }
     }
 
     /// The share of the question's weight that `stems` hold.

@@ -12,13 +12,18 @@ use fontes_core::{
 
 use crate::{
     assembly::letters,
+    date::dates,
     exception,
-    facts::Facts,
+    facts::{Facts, is_year},
     list::joined_items,
     sentence::{Lines, sentences},
-    standing::is_replaced,
-    table::{alike, head},
+    standing::{Standing, standing},
+    table::{alike, cells, head},
+    words::words,
 };
+
+/// How many bytes of a document are its first lines, where its date stands.
+const HEAD: usize = 400;
 
 /// A passage, its document and its sentences.
 #[derive(Clone, Debug)]
@@ -34,8 +39,10 @@ pub(crate) struct Source {
     pub(crate) frame: Facts,
     /// Facts of the whole passage with title and headings.
     pub(crate) facts: Facts,
-    /// Its document says of itself that it no longer holds.
-    pub(crate) replaced: bool,
+    /// The first lines of its document.
+    pub(crate) head: Span,
+    /// Whether its document still holds, by what it says of itself.
+    pub(crate) standing: Standing,
     /// Letters and digits of the places that say the same, in the order of the passage's `also_in`.
     repeated: Vec<String>,
 }
@@ -52,12 +59,14 @@ impl Source {
             .map(|span| Span::new(span.start + offset, span.end + offset))
             .collect();
         let date = summary.created.as_deref().unwrap_or_default().split('T').next().unwrap_or_default();
-        let frame = format!("{}\n{}\n{date}", summary.title, passage.hit.headings.join("\n"));
+        let head = Span::new(0, document.text.floor_char_boundary(HEAD));
+        let figures = figures_of_dates(head.of(&document.text).unwrap_or_default());
+        let frame = format!("{}\n{}\n{date}\n{figures}", summary.title, passage.hit.headings.join("\n"));
         let language = passage.hit.language;
         let facts = Facts::of(&format!("{frame}\n{}", passage.hit.text), language);
         let frame = Facts::of(&frame, language);
-        let replaced = is_replaced(&document.text);
-        Some(Self { frame, facts, passage, summary, document, sentences, replaced, repeated: Vec::new() })
+        let standing = standing(&summary.path, &document.text);
+        Some(Self { frame, facts, passage, summary, document, sentences, head, standing, repeated: Vec::new() })
     }
 
     /// The marker by which it is cited.
@@ -77,13 +86,8 @@ impl Source {
 
     /// Of `span` what is no white space, and of several cells of a table the longest one.
     pub(crate) fn core_of(&self, span: Span) -> Option<Span> {
-        let mut at = span.start;
-        let cells = self.text(span).split('\t').map(|cell| {
-            let begin = at + cell.len() - cell.trim_start().len();
-            at += cell.len() + 1;
-            Span::new(begin, begin + cell.trim().len())
-        });
-        cells.max_by_key(|cell| cell.end - cell.start).filter(|cell| cell.start < cell.end)
+        let longest = cells(self.text(span)).max_by_key(|cell| cell.end - cell.start)?;
+        (longest.start < longest.end).then(|| Span::new(span.start + longest.start, span.start + longest.end))
     }
 
     /// When the document was written, `YYYY-MM-DD`, when known.
@@ -107,9 +111,10 @@ impl Source {
         format!("{}\n{heading}", self.summary.title)
     }
 
-    /// The sentence that limits the one with this number, under the same heading.
-    pub(crate) fn limit_of(&self, sentence: usize) -> Option<Span> {
-        let rule = *self.sentences.get(sentence)?;
+    /// The sentence that limits the last one of `rule`, under the same heading; rows of tables have none.
+    pub(crate) fn limit_of(&self, rule: Span) -> Option<Span> {
+        let sentence = self.sentences.iter().rposition(|sentence| sentence.overlaps(&rule))?;
+        let rule = Some(self.sentences[sentence]).filter(|rule| !self.text(*rule).contains('\t'))?;
         let after = self.sentences.iter().skip(sentence + 1).take(exception::WITHIN).copied();
         let mut limits = after.filter(|after| exception::limits(self.text(*after)));
         limits.find(|after| self.heading_of(*after) == self.heading_of(rule))
@@ -187,6 +192,17 @@ impl Source {
         self.passage.hit.span = span;
         true
     }
+}
+
+/// The figures of the dates in the first lines of a document, which hold for all of it.
+fn figures_of_dates(head: &str) -> String {
+    let words = words(head);
+    let days = dates(head, &words);
+    let mut figures: Vec<String> = days.iter().map(|(day, month)| format!("{day}/{month}")).collect();
+    figures.extend(words.into_iter().map(|word| word.stem).filter(|stem| is_year(stem)));
+    figures.sort_unstable();
+    figures.dedup();
+    figures.join(" ")
 }
 
 /// Reads the documents behind `passages` from the ledger, once more under the scope of whoever asks. Passages

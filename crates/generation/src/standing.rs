@@ -3,7 +3,19 @@
 //! An old regulation answers as readily as the one that replaced it. Only the first lines are looked at, where title, version and
 //! status stand, and only what they say of the document itself: that something in it was replaced tells nothing.
 
-use crate::asked::spaced;
+use crate::asked::{has_any, spaced};
+
+/// Whether a document still holds, by what it says of itself. What replaced another comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// It says that it took another one's place.
+    Replaces,
+    /// It says nothing.
+    #[default]
+    Silent,
+    /// It says that it was replaced or is no longer in force.
+    Replaced,
+}
 
 /// How much of a document is looked at, in bytes.
 const HEAD: usize = 600;
@@ -35,9 +47,28 @@ const THE: &str = "der|die|das|den|dem|des|le|la|les|l|du|il|lo|gli|i|del|della|
 /// Words that announce a status.
 const STATUS: &str = "status|stand|hinweis|achtung|wichtig|statut|état|remarque|attention|important|stato|nota|avviso|attenzione|note|notice|warning";
 
-/// Says whether a document says in its first lines that it was replaced or is no longer in force.
-pub(crate) fn is_replaced(text: &str) -> bool {
-    text[..text.floor_char_boundary(HEAD)].lines().any(says_so)
+/// That a document took another one's place.
+const REPLACES: &str = "ersetzt version|ersetzt die version|ersetzt die fassung|ersetzt die ausgabe|ersetzt das reglement|\
+     ersetzt die weisung|ersetzt die richtlinie|ersetzt jene vom|ersetzt jenes vom|remplace la version|remplace le règlement|\
+     remplace la directive|remplace celle du|remplace celui du|annule et remplace|sostituisce la versione|sostituisce il regolamento|\
+     sostituisce la direttiva|sostituisce quella del|sostituisce quello del|replaces version|replaces the version|supersedes version|\
+     supersedes the";
+
+/// Words in the name of a file that no longer holds.
+const STALE: &str = "veraltet|ungültig|ungueltig|aufgehoben|périmé|perime|obsolète|obsolete|abrogé|abroge|abrogato|superato|scaduto|\
+     superseded|withdrawn";
+
+/// What a document says of itself in its first lines and in the name of its file.
+pub(crate) fn standing(path: &str, text: &str) -> Standing {
+    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    let mut lines = text[..text.floor_char_boundary(HEAD)].lines();
+    if has_any(&spaced(name), STALE) || lines.clone().any(says_so) {
+        Standing::Replaced
+    } else if lines.any(|line| has_any(&spaced(line), REPLACES)) {
+        Standing::Replaces
+    } else {
+        Standing::Silent
+    }
 }
 
 fn says_so(line: &str) -> bool {
@@ -67,6 +98,20 @@ fn is(word: &str, list: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn is_replaced(text: &str) -> bool {
+        standing("weisung.txt", text) == Standing::Replaced
+    }
+
+    #[test]
+    fn the_one_that_replaces_and_the_stale_name_are_known() {
+        assert_eq!(standing("a/protocole_2022_perime.md", "Protocole"), Standing::Replaced);
+        assert_eq!(standing("perime/protocole.md", "Protocole"), Standing::Silent);
+        for text in ["Weisung\nVersion 5, ersetzt Version 4 vom Mai", "Directive\nAnnule et remplace la précédente"] {
+            assert_eq!(standing("a.txt", text), Standing::Replaces, "{text}");
+        }
+        assert!(Standing::Replaces < Standing::Silent && Standing::Silent < Standing::Replaced);
+    }
 
     #[test]
     fn a_document_may_say_that_it_was_replaced() {

@@ -2,8 +2,11 @@
 
 use fontes_core::Span;
 
-/// The row that names the columns of `table`. It is the first one if a column in which rows have figures has none there; nothing can
-/// be told of a table of words alone.
+/// Columns of a table whose first row names them, whatever is in the others: fewer may be names and values.
+const COLUMNS: usize = 3;
+
+/// The row that names the columns of `table`. It is the first one if a column in which rows have figures has none there, or if there
+/// are several columns and it has no cell that is little but a figure; nothing can be told of two columns of words.
 pub(crate) fn head(table: &str) -> Option<Span> {
     let end = table.find('\n')?;
     let head: Vec<&str> = table[..end].split('\t').collect();
@@ -14,7 +17,24 @@ pub(crate) fn head(table: &str) -> Option<Span> {
         2 * with > rows.len()
     };
     let names = (0..head.len()).any(|column| !figure(head[column]) && is_of_figures(column));
-    names.then(|| Span::new(0, end))
+    let is_value = |cell: &&str| {
+        let count = |of: fn(&char) -> bool| cell.chars().filter(of).count();
+        let digits = count(char::is_ascii_digit);
+        digits > 0 && count(|c| c.is_alphabetic()) <= digits
+    };
+    let wide =
+        head.len() >= COLUMNS && rows.len() > 1 && !head.iter().any(|cell| is_value(&cell) || cell.trim().is_empty());
+    (names || wide).then(|| Span::new(0, end))
+}
+
+/// The cells of a row, without the white space around them.
+pub(crate) fn cells(row: &str) -> impl Iterator<Item = Span> {
+    let mut at = 0;
+    row.split('\t').map(move |cell| {
+        let begin = at + cell.len() - cell.trim_start().len();
+        at += cell.len() + 1;
+        Span::new(begin, begin + cell.trim().len())
+    })
 }
 
 /// Says whether two rows have as many cells.
@@ -54,6 +74,17 @@ mod tests {
         assert_eq!(head("Adresse\tMusterweg 1\nTelefon\t044 123"), None);
         assert_eq!(head("Name\tOrt\nMuster\tBern"), None, "words alone tell nothing");
         assert_eq!(head("one line"), None);
+        let renal = "Wirkstoff\tClearance 30 bis 50 ml/min\tClearance unter 30 ml/min\nCefarolin\t2 g\t1 g\nMeropan\t1 g\t500 mg";
+        assert_eq!(
+            head(renal).and_then(|head| head.of(renal)),
+            renal.lines().next(),
+            "figures in the names of columns"
+        );
+        assert_eq!(
+            head("Cefarolin\t2 g\t1 g\nMeropan\t1 g\t500 mg\nPipravel\t3 g\t2 g"),
+            None,
+            "values from the first row on"
+        );
         assert!(!alike("a\tb", "1") && alike("a\tb", "1\t"));
     }
 }

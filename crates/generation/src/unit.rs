@@ -102,6 +102,11 @@ pub(crate) fn is_time(unit: &str) -> bool {
     times.split('|').any(|time| time == unit)
 }
 
+/// Says whether a unit measures weight.
+pub(crate) fn is_mass(unit: &str) -> bool {
+    matches!(unit, "microgram" | "milligram" | "gram" | "kilogram" | "tonne")
+}
+
 /// Says whether a unit may stand before its number: `CHF 20`.
 pub(crate) fn is_currency(unit: &str) -> bool {
     matches!(unit, "franc" | "euro" | "dollar" | "rappen")
