@@ -33,6 +33,9 @@ macro_rules! languages {
             /// win ties, because that is what the archives hold.
             pub fn detect(text: &str) -> Self {
                 let sample: String = text.chars().filter(|c| !c.is_ascii_digit()).take(SAMPLE_CHARS).collect();
+                if is_short(&sample) {
+                    return Self::detect_working(&sample);
+                }
                 let Some(info) = whatlang::detect(&sample) else { return Self::Undetermined };
                 if !info.is_reliable() {
                     return Self::detect_working(&sample);
@@ -45,6 +48,14 @@ macro_rules! languages {
 
 /// Detection looks at this many characters: trigram statistics settle long before.
 const SAMPLE_CHARS: usize = 2_000;
+
+/// Fewer words than this have too few trigrams to tell a language by: `Preis Dermisol Plus` is no English.
+const SHORT: usize = 4;
+
+/// Says whether a text is a few words in Latin letters.
+fn is_short(text: &str) -> bool {
+    text.split_whitespace().count() < SHORT && text.chars().filter(|c| c.is_alphabetic()).all(is_latin)
+}
 
 /// Text is in none of the working languages when one letter in this many is not Latin. A syllable or sign of
 /// East Asian scripts stands for two to four letters, and names and formulas put single Greek letters anywhere.

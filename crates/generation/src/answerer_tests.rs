@@ -391,6 +391,7 @@ fn of_a_row_one_cell_is_marked() {
     assert_eq!(core("\n 7 "), Some("7"));
     assert_eq!(core("7 \tChardonnay reserve\t1"), Some("Chardonnay reserve"));
     assert_eq!(core(" \t"), None);
+    assert_eq!(core("onnay reser"), Some("Chardonnay reserve"), "whole words");
 }
 
 #[test]

@@ -16,7 +16,8 @@ const FIRST: usize = 3;
 const ANYWHERE: &str = "gilt nicht für|gelten nicht für|gilt dies nicht|gilt das nicht|dies gilt nicht|das gilt nicht|ausgenommen sind|\
      ausgenommen ist|ne s applique pas|ne s appliquent pas|font exception|fait exception|sont exceptés|sont exceptées|\
      non si applica|non si applicano|fanno eccezione|fa eccezione|sono esclusi|sono escluse|does not apply|do not apply|\
-     is exempt|are exempt|with the exception of";
+     is exempt|are exempt|with the exception of|ist ausgeschlossen|sind ausgeschlossen|ist nicht zulässig|sind nicht zulässig|\
+     est exclu|est exclue|sont exclus|sont exclues|è escluso|è esclusa|non è ammesso|non è ammessa|is excluded|are excluded";
 
 /// Says whether a sentence limits what stands before it.
 pub(crate) fn limits(sentence: &str) -> bool {
@@ -40,6 +41,7 @@ mod tests {
             "Fanno eccezione i reparti notturni.",
             "Exceptions are granted by the head pharmacist.",
             "This does not apply to the night shift.",
+            "Eine Kündigung vor dem 30. Juni ist ausgeschlossen.",
         ] {
             assert!(limits(text), "{text}");
         }

@@ -174,9 +174,9 @@ const ABBREVIATIONS: &[&str] = &[
     "art", "artt", "abs", "ziff", "bst", "lit", "let", "al", "cpv", "cf", "vgl", "nr", "nrn", "no", "n°", "ch", "par",
     "kap", "rz", "rn", "fn", "bd", "hrsg", "aufl", "ff", "bzw", "resp", "sog", "gem", "ggf", "evtl", "inkl", "exkl",
     "insb", "betr", "dgl", "sec", "sect", "seq", "bge", "lett", "segg", // persons
-    "dr", "prof", "hr", "fr", "frl", "dipl", "ing", "med", "jur", "phil", "mr", "mrs", "ms", "mme", "mlle", "mm", "me",
-    "st", "ste", "sig", "sigg", "dott", "avv", "on", "jr", "sr", "rev", "gen", "col", "lt", "capt", "sen", "gov",
-    // quantities and places in a text
+    "dr", "prof", "hr", "fr", "frl", "dipl", "ing", "med", "jur", "phil", "pharm", "dent", "vet", "iur", "oec", "sc",
+    "nat", "rer", "lic", "mr", "mrs", "ms", "mme", "mlle", "mm", "me", "st", "ste", "sig", "sigg", "dott", "avv", "on",
+    "jr", "sr", "rev", "gen", "col", "lt", "capt", "sen", "gov", // quantities and places in a text
     "ca", "mio", "mia", "mrd", "mind", "max", "min", "approx", "env", "circa", "ed", "eds", "vol", "fig", "tab", "abb",
     "pag", "pp", "vs", "inc", "ltd", "corp", "tel", "str", "av", "bd", "kt", "jh", "jhdt", "geb", "gest", "ehem",
     "chr", "zw", "jan", "feb", "febr", "apr", "aug", "sept", "okt", "oct", "nov", "dez", "dec", "déc", "janv", "févr",

@@ -84,10 +84,20 @@ impl Source {
         span.of(&self.document.text).unwrap_or_default()
     }
 
-    /// Of `span` what is no white space, and of several cells of a table the longest one.
+    /// Of `span` what is no white space, in whole words, and of several cells of a table the longest one.
     pub(crate) fn core_of(&self, span: Span) -> Option<Span> {
         let longest = cells(self.text(span)).max_by_key(|cell| cell.end - cell.start)?;
-        (longest.start < longest.end).then(|| Span::new(span.start + longest.start, span.start + longest.end))
+        (longest.start < longest.end)
+            .then(|| self.whole_words(Span::new(span.start + longest.start, span.start + longest.end)))
+    }
+
+    /// A span with the rest of the words that it cuts: tokens are parts of words.
+    fn whole_words(&self, span: Span) -> Span {
+        let (before, after) = (&self.document.text[..span.start], &self.document.text[span.end..]);
+        let inside = self.text(span);
+        let begin = if inside.starts_with(char::is_alphanumeric) { word_length(before.chars().rev()) } else { 0 };
+        let end = if inside.ends_with(char::is_alphanumeric) { word_length(after.chars()) } else { 0 };
+        Span::new(span.start - begin, span.end + end)
     }
 
     /// When the document was written, `YYYY-MM-DD`, when known.
@@ -192,6 +202,11 @@ impl Source {
         self.passage.hit.span = span;
         true
     }
+}
+
+/// Bytes of the letters and digits that `characters` begin with.
+fn word_length(characters: impl Iterator<Item = char>) -> usize {
+    characters.take_while(|c| c.is_alphanumeric()).map(char::len_utf8).sum()
 }
 
 /// The figures of the dates in the first lines of a document, which hold for all of it.
