@@ -373,6 +373,19 @@ fn an_exception_is_quoted_whoever_states_the_rule() {
 }
 
 #[test]
+fn of_all_passages_named_the_carrying_ones_are_cited() {
+    let rule = "Die Beschwerde ist innert 30 Tagen nach der Eröffnung beim Amt schriftlich einzureichen.";
+    let vague = "Eine Beschwerde nach 30 Tagen ist verspätet, die Eröffnung zählt, das Amt prüft es.";
+    let (ledger, passages) = archive(&[rule, vague]);
+    let generator: Arc<dyn Generator> = Arc::new(ScriptedGenerator::new([format!("{rule} [1][2]").as_str()]));
+    let scope = staff();
+    let answer = answerer(Some(generator), ledger, AnswerPolicy { threshold: 0.0, ..AnswerPolicy::default() })
+        .answer(request(ASKED, passages, &scope), &mut |_| {}, &Cancel::default())
+        .unwrap();
+    assert_eq!(answer.answer, format!("{rule} [1]"));
+}
+
+#[test]
 fn a_question_repeated_states_nothing() {
     let written = format!("{ASKED} [1] Die Beschwerde ist innert 30 Tagen einzureichen [1].");
     let answer = generated(ASKED, &written, AnswerPolicy::default());

@@ -20,6 +20,9 @@ const REPEATS: usize = 2;
 /// After this many sentences beside the question, a model that copies its sources one after the other is stopped.
 const STRAYS: usize = 2;
 
+/// What carries a sentence by so much less than another source is no source of it.
+const MUCH_LESS: f32 = 0.25;
+
 /// A sentence of a source that is likely to hold the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Likely {
@@ -227,14 +230,19 @@ impl<'a> Assembly<'a> {
             let citations = cited.map(|source| source.cite(self.verifier.closest(&claim, source))).collect();
             return Ok(Sentence { text, citations, support: Support::Unchecked, attention: Vec::new() });
         }
-        let mut citations: Vec<Citation> = Vec::new();
+        let mut carrying: Vec<(&Source, Evidence)> = Vec::new();
         for marker in named {
             if let Some(source) = sources.iter().find(|source| source.marker() == *marker)
                 && let Some(evidence) = self.verifier.evidence(&mut claim, source)?
             {
-                citations.push(source.cite(evidence.span));
+                carrying.push((source, evidence));
             }
         }
+        // Small models name every passage they were given.
+        let best = carrying.iter().map(|(_, evidence)| evidence.score).fold(0.0, f32::max);
+        carrying.retain(|(_, evidence)| evidence.score + MUCH_LESS >= best);
+        let mut citations: Vec<Citation> =
+            carrying.into_iter().map(|(source, evidence)| source.cite(evidence.span)).collect();
         if citations.is_empty() {
             let mut best: Option<(&Source, Evidence)> = None;
             for source in sources {
