@@ -273,7 +273,7 @@ fn gap<'t>(text: &'t str, words: &[Word], at: usize) -> Option<&'t str> {
 }
 
 /// Says whether a word tells things of one name apart: a figure, a capital letter by itself, a code with a figure in it.
-fn is_mark(text: &str, word: &Word) -> bool {
+pub(crate) fn is_mark(text: &str, word: &Word) -> bool {
     let raw = raw(text, word);
     let letters = raw.trim_start_matches(|c: char| c.is_ascii_digit());
     let code = letters.len() < raw.len() || raw.contains(|c: char| c.is_ascii_digit());

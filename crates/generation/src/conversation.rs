@@ -1,14 +1,16 @@
 //! Conversation: a follow-up question becomes one that stands alone, by rule.
 //!
 //! Search knows nothing of what was said before. When a question leans on the one before it (a pronoun, an
-//! opening "and", hardly a word of its own), the content words of that question are put in front, but for those that it puts
-//! something else in place of: another year, person, place or kind. No model rewrites anything, so nothing can be invented and the
-//! same dialogue gives the same search.
+//! opening "and", hardly a word of its own), it is that question with another year, person, place or kind, if it says no more
+//! than that; else the content words of that question are put in front. No model rewrites anything, so nothing can be invented and
+//! the same dialogue gives the same search.
+
+use std::ops::Range;
 
 use fontes_core::Language;
 
 use crate::{
-    anchors::are_rivals,
+    anchors::{are_rivals, is_mark},
     asked::{Asked, asked},
     facts::is_year,
     lexicon,
@@ -56,11 +58,12 @@ pub fn standalone(question: &str, earlier: &[&str]) -> String {
     let asks = asked(question) != Asked::Other && Language::detect(subject) == Language::German;
     let about = |word: &&Word| !asks || word.capital || word.stem.starts_with(|c: char| c.is_ascii_digit());
     let all = words(subject);
-    let displaced = displaced((question, &own), (subject, &all));
+    if let Some(replaced) = replaced((question, &own), (subject, &all)) {
+        return replaced;
+    }
     let borrowed: Vec<&str> = all
         .iter()
         .filter(|word| word.content && !known.contains(&word.stem.as_str()))
-        .filter(|word| !displaced.contains(&word.start))
         .filter(about)
         .map(|word| raw(subject, word))
         .take(BORROWED)
@@ -68,41 +71,63 @@ pub fn standalone(question: &str, earlier: &[&str]) -> String {
     if borrowed.is_empty() { question.to_owned() } else { format!("{}: {question}", borrowed.join(" ")) }
 }
 
-/// Where the words of `subject` begin that `question` puts something else in place of: a year in place of a year, two names in
-/// place of two names, what follows a preposition in place of what follows its like, a compound in place of one that ends alike.
-fn displaced((question, own): (&str, &[Word]), (subject, all): (&str, &[Word])) -> Vec<usize> {
+/// The earlier question with what the follow-up puts in place of something: a year for a year, the same thing with another figure, an
+/// acronym for an acronym, two names for two names, what follows a preposition for what follows its like, a compound for one that
+/// ends alike. Nothing when the follow-up says more than that.
+fn replaced((question, own): (&str, &[Word]), (subject, all): (&str, &[Word])) -> Option<String> {
     if asked(question) != Asked::Other {
-        return Vec::new();
+        return None;
     }
-    let named = |word: &Word| word.capital && word.content;
-    let years = own.iter().any(|word| is_year(&word.stem));
-    let mut displaced: Vec<usize> =
-        all.iter().filter(|word| years && is_year(&word.stem)).map(|word| word.start).collect();
-    let couple = |words: &[Word]| {
-        let rest = words.get(1..).unwrap_or_default();
-        rest.windows(2).rposition(|two| two.iter().all(named)).map(|at| at + 1)
+    let end = |text: &str, word: &Word| word.start + raw(text, word).len();
+    let swap = |(from, to): (Range<usize>, Range<usize>)| {
+        let whole = own.iter().enumerate().all(|(at, word)| !word.content || to.contains(&at));
+        let part = &question[own[to.start].start..end(question, &own[to.end - 1])];
+        let (before, after) = (&subject[..all[from.start].start], &subject[end(subject, &all[from.end - 1])..]);
+        whole.then(|| format!("{before}{part}{after}"))
     };
-    if let (Some(_), Some(at)) = (couple(own), couple(all)) {
-        displaced.extend([all[at].start, all[at + 1].start]);
-    }
+    (0..own.len()).flat_map(|at| places((question, own), at, (subject, all))).find_map(swap)
+}
+
+/// What may be swapped for what follows `at`: ranges of the words of the earlier question and of the follow-up.
+fn places(
+    (question, own): (&str, &[Word]),
+    at: usize,
+    (subject, all): (&str, &[Word]),
+) -> Vec<(Range<usize>, Range<usize>)> {
+    let named = |word: &Word| word.capital && word.content;
+    let last = |like: &dyn Fn(usize) -> bool| (0..all.len()).rev().find(|&other| like(other));
+    let single = |like: &dyn Fn(usize) -> bool| last(like).map(|other| (other..other + 1, at..at + 1));
+    let pair = |like: &dyn Fn(usize) -> bool| last(like).map(|other| (other..other + 2, at..at + 2));
+    let word = &own[at];
+    let year = is_year(&word.stem).then(|| single(&|other| is_year(&all[other].stem)));
+    let marked = |text: &str, words: &[Word], at: usize| words.get(at + 1).is_some_and(|next| is_mark(text, next));
+    let figure = (word.content && marked(question, own, at))
+        .then(|| pair(&|other| all[other].stem == word.stem && marked(subject, all, other)));
+    let acronym = is_acronym(raw(question, word)).then(|| single(&|other| is_acronym(raw(subject, &all[other]))));
+    let two = |words: &[Word], at: usize| at > 0 && words[at..].iter().take(2).filter(|word| named(word)).count() == 2;
+    let names = two(own, at).then(|| pair(&|other| two(all, other)));
+    let compound = named(word).then(|| single(&|other| named(&all[other]) && are_rivals(&word.stem, &all[other].stem)));
+    // A preposition with the names behind it.
     let kind = |text: &str, word: &Word| {
         let lower = raw(text, word).to_lowercase();
         BEFORE_NAMES.iter().position(|like| like.contains(&lower.as_str()))
     };
-    let name_after =
-        |words: &[Word], at: usize| words[at + 1..].iter().position(|word| word.content).map(|skip| at + 1 + skip);
-    for (at, word) in own.iter().enumerate() {
-        let is_like = |other: &usize| kind(subject, &all[*other]).is_some_and(|its| Some(its) == kind(question, word));
-        let name = name_after(own, at).filter(|name| named(&own[*name]));
-        if let (Some(_), Some(like)) = (name, (0..all.len()).rev().find(is_like))
-            && let Some(first) = name_after(all, like)
-        {
-            displaced.extend(all[first..].iter().take_while(|word| named(word)).map(|word| word.start));
-        }
-        let rivals = |other: &&Word| named(word) && named(other) && are_rivals(&word.stem, &other.stem);
-        displaced.extend(all.iter().filter(rivals).map(|word| word.start));
-    }
-    displaced
+    let phrase = |words: &[Word], at: usize| {
+        let name = at + 1 + words[at + 1..].iter().position(|word| word.content)?;
+        let names = words[name..].iter().take_while(|word| named(word)).count();
+        (names > 0).then(|| at..name + names)
+    };
+    let own_kind = kind(question, word);
+    let phrases = own_kind.and_then(|own_kind| {
+        let other = last(&|other| kind(subject, &all[other]) == Some(own_kind) && phrase(all, other).is_some())?;
+        Some((phrase(all, other)?, phrase(own, at)?))
+    });
+    [year, figure, acronym, names, compound].into_iter().flatten().flatten().chain(phrases).collect()
+}
+
+/// Says whether a word is written in capitals.
+fn is_acronym(raw: &str) -> bool {
+    raw.chars().filter(|c| c.is_uppercase()).count() > 1 && !raw.chars().any(char::is_lowercase)
 }
 
 fn leans_back(question: &str, words: &[Word]) -> bool {
@@ -124,7 +149,7 @@ mod tests {
             (
                 "Und in Zürich?",
                 "Wie lange ist die Kündigungsfrist im Kanton Bern?",
-                "lange Kündigungsfrist: Und in Zürich?",
+                "Wie lange ist die Kündigungsfrist in Zürich?",
             ),
             (
                 "Und wer ist dafür zuständig?",
@@ -133,10 +158,17 @@ mod tests {
             ),
             ("Et pour elle ?", "Quel est le délai de recours ?", "délai recours: Et pour elle ?"),
             ("E quanto costa?", "Chi rilascia il passaporto?", "rilascia passaporto: E quanto costa?"),
-            ("Und 2022?", "Was kostete der Merlot 2021?", "kostete Merlot: Und 2022?"),
-            ("Und Hans Meier?", "Wann muss Heidi Müller zur Kontrolle?", "Kontrolle: Und Hans Meier?"),
-            ("Et pour Lausanne ?", "Quel est le prix pour Genève ?", "prix: Et pour Lausanne ?"),
-            ("Und die Rekursfrist?", "Wie lang ist die Einsprachefrist in Bern?", "lang Bern: Und die Rekursfrist?"),
+            ("Und 2022?", "Was kostete der Merlot 2021?", "Was kostete der Merlot 2022?"),
+            ("Und Hans Meier?", "Wann muss Heidi Müller zur Kontrolle?", "Wann muss Hans Meier zur Kontrolle?"),
+            ("Et pour Lausanne ?", "Quel est le prix pour Genève ?", "Quel est le prix pour Lausanne ?"),
+            (
+                "Und die Rekursfrist?",
+                "Wie lang ist die Einsprachefrist in Bern?",
+                "Wie lang ist die Rekursfrist in Bern?",
+            ),
+            ("Et pour l'ERV ?", "Quand lève-t-on l'isolement SARM ?", "Quand lève-t-on l'isolement ERV ?"),
+            ("And the Polara 25?", "What is the capacity of the Polara 12?", "What is the capacity of the Polara 25?"),
+            ("Und in Zürich mit Kindern?", "Was gilt in Bern?", "gilt Bern: Und in Zürich mit Kindern?"),
             ("Who elected them?", "How many members does the Council have?", "members Council: Who elected them?"),
         ];
         for (question, before, expected) in cases {
