@@ -138,7 +138,12 @@ impl Anchors {
                 !has(&wanted.figure)
                     && (rival(wanted, &own) || !ground.stems.contains(&wanted.figure) && rival(wanted, &ground.named))
             };
-            !known && if wanted.is_proper() { rival(wanted, &ground.named) } else { apart() }
+            // A line of a log is about the thing that it names, whatever the next one is about.
+            let asked = |named: &Named| self.named.iter().any(|other| other.figure == named.figure);
+            let line = wanted.is_proper()
+                && !own.iter().any(|named| named.figure == wanted.figure)
+                && own.iter().any(|named| named.is_like(wanted) && !asked(named));
+            line || !known && if wanted.is_proper() { rival(wanted, &ground.named) } else { apart() }
         };
         let not_asked = |word: &Word| is_year(&word.stem) && !self.years.contains(&word.stem);
         let other_year = |year: &String| !ground.stems.contains(year) && sentence.iter().any(not_asked);
@@ -209,11 +214,16 @@ impl Pair {
         // Another form of the word will do, as of a substance in another language.
         let [first, second] = [&self.first, &self.second].map(|stem| found(stem, &ground.stems) > 0.0);
         match (first, second) {
-            (true, false) => ground.pairs.iter().any(|pair| pair.first == self.first),
+            (true, false) => ground.pairs.iter().any(|pair| is_end_of(&self.first, &pair.first)),
             (false, true) => !self.first_is_noun && ground.pairs.iter().any(|pair| pair.second == self.second),
             _ => false,
         }
     }
+}
+
+/// Says whether a stem is another or the end of a compound: `schul` of `primarschul`.
+fn is_end_of(stem: &str, other: &str) -> bool {
+    stem == other || stem.len() >= END && other.ends_with(stem)
 }
 
 /// Stems of the capitalised words in runs, but for the first word, which has a capital in any case.
@@ -416,6 +426,13 @@ mod tests {
         assert!(!misses("Was kosten Nitrilhandschuhe Grösse M?", gloves, "10578\tNitrilhandschuhe Grösse L"));
         let gasket = "The gasket will be inspected every 500 cycles instead of every 800.";
         assert!(misses("How many cycles did the SteriMax 800 fail?", gasket, "Two cycles of the SteriMax 600 failed."));
+        let log = "2025-02-05 | Triebwagen 11 | Zahnrad vermessen: 2,1 mm";
+        assert!(misses(
+            "Wie stark ist das Zahnrad beim Triebwagen 14 abgenützt?",
+            log,
+            "Triebwagen 14 | Radsatz getauscht"
+        ));
+        assert!(!misses("Wie stark sind die Zahnräder der Triebwagen 11 und 12?", log, "Triebwagen 12 | 3,6 mm"));
         assert!(!misses("Was gilt für Zimmer 12?", "Die Zimmer 11, 12 und 14 werden gestrichen.", "Zimmer 3 bleibt."));
         assert!(misses("Was gilt auf der Station C1?", "Auf der Station C3 gilt nichts.", ""));
         assert!(!misses("Wann kommt Frau M. Meier?", "Frau Meier kommt am Montag.", "Frau B. Keller kommt nie."));
@@ -457,6 +474,10 @@ mod tests {
     #[test]
     fn a_noun_with_its_article_is_no_name() {
         assert!(!misses("Welche Dosis Torasemid ist richtig?", "Morgens Torasemid 20 mg, abends nichts."));
+        assert!(misses(
+            "Wer führt die Schule Oberwil?",
+            "Liebe Primarschule Niederwald, Ihr Führer heisst Simon Furrer."
+        ));
         assert!(misses("Was entschied die Gemeinde Unterlinth?", "Die Gemeinde Oberlinth wies die Einsprache ab."));
     }
 

@@ -397,9 +397,11 @@ fn add_remarks(question: &Question<'_>, sources: &[Source], parts: &[Part], body
                 add_quote(source, extract, body);
             }
         }
+        // Where all but one were replaced, it is clear which one holds.
+        let stand = conflict.iter().filter(|extract| sources[extract.source].standing != Standing::Replaced).count();
         let markers = conflict.iter().map(|extract| sources[extract.source].marker()).collect();
         let remark = Remark::Conflict { markers };
-        if !conflict.is_empty() && !body.remarks.contains(&remark) {
+        if stand > 1 && !body.remarks.contains(&remark) {
             body.remarks.push(remark);
         }
     }

@@ -268,8 +268,8 @@ fn documents_that_contradict_each_other_stand_side_by_side_with_their_dates() {
         specimen
     };
     let specimens = [
-        dated("alt.txt", "Die Gebühr für einen Pass beträgt 100 Franken für Erwachsene.", "2001-02-03"),
-        dated("neu.txt", "Die Gebühr für einen Pass beträgt 140 Franken für Erwachsene.", "2024-05-06"),
+        dated("a.txt", "Die Gebühr für einen Pass beträgt 100 Franken für Erwachsene.", "2001-02-03"),
+        dated("b.txt", "Die Gebühr für einen Pass beträgt 140 Franken für Erwachsene.", "2024-05-06"),
     ];
     let question = "Wie hoch ist die Gebühr für einen Pass?";
     let scope = staff();

@@ -59,9 +59,9 @@ const PHRASES: [(Asked, &str); 9] = [
     ),
     (
         Asked::Price,
-        "wie teuer|was kostet|was kosten|was kostete|wie viel kostet|wie viel kosten|wieviel kostet|wieviel kosten|welcher preis|\
-         welchen preis|wie hoch ist der preis|quel est le prix|quel est le coût|quel prix|combien coûte|combien coûtent|\
-         quanto costa|quanto costano|quale prezzo|qual è il prezzo|what does it cost|what is the price|what price|what is the cost",
+        "wie teuer|was kostet|was kosten|was kostete|was kosteten|wie viel kostete|wieviel kostete|wie viel kostet|wie viel kosten|wieviel kostet|wieviel kosten|welcher preis|\
+         welchen preis|wie hoch ist der preis|quel est le prix|quel est le coût|quel prix|combien coûte|combien coûtent|combien a coûté|combien ont coûté|combien coûtait|combien coûtaient|\
+         quanto costa|quanto costano|quanto costava|quanto è costato|quanto è costata|quale prezzo|qual è il prezzo|what does it cost|what is the price|what price|what is the cost",
     ),
     (
         Asked::Weight,
@@ -146,7 +146,7 @@ impl Asked {
                 let age = lower.ends_with("alter") || AGES.contains(&lower.as_str());
                 span_of_time(text, language, word) || is_year(&word.stem) || adjective(&lower).is_some() || age
             })),
-            Self::Price => Some(names_price(text) || new().any(|word| digit(word) || numeral(word)) && pays(text)),
+            Self::Price => Some(is_free(text) || new().any(|word| digit(word) || numeral(word)) && pays(text)),
             Self::Weight => Some(new().any(|word| {
                 let raw = raw(text, word);
                 let glued = raw.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -175,15 +175,57 @@ const AGES: &[&str] = &["aged", "age", "âge", "âgé", "âgée", "âgés", "et�
 const POUNDS: &[&str] =
     &["pfund", "livre", "livres", "libbra", "libbre", "pound", "pounds", "lb", "lbs", "ounces", "tons"];
 
+/// Names of columns of prices, beside those with a currency; German compounds end with them.
+const PRICES: &[&str] = &[
+    "preis",
+    "preise",
+    "prix",
+    "prezzo",
+    "prezzi",
+    "price",
+    "prices",
+    "kosten",
+    "coût",
+    "coûts",
+    "costo",
+    "costi",
+    "cost",
+    "costs",
+    "tarif",
+    "tarife",
+    "tarifs",
+    "tariffa",
+    "tariffe",
+    "fare",
+    "fares",
+    "gebühr",
+    "gebühren",
+    "fee",
+    "fees",
+    "betrag",
+    "montant",
+    "importo",
+];
+
 /// Prices that are no figures.
 const FREE: &str = "kostenlos|gratis|unentgeltlich|kostenfrei|gratuit|gratuite|gratuits|gratuitement|gratuito|gratuita|gratuitamente|\
      free|no charge";
 
-fn names_price(text: &str) -> bool {
+fn is_free(text: &str) -> bool {
     has_any(&spaced(text), FREE)
 }
 
-/// Says whether money or a share of it is named, or a line of a table, where the name of the column may name it.
+/// Says whether the name of a column or a heading is that of prices.
+pub(crate) fn names_price(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.any(|word| {
+        PRICES.iter().any(|price| word.ends_with(price)) || unit(&[word]).is_some_and(|(unit, _)| is_currency(unit))
+    })
+}
+
+/// Says whether money or a share of it is named; of a line of a table without the names of its columns it may be, of one below
+/// them it must.
 fn pays(text: &str) -> bool {
     let named = |word: &str| {
         let word = word.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -191,8 +233,9 @@ fn pays(text: &str) -> bool {
     };
     let words = text.split_whitespace();
     let figures = words.clone().filter(|word| word.starts_with(|c: char| c.is_ascii_digit())).count();
-    let is_line = text.contains('\t') || 2 * figures > words.count();
-    is_line || text.contains(['€', '$', '£', '%']) || text.split(|c: char| !c.is_alphanumeric()).any(named)
+    let is_line = text.contains('\t') && !text.contains('\n') || 2 * figures > words.count();
+    let below = text.rsplit_once('\n').is_some_and(|(names, _)| names_price(names));
+    is_line || below || text.contains(['€', '$', '£', '%']) || text.split(|c: char| !c.is_alphanumeric()).any(named)
 }
 
 /// Says whether a word is a unit of time.
@@ -265,6 +308,9 @@ mod tests {
         assert!(holds("Was kostet die Maske?", "Die Maske kostet CHF 12.60."));
         assert!(holds("Quanto costa la visita?", "La visita è gratuita."));
         assert!(holds("Was kostet die Reinigung des Postens?", "Polizeiposten 600 1780"), "a line of a table");
+        assert!(holds("Was kostet der Posten?", "Objekt\tPreis CHF\nPolizeiposten\t1780"));
+        assert!(holds("Was kostet der Ausweis?", "Leistung\tGrundgebühr\nAusweis\t55.00"));
+        assert!(!holds("Was kostet die Prüfung?", "Anlage\tNächste Prüfung\nGondelbahn\t14.05.2025"));
     }
 
     #[test]

@@ -101,6 +101,9 @@ fn places(
     let word = &own[at];
     let year = is_year(&word.stem).then(|| single(&|other| is_year(&all[other].stem)));
     let marked = |text: &str, words: &[Word], at: usize| words.get(at + 1).is_some_and(|next| is_mark(text, next));
+    let follows = |words: &[Word], at: usize| words.get(at + 1).is_some_and(|next| next.content);
+    let beside = (word.content && follows(own, at))
+        .then(|| pair(&|other| all[other].stem == word.stem && (follows(all, other) || marked(subject, all, other))));
     let figure = (word.content && marked(question, own, at))
         .then(|| pair(&|other| all[other].stem == word.stem && marked(subject, all, other)));
     let acronym = is_acronym(raw(question, word)).then(|| single(&|other| is_acronym(raw(subject, &all[other]))));
@@ -122,7 +125,7 @@ fn places(
         let other = last(&|other| kind(subject, &all[other]) == Some(own_kind) && phrase(all, other).is_some())?;
         Some((phrase(all, other)?, phrase(own, at)?))
     });
-    [year, figure, acronym, names, compound].into_iter().flatten().flatten().chain(phrases).collect()
+    [year, figure, beside, acronym, names, compound].into_iter().flatten().flatten().chain(phrases).collect()
 }
 
 /// Says whether a word is written in capitals.
@@ -167,6 +170,11 @@ mod tests {
                 "Wie lang ist die Rekursfrist in Bern?",
             ),
             ("Et pour l'ERV ?", "Quand lève-t-on l'isolement SARM ?", "Quand lève-t-on l'isolement ERV ?"),
+            (
+                "E per i caschi bianchi?",
+                "Quanti caschi rossi ci sono in magazzino?",
+                "Quanti caschi bianchi ci sono in magazzino?",
+            ),
             ("And the Polara 25?", "What is the capacity of the Polara 12?", "What is the capacity of the Polara 25?"),
             ("Und in Zürich mit Kindern?", "Was gilt in Bern?", "gilt Bern: Und in Zürich mit Kindern?"),
             ("Who elected them?", "How many members does the Council have?", "members Council: Who elected them?"),

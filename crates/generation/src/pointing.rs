@@ -8,19 +8,15 @@ use std::collections::HashSet;
 use fontes_core::{Language, Span};
 
 use crate::{
-    asked::{Asked, asked},
+    asked::{Asked, asked, names_price},
     lexicon,
     source::Source,
     table::cells,
-    unit::{is_currency, unit},
     words::{content_stems, found, raw, words},
 };
 
 /// What a cell of the kind that is asked for is worth beside one word of the question in the name of its column.
 const KIND: f32 = 0.1;
-
-/// Names of columns of prices, beside those with a currency.
-const PRICES: &[&str] = &["preis", "prix", "prezzo", "price", "kosten", "coût", "costo", "cost", "tarif", "tariffa"];
 
 /// A question, as far as it tells where in a sentence its answer stands.
 pub(crate) struct Pointing {
@@ -72,11 +68,7 @@ impl Pointing {
         let mut stems: Vec<f32> = self.stems.iter().map(|stem| found(stem, &names)).collect();
         stems.sort_by(f32::total_cmp);
         let of_kind = self.kind.is_in(cell, language, &words(cell), &self.stems) == Some(true);
-        let prices = name
-            .to_lowercase()
-            .split(|c: char| !c.is_alphanumeric())
-            .any(|word| PRICES.contains(&word) || unit(&[word]).is_some_and(|(unit, _)| is_currency(unit)));
-        let price = self.kind == Asked::Price && prices;
+        let price = self.kind == Asked::Price && names_price(name);
         stems.iter().sum::<f32>() + KIND * f32::from(u8::from(of_kind)) + f32::from(u8::from(price))
     }
 }

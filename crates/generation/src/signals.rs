@@ -12,7 +12,8 @@ use crate::{
     asked::{Asked, asked},
     facts::Facts,
     source::Source,
-    words::{Word, content_stems, found, words},
+    unit::unit,
+    words::{Word, content_stems, found, raw, words},
 };
 
 /// Cosines of multilingual-e5-small lie between about 0.75 (unrelated) and 0.95 (the same).
@@ -132,6 +133,8 @@ struct Wanted {
     /// Content stems with their inverse sentence frequency.
     weights: HashMap<String, f32>,
     stems: HashSet<String>,
+    /// Stems of things: neither figures nor units, and in German nouns.
+    things: HashSet<String>,
     /// Stems of what the question names: its words with a capital, the first one left out.
     names: Vec<String>,
     kind: Asked,
@@ -169,6 +172,7 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
     };
     let astray: Vec<bool> = sources.iter().zip(&grounds).map(is_astray).collect();
     let titles: Vec<HashSet<String>> = sources.iter().map(|source| content_stems(&source.summary.title)).collect();
+    let rows = words_of_rows(&sentences, sources);
     let mut candidates = Vec::with_capacity(sentences.len());
     for (at, sentence) in sentences.iter().enumerate() {
         let source = &sources[sentence.source];
@@ -185,13 +189,15 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
         let mut signals = signals(&wanted, source, &passages, sentence, (&neighbours, &heading));
         let text = source.text(sentence.span);
         let row = is_row(text).then(|| Facts::of(text, source.language()));
+        let names = source.table_head(sentence.span).map(|head| content_stems(source.text(head))).unwrap_or_default();
+        let frame = [&sentence.stems, &names, &heading, &titles[sentence.source]];
         let absent = astray[sentence.source]
+            || row.is_some() && wanted.lacks_of(&rows[&source.passage.hit.document_id], &frame)
             || row.as_ref().is_some_and(|row| wanted.anchors.miss_row(row, &source.frame))
             || wanted.anchors.miss_compound(&sentence.words, &heading, source.language());
         let other = wanted.anchors.miss_figure(text, &sentence.words, &grounds[sentence.source]);
         let unmeasured = wanted.kind.is_strict() && signals.lacking > 0.0;
         signals.astray = flag(other).max(ABSENT * flag(absent)).max(UNMEASURED * flag(unmeasured));
-        let names = source.table_head(sentence.span).map(|head| content_stems(source.text(head))).unwrap_or_default();
         signals.row = match &row {
             // What may name columns, too, says nothing about the rows.
             Some(row) if !first_row => {
@@ -219,6 +225,19 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
     }
     leave_other_rows(&mut candidates, sources);
     candidates
+}
+
+/// The words of all rows of the tables of each document, names of columns left out.
+fn words_of_rows(sentences: &[Analysed], sources: &[Source]) -> HashMap<DocumentId, HashSet<String>> {
+    let mut rows: HashMap<DocumentId, HashSet<String>> = HashMap::new();
+    for sentence in sentences {
+        let source = &sources[sentence.source];
+        let words = rows.entry(source.passage.hit.document_id).or_default();
+        if is_row(source.text(sentence.span)) && !source.as_first_row(sentence.span).1 {
+            words.extend(sentence.stems.iter().cloned());
+        }
+    }
+    rows
 }
 
 /// Marks the rows of tables that hold less of the question than another row of the same document, or whose columns do.
@@ -274,9 +293,10 @@ fn signals(
     let passage = passages[sentence.source];
     let text = source.text(sentence.span);
     let holds = match source.table_head(sentence.span).filter(|_| wanted.kind.is_strict()) {
-        // The unit may be in the name of the column.
+        // The unit may be in the name of the column; that it is all about prices, in the heading.
         Some(head) => {
-            let text = format!("{}\t{text}", source.text(head));
+            let heading = if wanted.kind == Asked::Price { source.heading_of(sentence.span) } else { String::new() };
+            let text = format!("{heading}\n{}\n{text}", source.text(head));
             wanted.kind.is_in(&text, source.language(), &words(&text), &wanted.stems)
         }
         None => wanted.kind.is_in(text, source.language(), &sentence.words, &wanted.stems),
@@ -332,6 +352,12 @@ impl Wanted {
         let words = words(question);
         let stems = stems(&words);
         let names = names(&words).concat();
+        let is_thing = |word: &&Word| {
+            let letter = !word.stem.starts_with(|c: char| c.is_ascii_digit());
+            let noun = word.capital || language != Language::German;
+            word.content && letter && noun && unit(&[raw(question, word)]).is_none()
+        };
+        let things = words.iter().filter(is_thing).map(|word| word.stem.clone()).collect();
         let total = sentences.len() as f32;
         let weigh = |stem: &String| {
             let with = sentences.iter().filter(|sentence| found(stem, &sentence.stems) > 0.0).count() as f32;
@@ -339,7 +365,7 @@ impl Wanted {
         };
         let weights = stems.iter().map(weigh).collect();
         let (facts, anchors) = (Facts::of(question, language), Anchors::of(question, language));
-        Self { weights, names, kind: asked(question), facts, anchors, stems, language }
+        Self { weights, names, kind: asked(question), facts, anchors, stems, things, language }
     }
 
     /// The neighbour that has most of the names that neither a sentence nor its `frame` has; where both have as many, the one before.
@@ -350,6 +376,12 @@ impl Wanted {
         let has = |other: &Analysed| lacking.iter().filter(|name| is_in(name, &other.stems)).count();
         let best = neighbours.iter().rev().max_by_key(|other| has(other)).filter(|other| has(other) > 0);
         best.map(|other| other.span)
+    }
+
+    /// Says whether something that is asked for is in the `rows` of a document, but neither in this one nor in its `frame`.
+    fn lacks_of(&self, rows: &HashSet<String>, frame: &[&HashSet<String>]) -> bool {
+        let is_here = |thing: &String| frame.iter().any(|stems| found(thing, stems) > 0.0);
+        self.things.iter().any(|thing| rows.contains(thing) && !is_here(thing))
     }
 
     /// The share of the question's weight in a row and the names of its columns; these alone choose no row.

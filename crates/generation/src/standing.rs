@@ -58,11 +58,16 @@ const REPLACES: &str = "ersetzt version|ersetzt die version|ersetzt die fassung|
 const STALE: &str = "veraltet|ungültig|ungueltig|aufgehoben|périmé|perime|obsolète|obsolete|abrogé|abroge|abrogato|superato|scaduto|\
      superseded|withdrawn";
 
+/// The last word in the name of such a file.
+const OLD: &[&str] = &["alt", "old", "vecchia", "vecchio"];
+
 /// What a document says of itself in its first lines and in the name of its file.
 pub(crate) fn standing(path: &str, text: &str) -> Standing {
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
     let mut lines = text[..text.floor_char_boundary(HEAD)].lines();
-    if has_any(&spaced(name), STALE) || lines.clone().any(says_so) {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let old = OLD.iter().any(|old| stem.to_lowercase().split(|c: char| !c.is_alphanumeric()).next_back() == Some(old));
+    if old || has_any(&spaced(name), STALE) || lines.clone().any(says_so) {
         Standing::Replaced
     } else if lines.any(|line| has_any(&spaced(line), REPLACES)) {
         Standing::Replaces
@@ -72,7 +77,12 @@ pub(crate) fn standing(path: &str, text: &str) -> Standing {
 }
 
 fn says_so(line: &str) -> bool {
-    let line = spaced(line);
+    // A full stop may follow an ordinal.
+    clause_says_so(line) || line.split(". ").any(clause_says_so)
+}
+
+fn clause_says_so(clause: &str) -> bool {
+    let line = spaced(clause);
     NO_LONGER.split('|').any(|phrase| {
         let phrase = format!(" {phrase} ");
         line.split_once(&phrase)
@@ -106,6 +116,8 @@ mod tests {
     #[test]
     fn the_one_that_replaces_and_the_stale_name_are_known() {
         assert_eq!(standing("a/protocole_2022_perime.md", "Protocole"), Standing::Replaced);
+        assert_eq!(standing("Weisung_Fassung2_alt.txt", "Weisung"), Standing::Replaced);
+        assert_eq!(standing("alt_bau.txt", "Weisung"), Standing::Silent);
         assert_eq!(standing("perime/protocole.md", "Protocole"), Standing::Silent);
         for text in ["Weisung\nVersion 5, ersetzt Version 4 vom Mai", "Directive\nAnnule et remplace la précédente"] {
             assert_eq!(standing("a.txt", text), Standing::Replaces, "{text}");
@@ -123,6 +135,8 @@ mod tests {
             "Le présent règlement n'est plus en vigueur.",
             "Procedura P-4 — sostituita dalla P-9",
             "Status: superseded by SOP-22",
+            "Gültig bis 14. Dezember 2024. Ersetzt durch den Fahrplan 2025.",
+            "Aufgehoben per 31. Oktober 2024, ersetzt durch Fassung 3.",
         ] {
             assert!(is_replaced(text), "{text}");
         }
