@@ -523,5 +523,9 @@ pub(crate) fn milliseconds(duration: Duration) -> f64 {
 pub(crate) mod tests;
 
 #[cfg(test)]
+#[path = "quoting_tests.rs"]
+mod quoting;
+
+#[cfg(test)]
 #[path = "hostile_tests.rs"]
 mod hostile;
