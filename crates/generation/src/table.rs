@@ -23,7 +23,7 @@ pub(crate) fn head(table: &str) -> Option<Span> {
         digits > 0 && count(|c| c.is_alphabetic()) <= digits
     };
     let wide =
-        head.len() >= COLUMNS && rows.len() > 1 && !head.iter().any(|cell| is_value(&cell) || cell.trim().is_empty());
+        head.len() >= COLUMNS && rows.len() > 1 && !head.iter().any(|cell| is_value(cell) || cell.trim().is_empty());
     (names || wide).then(|| Span::new(0, end))
 }
 
