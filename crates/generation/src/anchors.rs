@@ -19,7 +19,7 @@ use crate::{
     facts::{Facts, NAMING, Numbers, is_year},
     lexicon,
     unit::unit,
-    words::{Word, found, raw, words},
+    words::{Word, found, raw, stem, words},
 };
 
 /// Words before names that are no part of them.
@@ -131,7 +131,9 @@ impl Anchors {
         let other_thing = |wanted: &Named| {
             let titled = ground.titled.iter().filter(|titled| wanted.is_dated() && titled.is_like(wanted));
             if titled.clone().next().is_some() {
-                return !titled.into_iter().any(|titled| titled.figure == wanted.figure);
+                // A line of its own may still be of the date.
+                let is_it = |named: &Named| named.figure == wanted.figure && named.is_like(wanted);
+                return !titled.into_iter().chain(&own).any(is_it);
             }
             let known = ground.named.iter().any(|named| named.figure == wanted.figure && named.is_like(wanted));
             let apart = || {
@@ -141,6 +143,7 @@ impl Anchors {
             // A line of a log is about the thing that it names, whatever the next one is about.
             let asked = |named: &Named| self.named.iter().any(|other| other.figure == named.figure);
             let line = wanted.is_proper()
+                && text.contains(['|', '\t'])
                 && !own.iter().any(|named| named.figure == wanted.figure)
                 && own.iter().any(|named| named.is_like(wanted) && !asked(named));
             line || !known && if wanted.is_proper() { rival(wanted, &ground.named) } else { apart() }
@@ -183,7 +186,7 @@ impl Ground {
     pub(crate) fn below(mut self, head: &str) -> Self {
         let words = words(head);
         self.dates.extend(dates(head, &words));
-        self.titled = named(head, &words).into_iter().filter(|named| named.is_dated()).collect();
+        self.titled = named(head, &words).into_iter().filter(|named| named.is_dated()).take(1).collect();
         self
     }
 }
@@ -192,7 +195,7 @@ impl Named {
     /// The figure belongs to the name, so that it means nothing behind another word: a year does, and so does an article's
     /// number.
     fn is_proper(&self) -> bool {
-        self.proper && !is_year(&self.figure) && !NAMING.iter().any(|naming| *naming == self.word)
+        self.proper && !is_year(&self.figure) && !NAMING.iter().any(|naming| stem(naming) == self.word)
     }
 
     /// The figure is a date.
@@ -240,7 +243,7 @@ fn named(text: &str, words: &[Word]) -> Vec<Named> {
     let mut all = Vec::new();
     for at in 0..words.len() {
         let one = &words[at];
-        if !one.content || is_mark(text, one) {
+        if !one.content || is_mark(text, one) || lexicon::month(&raw(text, one).to_lowercase()).is_some() {
             continue;
         }
         let name = |figure: String| Named { word: one.stem.clone(), figure, proper: one.capital };
@@ -261,9 +264,10 @@ fn named(text: &str, words: &[Word]) -> Vec<Named> {
 
 /// The figures, letters and codes that begin at the word `at` and are joined by words or commas; none when a unit follows.
 fn marks(text: &str, words: &[Word], mut at: usize) -> Vec<String> {
-    let mut marks = Vec::new();
+    let (mut marks, mut last) = (Vec::new(), at);
     while words.get(at).is_some_and(|word| is_mark(text, word)) {
         marks.push(words[at].stem.clone());
+        last = at;
         let joint = words.get(at + 1).is_some_and(|word| JOINING.contains(&raw(text, word).to_lowercase().as_str()));
         at += match gap(text, words, at) {
             Some(gap) if gap.trim() == "," => 1,
@@ -271,7 +275,6 @@ fn marks(text: &str, words: &[Word], mut at: usize) -> Vec<String> {
             _ => break,
         };
     }
-    let last = at.min(words.len().saturating_sub(1));
     let measured = words.get(last + 1).is_some_and(|next| unit(&[raw(text, next)]).is_some());
     if measured { Vec::new() } else { marks }
 }
@@ -459,7 +462,8 @@ mod tests {
         let put_off = "Das Geschäft wird auf die Sitzung vom 18. September vertagt. Vreni Gasser stimmt dagegen.";
         let titled = |head: &str| {
             let ground = Ground::of(put_off, &words(put_off)).below(head);
-            Anchors::of(asked, Language::German).miss_figure(put_off, &words(put_off), &ground)
+            let sentence = "Vreni Gasser stimmt dagegen.";
+            Anchors::of(asked, Language::German).miss_figure(sentence, &words(sentence), &ground)
         };
         assert!(titled("Protokoll der Sitzung vom 12. Juni 2024"), "the minutes of the other day");
         assert!(!titled("Protokoll der Sitzung vom 18. September 2024"));

@@ -401,7 +401,7 @@ fn add_remarks(question: &Question<'_>, sources: &[Source], parts: &[Part], body
         let stand = conflict.iter().filter(|extract| sources[extract.source].standing != Standing::Replaced).count();
         let markers = conflict.iter().map(|extract| sources[extract.source].marker()).collect();
         let remark = Remark::Conflict { markers };
-        if stand > 1 && !body.remarks.contains(&remark) {
+        if !conflict.is_empty() && stand != 1 && !body.remarks.contains(&remark) {
             body.remarks.push(remark);
         }
     }

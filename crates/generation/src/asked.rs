@@ -65,7 +65,7 @@ const PHRASES: [(Asked, &str); 9] = [
     ),
     (
         Asked::Weight,
-        "wie schwer|wie viel wiegt|wieviel wiegt|welches gewicht|quel poids|quel est le poids|combien pèse|quanto pesa|quale peso|\
+        "wie viel wiegt|wieviel wiegt|welches gewicht|quel poids|quel est le poids|combien pèse|quanto pesa|quale peso|\
          qual è il peso|how heavy|what weight|what is the weight",
     ),
     (
@@ -143,7 +143,7 @@ impl Asked {
             })),
             Self::Age => Some(new().any(|word| {
                 let lower = raw(text, word).to_lowercase();
-                let age = lower.ends_with("alter") || AGES.contains(&lower.as_str());
+                let age = AGES.contains(&lower.as_str());
                 span_of_time(text, language, word) || is_year(&word.stem) || adjective(&lower).is_some() || age
             })),
             Self::Price => Some(is_free(text) || new().any(|word| digit(word) || numeral(word)) && pays(text)),
@@ -164,12 +164,25 @@ impl Asked {
     }
 }
 
-/// Words with which a time ends, and clocks.
+/// Words with which a time ends, clocks, and those for at once.
 const UNTIL: &[&str] =
     &["bis", "uhr", "jusqu", "heures", "fino", "until", "till", "clock", "lebenslang", "unbefristet"];
 
-/// Words beside an age without a unit; German compounds end with `alter`.
-const AGES: &[&str] = &["aged", "age", "âge", "âgé", "âgée", "âgés", "età"];
+/// Words beside an age without a unit.
+const AGES: &[&str] = &[
+    "alter",
+    "rentenalter",
+    "pensionsalter",
+    "mindestalter",
+    "lebensalter",
+    "aged",
+    "age",
+    "âge",
+    "âgé",
+    "âgée",
+    "âgés",
+    "età",
+];
 
 /// Units of weight that are no metric ones.
 const POUNDS: &[&str] =
@@ -207,6 +220,9 @@ const PRICES: &[&str] = &[
     "importo",
 ];
 
+/// Bytes of what may also be the end of another word: `coffee`.
+const SHORTEST: usize = 4;
+
 /// Prices that are no figures.
 const FREE: &str = "kostenlos|gratis|unentgeltlich|kostenfrei|gratuit|gratuite|gratuits|gratuitement|gratuito|gratuita|gratuitamente|\
      free|no charge";
@@ -220,7 +236,8 @@ pub(crate) fn names_price(name: &str) -> bool {
     let lower = name.to_lowercase();
     let mut words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.any(|word| {
-        PRICES.iter().any(|price| word.ends_with(price)) || unit(&[word]).is_some_and(|(unit, _)| is_currency(unit))
+        PRICES.iter().any(|price| word == *price || price.len() > SHORTEST && word.ends_with(price))
+            || unit(&[word]).is_some_and(|(unit, _)| is_currency(unit))
     })
 }
 
@@ -240,7 +257,7 @@ fn pays(text: &str) -> bool {
 
 /// Says whether a word is a unit of time.
 fn span_of_time(text: &str, language: Language, word: &Word) -> bool {
-    let word = raw(text, word);
+    let word = raw(text, word).trim_start_matches(|c: char| c.is_ascii_digit());
     // A year in French, a preposition in German.
     language == Language::French && word.eq_ignore_ascii_case("an")
         || unit(&[word]).is_some_and(|(unit, _)| is_time(unit))

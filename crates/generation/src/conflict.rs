@@ -69,6 +69,9 @@ pub(crate) fn successor(extracts: &[Extract], sources: &[Source]) -> Option<Extr
 
 /// Says whether a sentence is about the same thing as the best one, and may be the answer as well.
 fn says_the_like(extract: &Extract, best: &Extract, sources: &[Source]) -> bool {
+    if extract.probability < NEARLY_AS_LIKELY * best.probability {
+        return false;
+    }
     let words = |extract: &Extract| {
         let mut words = content_stems(sources[extract.source].text(extract.span));
         words.retain(|stem| !stem.starts_with(|c: char| c.is_ascii_digit()));
@@ -78,6 +81,5 @@ fn says_the_like(extract: &Extract, best: &Extract, sources: &[Source]) -> bool 
     let shared = own.intersection(&other).count() as f32;
     let all = own.union(&other).count().max(1) as f32;
     let fewest = own.len().min(other.len());
-    extract.probability >= NEARLY_AS_LIKELY * best.probability
-        && (shared / all >= ALIKE || fewest >= FEWEST && shared / fewest as f32 >= HELD)
+    shared / all >= ALIKE || fewest >= FEWEST && shared / fewest as f32 >= HELD
 }

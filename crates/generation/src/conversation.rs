@@ -43,6 +43,13 @@ const BEFORE_NAMES: [&[&str]; 4] = [
     &["nach", "bis", "jusqu", "vers", "verso", "to"],
 ];
 
+/// Words before a noun.
+const DETERMINERS: &[&str] = &[
+    "der", "die", "das", "den", "dem", "des", "ein", "eine", "einen", "einem", "einer", "welche", "welcher", "welches",
+    "welchen", "welchem", "le", "la", "les", "un", "une", "quel", "quelle", "il", "lo", "gli", "quale", "the", "a",
+    "an", "which", "what",
+];
+
 /// Makes `question` stand alone, given the earlier questions of the dialogue, oldest first. A question that
 /// already does comes back as it is.
 pub fn standalone(question: &str, earlier: &[&str]) -> String {
@@ -108,24 +115,36 @@ fn places(
         .then(|| pair(&|other| all[other].stem == word.stem && marked(subject, all, other)));
     let acronym = is_acronym(raw(question, word)).then(|| single(&|other| is_acronym(raw(subject, &all[other]))));
     let two = |words: &[Word], at: usize| at > 0 && words[at..].iter().take(2).filter(|word| named(word)).count() == 2;
-    let names = two(own, at).then(|| pair(&|other| two(all, other)));
+    // What follows a determiner is a noun with its apposition and no name.
+    let determined = |other: usize| DETERMINERS.contains(&raw(subject, &all[other - 1]).to_lowercase().as_str());
+    let names = two(own, at).then(|| pair(&|other| two(all, other) && !determined(other)));
     let compound = named(word).then(|| single(&|other| named(&all[other]) && are_rivals(&word.stem, &all[other].stem)));
     // A preposition with the names behind it.
     let kind = |text: &str, word: &Word| {
         let lower = raw(text, word).to_lowercase();
         BEFORE_NAMES.iter().position(|like| like.contains(&lower.as_str()))
     };
-    let phrase = |words: &[Word], at: usize| {
+    let phrase = |text: &str, words: &[Word], at: usize| {
         let name = at + 1 + words[at + 1..].iter().position(|word| word.content)?;
         let names = words[name..].iter().take_while(|word| named(word)).count();
-        (names > 0).then(|| at..name + names)
+        let timely = |word: &Word| is_season(&raw(text, word).to_lowercase());
+        (names > 0).then(|| (at..name + names, timely(&words[name])))
     };
     let own_kind = kind(question, word);
     let phrases = own_kind.and_then(|own_kind| {
-        let other = last(&|other| kind(subject, &all[other]) == Some(own_kind) && phrase(all, other).is_some())?;
-        Some((phrase(all, other)?, phrase(own, at)?))
+        let (to, timely) = phrase(question, own, at)?;
+        let like = |other: usize| phrase(subject, all, other).filter(|(_, its)| *its == timely);
+        let other = last(&|other| kind(subject, &all[other]) == Some(own_kind) && like(other).is_some())?;
+        Some((like(other)?.0, to))
     });
     [year, figure, beside, acronym, names, compound].into_iter().flatten().flatten().chain(phrases).collect()
+}
+
+/// Says whether a word is a month or a season: what stands in place of no place.
+fn is_season(lower: &str) -> bool {
+    const SEASONS: &str = "frühling|sommer|herbst|winter|printemps|été|automne|hiver|primavera|estate|autunno|inverno|spring|\
+         summer|autumn";
+    lexicon::month(lower).is_some() || SEASONS.split('|').any(|season| season == lower)
 }
 
 /// Says whether a word is written in capitals.
@@ -176,6 +195,8 @@ mod tests {
                 "Quanti caschi bianchi ci sono in magazzino?",
             ),
             ("And the Polara 25?", "What is the capacity of the Polara 12?", "What is the capacity of the Polara 25?"),
+            ("And in July?", "What does the pass cost in Zermatt?", "pass cost Zermatt: And in July?"),
+            ("Und Hans Meier?", "Wer ist Leiter der Abteilung Finanzen?", "Leiter Abteilung Finanzen: Und Hans Meier?"),
             ("Und in Zürich mit Kindern?", "Was gilt in Bern?", "gilt Bern: Und in Zürich mit Kindern?"),
             ("Who elected them?", "How many members does the Council have?", "members Council: Who elected them?"),
         ];

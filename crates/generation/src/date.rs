@@ -15,13 +15,18 @@ pub(crate) type Day = (u32, u32);
 const NEXT: &[&str] =
     &["nächste", "nächster", "nächstes", "nächsten", "prochaine", "prochain", "prossima", "prossimo", "next"];
 
+/// Endings of a day that is written as an ordinal.
+const ORDINALS: &[&str] = &["er", "st", "nd", "rd", "th"];
+
 /// Words between such a word and the date, at most.
 const NEAR: usize = 8;
 
 /// The date that `words` of `text` begin with: `18. September`, `September 18`, `18.9.2024`, `2024-09-18`.
 pub(crate) fn date(text: &str, words: &[Word]) -> Option<Day> {
     let number = |at: usize, most: u32| -> Option<u32> {
-        raw(text, words.get(at)?).parse().ok().filter(|number| (1..=most).contains(number))
+        let raw = raw(text, words.get(at)?);
+        let digits = ORDINALS.iter().find_map(|ending| raw.strip_suffix(ending)).unwrap_or(raw);
+        digits.parse().ok().filter(|number| (1..=most).contains(number))
     };
     let month = |at: usize| lexicon::month(&raw(text, words.get(at)?).to_lowercase());
     let year = |at: usize| words.get(at).is_some_and(|word| is_year(&word.stem));
@@ -35,8 +40,10 @@ pub(crate) fn date(text: &str, words: &[Word]) -> Option<Day> {
 /// The dates of a text, but for those of what comes next.
 pub(crate) fn dates(text: &str, words: &[Word]) -> HashSet<Day> {
     let is_next = |at: usize| {
-        let before = &words[at.saturating_sub(NEAR)..at];
-        before.iter().any(|word| NEXT.contains(&raw(text, word).to_lowercase().as_str()))
+        let between = |word: &Word| &text[word.start..words[at].start];
+        let near = |word: &Word| !between(word).contains('\n') && !between(word).contains(". ");
+        let mut before = words[at.saturating_sub(NEAR)..at].iter();
+        before.any(|word| NEXT.contains(&raw(text, word).to_lowercase().as_str()) && near(word))
     };
     let dated = |at: usize| date(text, &words[at..]).filter(|_| !is_next(at));
     (0..words.len()).filter_map(dated).collect()
@@ -56,6 +63,8 @@ mod tests {
             "2024-09-18",
             "September 18, 2024",
             "18.09.2024;Mi",
+            "September 18th",
+            "Die nächsten Schritte sind klar. Frist: 18. September",
         ] {
             assert_eq!(dates(text, &words(text)), HashSet::from([(18, 9)]), "{text}");
         }

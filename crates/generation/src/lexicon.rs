@@ -117,15 +117,15 @@ const NUMERALS: &[(u32, [&str; 4])] = &[
 /// The number of the month that a word names.
 pub(crate) fn month(lower: &str) -> Option<u32> {
     const MONTHS: [&str; 12] = [
-        "januar jänner janvier gennaio january jan",
-        "februar février febbraio february feb",
+        "januar jänner janvier gennaio january jan janv",
+        "februar février febbraio february feb févr",
         "märz mars marzo march",
         "april avril aprile apr",
         "mai maggio may",
         "juni juin giugno june",
-        "juli juillet luglio july",
+        "juli juillet luglio july juil",
         "august août agosto aug",
-        "september septembre settembre sept",
+        "september septembre settembre sept sep",
         "oktober octobre ottobre october okt oct",
         "november novembre nov",
         "dezember décembre dicembre december dez dec",

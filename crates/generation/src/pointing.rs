@@ -55,7 +55,7 @@ impl Pointing {
         let fit = |(name, cell): (Span, Span)| {
             let (name, text) = (name.of(head)?, cell.of(row)?);
             let own = content_stems(text);
-            let is_key = own.iter().all(|stem| found(stem, &self.stems) > 0.0);
+            let is_key = !own.is_empty() && own.iter().all(|stem| found(stem, &self.stems) > 0.0);
             (!text.is_empty() && !is_key).then(|| (cell, self.fit(name, text, language)))
         };
         let fits: Vec<(Span, f32)> = cells(head).zip(cells(row)).filter_map(fit).collect();

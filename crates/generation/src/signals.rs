@@ -29,6 +29,9 @@ const READ: f32 = 1.5;
 /// What a row of a table has before others when it holds the measures of the question, whose figures may be parts of others.
 const EXACT: f32 = 0.1;
 
+/// Words that join what is asked for.
+const AND: &[&str] = &["und", "oder", "sowie", "et", "ou", "e", "ed", "o", "and", "or"];
+
 /// How far what is measured in other units than the question asks for is astray.
 const UNMEASURED: f32 = 0.4;
 
@@ -105,8 +108,8 @@ pub(crate) struct Candidate {
     pub(crate) named_by: Option<Span>,
     /// The sentence after it that makes an exception from it.
     pub(crate) limited_by: Option<Span>,
-    /// Of a row of a table, the share of the question's words in the names of its columns.
-    pub(crate) columns: f32,
+    /// Of a row of a table, the share of the question's words in the names of its columns, where these are known.
+    pub(crate) columns: Option<f32>,
     /// What speaks for it.
     pub(crate) signals: Signals,
 }
@@ -133,7 +136,7 @@ struct Wanted {
     /// Content stems with their inverse sentence frequency.
     weights: HashMap<String, f32>,
     stems: HashSet<String>,
-    /// Stems of things: neither figures nor units, and in German nouns.
+    /// Stems of capitalised words but units: names, and in German all things. None where several are asked for in one breath.
     things: HashSet<String>,
     /// Stems of what the question names: its words with a capital, the first one left out.
     names: Vec<String>,
@@ -164,7 +167,7 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
     let read: Vec<Vec<Word>> = texts.iter().map(|text| words(text)).collect();
     let passages: Vec<f32> = read.iter().map(|words| wanted.coverage(&stems(words))).collect();
     let ground = |((text, words), source): ((&String, &Vec<Word>), &Source)| {
-        Ground::of(text, words).below(source.text(source.head))
+        Ground::of(text, words).below(&format!("{}\n{}", source.text(source.head), source.date().unwrap_or_default()))
     };
     let grounds: Vec<Ground> = texts.iter().zip(&read).zip(sources).map(ground).collect();
     let is_astray = |(source, ground): (&Source, &Ground)| {
@@ -206,7 +209,7 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             }
             _ => 0.0,
         };
-        let columns = wanted.coverage(&names);
+        let columns = (!names.is_empty()).then(|| wanted.coverage(&names));
         let named_by = wanted.named_by(sentence, &neighbours, [&heading, &titles[sentence.source]]);
         let limited_by = source.limit_of(sentence.span);
         let is_row = row.is_some();
@@ -246,11 +249,11 @@ fn leave_other_rows(candidates: &mut [Candidate], sources: &[Source]) {
     let mut most: HashMap<DocumentId, (f32, f32)> = HashMap::new();
     for row in candidates.iter().filter(|candidate| candidate.is_row) {
         let best = most.entry(document(row)).or_default();
-        *best = (best.0.max(row.signals.row), best.1.max(row.columns));
+        *best = (best.0.max(row.signals.row), best.1.max(row.columns.unwrap_or_default()));
     }
     for row in candidates.iter_mut().filter(|candidate| candidate.is_row) {
         let (best, columns) = most[&document(row)];
-        if row.signals.row < best || row.columns < columns {
+        if row.signals.row < best || row.columns.is_some_and(|own| own < columns) {
             row.signals.astray = row.signals.astray.max(ABSENT);
         }
     }
@@ -354,10 +357,10 @@ impl Wanted {
         let names = names(&words).concat();
         let is_thing = |word: &&Word| {
             let letter = !word.stem.starts_with(|c: char| c.is_ascii_digit());
-            let noun = word.capital || language != Language::German;
-            word.content && letter && noun && unit(&[raw(question, word)]).is_none()
+            word.content && letter && word.capital && unit(&[raw(question, word)]).is_none()
         };
-        let things = words.iter().filter(is_thing).map(|word| word.stem.clone()).collect();
+        let several = words.iter().any(|word| AND.contains(&raw(question, word).to_lowercase().as_str()));
+        let things = words.iter().skip(1).filter(is_thing).filter(|_| !several).map(|word| word.stem.clone()).collect();
         let total = sentences.len() as f32;
         let weigh = |stem: &String| {
             let with = sentences.iter().filter(|sentence| found(stem, &sentence.stems) > 0.0).count() as f32;

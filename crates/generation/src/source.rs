@@ -6,8 +6,8 @@ use std::{
 };
 
 use fontes_core::{
-    AccessScope, ChunkId, Citation, Document, DocumentId, DocumentSummary, Duplicate, ErrorKind, Language, Ledger,
-    Passage, Result, Span,
+    AccessScope, Block, BlockKind, ChunkId, Citation, Document, DocumentId, DocumentSummary, Duplicate, ErrorKind,
+    Language, Ledger, Passage, Result, Span,
 };
 
 use crate::{
@@ -33,6 +33,8 @@ pub(crate) struct Source {
     /// Its document's record.
     pub(crate) summary: DocumentSummary,
     document: Arc<Document>,
+    /// The tables that the passage touches.
+    tables: Vec<Table>,
     /// Sentences of the passage as spans of the stored text.
     pub(crate) sentences: Vec<Span>,
     /// Facts of title, headings and date.
@@ -45,6 +47,26 @@ pub(crate) struct Source {
     pub(crate) standing: Standing,
     /// Letters and digits of the places that say the same, in the order of the passage's `also_in`.
     repeated: Vec<String>,
+}
+
+/// A table that a passage is of.
+#[derive(Clone, Copy, Debug)]
+struct Table {
+    span: Span,
+    /// The row that names its columns.
+    head: Option<Span>,
+}
+
+impl Table {
+    /// The tables of `document` that `passage` touches.
+    fn all(document: &Document, passage: Span) -> Vec<Self> {
+        let is_table = |block: &&Block| matches!(block.kind, BlockKind::Table) && block.span.overlaps(&passage);
+        let table = |block: &Block| {
+            let shifted = |head: Span| Span::new(block.span.start + head.start, block.span.start + head.end);
+            Self { span: block.span, head: block.span.of(&document.text).and_then(head).map(shifted) }
+        };
+        document.blocks.iter().filter(is_table).map(table).collect()
+    }
 }
 
 impl Source {
@@ -65,8 +87,9 @@ impl Source {
         let language = passage.hit.language;
         let facts = Facts::of(&format!("{frame}\n{}", passage.hit.text), language);
         let frame = Facts::of(&frame, language);
+        let tables = Table::all(&document, passage.hit.span);
         let standing = standing(&summary.path, &document.text);
-        Some(Self { frame, facts, passage, summary, document, sentences, head, standing, repeated: Vec::new() })
+        Some(Self { frame, facts, passage, summary, document, tables, sentences, head, standing, repeated: Vec::new() })
     }
 
     /// The marker by which it is cited.
@@ -132,22 +155,18 @@ impl Source {
 
     /// The row that names the columns of the table in which the row `span` stands; nothing when it is no such row.
     pub(crate) fn table_head(&self, span: Span) -> Option<Span> {
-        let table = self.table_of(span)?;
-        let head = head(self.text(table))?;
-        let head = Span::new(table.start + head.start, table.start + head.end);
+        let head = self.table_of(span)?.head?;
         (span.start >= head.end && alike(self.text(head), self.text(span))).then_some(head)
     }
 
     /// Says whether `span` is the first row of a table, and whether that names its columns.
     pub(crate) fn as_first_row(&self, span: Span) -> (bool, bool) {
-        let table = self.table_of(span).filter(|table| span.start <= table.start);
-        (table.is_some(), table.is_some_and(|table| head(self.text(table)).is_some()))
+        let table = self.table_of(span).filter(|table| span.start <= table.span.start);
+        (table.is_some(), table.is_some_and(|table| table.head.is_some()))
     }
 
-    fn table_of(&self, span: Span) -> Option<Span> {
-        use fontes_core::BlockKind::Table;
-        let mut blocks = self.document.blocks.iter();
-        Some(blocks.find(|block| matches!(block.kind, Table) && block.span.overlaps(&span))?.span)
+    fn table_of(&self, span: Span) -> Option<&Table> {
+        self.tables.iter().find(|table| table.span.overlaps(&span))
     }
 
     /// Cites `span` of the stored text, which lies within the passage.

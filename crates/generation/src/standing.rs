@@ -37,12 +37,19 @@ const THIS: &str = "dies|diese|dieser|dieses|vorliegend|vorliegende|vorliegender
 
 /// Nouns for documents; compounds end with them.
 const DOCUMENTS: &str = "fassung|version|ausgabe|dokument|reglement|weisung|richtlinie|verordnung|merkblatt|anleitung|vertrag|police|\
-     leitfaden|preisliste|tarif|formular|document|règlement|directive|ordonnance|notice|instruction|contrat|convention|procédure|\
+     leitfaden|liste|plan|tarif|formular|document|règlement|directive|ordonnance|notice|instruction|contrat|convention|procédure|\
      guide|édition|versione|documento|regolamento|direttiva|ordinanza|istruzione|contratto|convenzione|tariffa|procedura|guida|\
      edizione|regulation|regulations|policy|guideline|guidelines|procedure|contract|agreement|tariff|edition|manual";
 
 /// Before such a noun these make it another document.
 const THE: &str = "der|die|das|den|dem|des|le|la|les|l|du|il|lo|gli|i|del|della|the|of";
+
+/// Words for another document of the kind.
+const FORMER: &str = "bisherige|bisherigen|alte|alten|frühere|früheren|ancien|ancienne|précédent|précédente|vecchio|vecchia|\
+     precedente|previous|former|old";
+
+/// Words that begin a line about validity.
+const VALID: &str = "gültig|gilt|valable|valide|valido|valida|valid";
 
 /// Words that announce a status.
 const STATUS: &str = "status|stand|hinweis|achtung|wichtig|statut|état|remarque|attention|important|stato|nota|avviso|attenzione|note|notice|warning";
@@ -54,20 +61,17 @@ const REPLACES: &str = "ersetzt version|ersetzt die version|ersetzt die fassung|
      sostituisce la direttiva|sostituisce quella del|sostituisce quello del|replaces version|replaces the version|supersedes version|\
      supersedes the";
 
-/// Words in the name of a file that no longer holds.
-const STALE: &str = "veraltet|ungültig|ungueltig|aufgehoben|périmé|perime|obsolète|obsolete|abrogé|abroge|abrogato|superato|scaduto|\
-     superseded|withdrawn";
-
-/// The last word in the name of such a file.
-const OLD: &[&str] = &["alt", "old", "vecchia", "vecchio"];
+/// The last word in the name of a file that no longer holds.
+const STALE: &str = "alt|old|vecchia|vecchio|veraltet|ungültig|ungueltig|aufgehoben|périmé|perime|obsolète|obsolete|abrogé|abroge|abrogato|\
+     superato|scaduto|superseded|withdrawn";
 
 /// What a document says of itself in its first lines and in the name of its file.
 pub(crate) fn standing(path: &str, text: &str) -> Standing {
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
     let mut lines = text[..text.floor_char_boundary(HEAD)].lines();
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let old = OLD.iter().any(|old| stem.to_lowercase().split(|c: char| !c.is_alphanumeric()).next_back() == Some(old));
-    if old || has_any(&spaced(name), STALE) || lines.clone().any(says_so) {
+    let last = stem.split(|c: char| !c.is_alphanumeric()).next_back().unwrap_or_default().to_lowercase();
+    if is(&last, STALE) || lines.clone().any(says_so) {
         Standing::Replaced
     } else if lines.any(|line| has_any(&spaced(line), REPLACES)) {
         Standing::Replaces
@@ -77,28 +81,33 @@ pub(crate) fn standing(path: &str, text: &str) -> Standing {
 }
 
 fn says_so(line: &str) -> bool {
-    // A full stop may follow an ordinal.
-    clause_says_so(line) || line.split(". ").any(clause_says_so)
+    // A full stop may follow an ordinal. What stands behind a line's first clause is said of the document if that is about validity.
+    let valid = line.split_whitespace().next().is_some_and(|first| is(&first.to_lowercase(), VALID));
+    clause_says_so(line) || valid && line.split(". ").any(clause_says_so)
 }
 
 fn clause_says_so(clause: &str) -> bool {
     let line = spaced(clause);
     NO_LONGER.split('|').any(|phrase| {
-        let phrase = format!(" {phrase} ");
-        line.split_once(&phrase)
-            .is_some_and(|(before, after)| is_itself(before) && !after.split(' ').any(|word| is(word, THIS)))
+        // Pumps are replaced, too; only documents are superseded.
+        let by = ["ersetzt", "remplacé", "sostituit", "replaced"].iter().any(|begin| phrase.starts_with(begin));
+        line.split_once(&format!(" {phrase} "))
+            .is_some_and(|(before, after)| is_itself(before, after, by) && !after.split(' ').any(|word| is(word, THIS)))
     })
 }
 
-/// Says whether the words before point at the document, or at nothing else.
-fn is_itself(before: &str) -> bool {
+/// Says whether the words before point at the document; where there are none, or only a status, those after must name one if they
+/// name anything.
+fn is_itself(before: &str, after: &str, by: bool) -> bool {
     let words: Vec<&str> = before.split_whitespace().collect();
     let near = words.len().saturating_sub(NEAR);
-    let own = |at: usize| {
-        let before = at.checked_sub(1).map_or("", |before| words[before]);
-        DOCUMENTS.split('|').any(|noun| words[at].ends_with(noun)) && !is(before, THE)
-    };
-    words.iter().all(|word| is(word, STATUS)) || (near..words.len()).any(|at| is(words[at], THIS) || own(at))
+    let document = |word: &&str| DOCUMENTS.split('|').any(|noun| word.ends_with(noun));
+    let this = |at: usize| is(words[at], THIS) && words[at + 1..].iter().take(2).any(document);
+    let other = |at: usize| words[at.saturating_sub(2)..at].iter().any(|word| is(word, THE) || is(word, FORMER));
+    let own = |at: usize| document(&words[at]) && !other(at);
+    let status = words.iter().all(|word| is(word, STATUS));
+    status && (!by || after.split_whitespace().take(4).any(|word| document(&word)))
+        || (near..words.len()).any(|at| this(at) || own(at))
 }
 
 fn is(word: &str, list: &str) -> bool {
@@ -117,6 +126,7 @@ mod tests {
     fn the_one_that_replaces_and_the_stale_name_are_known() {
         assert_eq!(standing("a/protocole_2022_perime.md", "Protocole"), Standing::Replaced);
         assert_eq!(standing("Weisung_Fassung2_alt.txt", "Weisung"), Standing::Replaced);
+        assert_eq!(standing("obsolete_medikamente_entsorgen.pdf", "Anleitung"), Standing::Silent);
         assert_eq!(standing("alt_bau.txt", "Weisung"), Standing::Silent);
         assert_eq!(standing("perime/protocole.md", "Protocole"), Standing::Silent);
         for text in ["Weisung\nVersion 5, ersetzt Version 4 vom Mai", "Directive\nAnnule et remplace la précédente"] {
@@ -149,6 +159,10 @@ mod tests {
             "Das Reglement von 2019 wird ersetzt durch das vorliegende.",
             "Protokoll\nDie Weisung über die Lager wird aufgehoben per Ende Jahr.",
             "Das Ventil wurde ersetzt durch ein neues Modell.",
+            "Filter verstopft. Ersetzt durch neues Modell.",
+            "Ersetzt durch ein neues Ventil",
+            "Diese Pumpe wurde ersetzt durch ein neues Modell.",
+            "Das bisherige Reglement wird aufgehoben per 1. Juli.",
             "The pump was replaced by the technician.",
             "La presente direttiva abroga quella del 2018.",
         ] {
