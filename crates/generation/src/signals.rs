@@ -359,7 +359,10 @@ impl Wanted {
             let letter = !word.stem.starts_with(|c: char| c.is_ascii_digit());
             word.content && letter && word.capital && unit(&[raw(question, word)]).is_none()
         };
-        let several = words.iter().any(|word| AND.contains(&raw(question, word).to_lowercase().as_str()));
+        // A follow-up that begins with one joins nothing.
+        let opens = |word: &Word| matches!(question[..word.start].trim_end().chars().next_back(), None | Some(':'));
+        let joins = |word: &Word| AND.contains(&raw(question, word).to_lowercase().as_str()) && !opens(word);
+        let several = words.iter().any(joins);
         let things = words.iter().skip(1).filter(is_thing).filter(|_| !several).map(|word| word.stem.clone()).collect();
         let total = sentences.len() as f32;
         let weigh = |stem: &String| {
