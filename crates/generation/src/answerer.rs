@@ -485,10 +485,15 @@ fn told(sentence: &Sentence) -> String {
     format!("{} {}", sentence.text, write_markers(first))
 }
 
+/// Says whether a sentence cites a source.
+fn rests_on(sentence: &Sentence, source: &Source) -> bool {
+    sentence.citations.iter().any(|citation| citation.marker == source.marker())
+}
+
 /// Where a quote stands: what was replaced comes last, and of quotes that `differ` what replaced another comes first.
 fn order(sources: &[Source], sentence: &Sentence, differ: bool) -> Standing {
-    let cited = |source: &&Source| sentence.citations.iter().any(|citation| citation.marker == source.marker());
-    match sources.iter().filter(cited).map(|source| source.standing).max().unwrap_or_default() {
+    let cited = sources.iter().filter(|source| rests_on(sentence, source));
+    match cited.map(|source| source.standing).max().unwrap_or_default() {
         Standing::Replaces if !differ => Standing::Silent,
         standing => standing,
     }
@@ -496,11 +501,9 @@ fn order(sources: &[Source], sentence: &Sentence, differ: bool) -> Standing {
 
 /// A remark on the cited documents that say of themselves that they no longer hold, if there are any.
 fn replaced(sources: &[Source], sentences: &[Sentence]) -> Option<Remark> {
-    let cited = |source: &&Source| {
-        let mut citations = sentences.iter().flat_map(|sentence| &sentence.citations);
-        source.standing == Standing::Replaced && citations.any(|citation| citation.marker == source.marker())
-    };
-    let markers: Vec<u32> = sources.iter().filter(cited).map(Source::marker).collect();
+    let replaced = sources.iter().filter(|source| source.standing == Standing::Replaced);
+    let cited = replaced.filter(|source| sentences.iter().any(|sentence| rests_on(sentence, source)));
+    let markers: Vec<u32> = cited.map(Source::marker).collect();
     (!markers.is_empty()).then_some(Remark::Replaced { markers })
 }
 

@@ -8,7 +8,7 @@ use crate::{
     facts::is_year,
     lexicon,
     unit::{adjective, is_currency, is_mass, is_time, unit},
-    words::{Word, raw},
+    words::{Word, has_any, raw, spaced},
 };
 
 /// What kind of thing a question asks for.
@@ -165,8 +165,26 @@ impl Asked {
 }
 
 /// Words with which a time ends, clocks, and those for at once.
-const UNTIL: &[&str] =
-    &["bis", "uhr", "jusqu", "heures", "fino", "until", "till", "clock", "lebenslang", "unbefristet"];
+const UNTIL: &[&str] = &[
+    "unverzüglich",
+    "sofort",
+    "umgehend",
+    "immédiatement",
+    "subito",
+    "immediatamente",
+    "immediately",
+    "promptly",
+    "bis",
+    "uhr",
+    "jusqu",
+    "heures",
+    "fino",
+    "until",
+    "till",
+    "clock",
+    "lebenslang",
+    "unbefristet",
+];
 
 /// Words beside an age without a unit.
 const AGES: &[&str] = &[
@@ -263,28 +281,6 @@ fn span_of_time(text: &str, language: Language, word: &Word) -> bool {
         || unit(&[word]).is_some_and(|(unit, _)| is_time(unit))
 }
 
-/// Lowercased words with one space around each.
-pub(crate) fn spaced(text: &str) -> String {
-    let lower = text.to_lowercase();
-    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    format!(" {} ", words.collect::<Vec<_>>().join(" "))
-}
-
-/// Says whether one of `phrases`, which `|` separates, is among spaced words.
-pub(crate) fn has_any(spaced: &str, phrases: &str) -> bool {
-    phrases.split('|').any(|phrase| {
-        let mut rest = spaced;
-        while let Some(at) = rest.find(phrase) {
-            let (before, after) = (&rest[..at], &rest[at + phrase.len()..]);
-            if before.ends_with(' ') && after.starts_with(' ') {
-                return true;
-            }
-            rest = after;
-        }
-        false
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,6 +314,8 @@ mod tests {
         assert!(!holds("Wie alt war die Patientin?", "Sie erhielt 10 mg statt 1 mg."));
         assert!(holds("Wie alt war die Patientin?", "Die 84-jährige Patientin erhielt 10 mg."));
         assert!(!holds("Wie lange dauert die Reparatur?", "Die Anlage deckt nur 60 Prozent der Last."));
+        assert!(holds("Innert welcher Frist ist zu melden?", "Der Vorfall ist unverzüglich zu melden."));
+        assert!(holds("How long may it be kept?", "It may be kept for 72h."));
         assert!(holds("Wie lange gilt der Vertrag?", "Er dauert bis zum 30. Juni 2028."));
         assert!(!holds("What is the weight of the box?", "The box holds 12 litres for 24 hours."));
         assert!(holds("What is the weight of the box?", "The box weighs 3kg."));

@@ -107,12 +107,11 @@ fn places(
     let pair = |like: &dyn Fn(usize) -> bool| last(like).map(|other| (other..other + 2, at..at + 2));
     let word = &own[at];
     let year = is_year(&word.stem).then(|| single(&|other| is_year(&all[other].stem)));
-    let marked = |text: &str, words: &[Word], at: usize| words.get(at + 1).is_some_and(|next| is_mark(text, next));
-    let follows = |words: &[Word], at: usize| words.get(at + 1).is_some_and(|next| next.content);
-    let beside = (word.content && follows(own, at))
-        .then(|| pair(&|other| all[other].stem == word.stem && (follows(all, other) || marked(subject, all, other))));
-    let figure = (word.content && marked(question, own, at))
-        .then(|| pair(&|other| all[other].stem == word.stem && marked(subject, all, other)));
+    let follows = |text: &str, words: &[Word], at: usize| {
+        words.get(at + 1).is_some_and(|next| next.content || is_mark(text, next))
+    };
+    let beside = (word.content && follows(question, own, at))
+        .then(|| pair(&|other| all[other].stem == word.stem && follows(subject, all, other)));
     let acronym = is_acronym(raw(question, word)).then(|| single(&|other| is_acronym(raw(subject, &all[other]))));
     let two = |words: &[Word], at: usize| at > 0 && words[at..].iter().take(2).filter(|word| named(word)).count() == 2;
     // What follows a determiner is a noun with its apposition and no name.
@@ -137,7 +136,7 @@ fn places(
         let other = last(&|other| kind(subject, &all[other]) == Some(own_kind) && like(other).is_some())?;
         Some((like(other)?.0, to))
     });
-    [year, figure, beside, acronym, names, compound].into_iter().flatten().flatten().chain(phrases).collect()
+    [year, beside, acronym, names, compound].into_iter().flatten().flatten().chain(phrases).collect()
 }
 
 /// Says whether a word is a month or a season: what stands in place of no place.

@@ -1,6 +1,6 @@
 //! Exceptions: sentences that limit the rule before them. Whoever quotes a rule alone quotes it wrongly.
 
-use crate::asked::{has_any, spaced};
+use crate::words::{has_any, spaced};
 
 /// How many of the sentences after a rule may limit it.
 pub(crate) const WITHIN: usize = 2;

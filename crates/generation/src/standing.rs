@@ -3,7 +3,7 @@
 //! An old regulation answers as readily as the one that replaced it. Only the first lines are looked at, where title, version and
 //! status stand, and only what they say of the document itself: that something in it was replaced tells nothing.
 
-use crate::asked::{has_any, spaced};
+use crate::words::{has_any, spaced};
 
 /// Whether a document still holds, by what it says of itself. What replaced another comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

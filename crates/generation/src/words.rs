@@ -116,6 +116,28 @@ pub(crate) fn containment(wanted: &HashSet<String>, stems: &HashSet<String>) -> 
     (!wanted.is_empty()).then(|| sum / wanted.len() as f32)
 }
 
+/// Lowercased words with one space around each.
+pub(crate) fn spaced(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    format!(" {} ", words.collect::<Vec<_>>().join(" "))
+}
+
+/// Says whether one of `phrases`, which `|` separates, is among spaced words.
+pub(crate) fn has_any(spaced: &str, phrases: &str) -> bool {
+    phrases.split('|').any(|phrase| {
+        let mut rest = spaced;
+        while let Some(at) = rest.find(phrase) {
+            let (before, after) = (&rest[..at], &rest[at + phrase.len()..]);
+            if before.ends_with(' ') && after.starts_with(' ') {
+                return true;
+            }
+            rest = after;
+        }
+        false
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
