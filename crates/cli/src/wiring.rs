@@ -19,9 +19,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Labels, Language, ModelIdentity, Reader, Reranker};
+use fontes_core::{
+    Clock, Embedder, Error, ErrorKind, Generator, Judge, Labels, Language, ModelIdentity, Reader, Reranker,
+};
 use fontes_extract::{ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool, worker::Recognition};
-use fontes_generation::{AnswerPolicy, Answerer, Prompts, Unsupported};
+use fontes_generation::{AnswerPolicy, Answerer, GeneratorJudge, Prompts, Unsupported};
 use fontes_index::{Index, Recipe, ServerSettings, VectorHome};
 use fontes_ingestion::{
     Extractor, IngestLimits, IngestRequest, Ingestion, IngestionParts, Measure, OtherVectors, Profiles, SqliteLedger,
@@ -101,6 +103,19 @@ fn reranker(config: &Config) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
     };
     let reranker = encoder::open_reranker(&model, &encoder_options(config), budget).map_err(Error::from)?;
     Ok(Some(Arc::new(reranker)))
+}
+
+/// What has the last word on generated sentences; nothing when there are none or the configuration wants no judge.
+fn judge(config: &Config, generator: Option<&Arc<dyn Generator>>) -> anyhow::Result<Option<Arc<dyn Judge>>> {
+    let Some(generator) = generator else { return Ok(None) };
+    Ok(match config.answer.judge.as_str() {
+        "" => None,
+        "generator" => Some(Arc::new(GeneratorJudge::new(generator.clone()))),
+        name => {
+            let model = installed(&model_store(config)?, name)?;
+            Some(Arc::new(encoder::open_judge(&model, &encoder_options(config)).map_err(Error::from)?))
+        }
+    })
 }
 
 /// The reader that comes with the default embedder; none with another, or when the configuration wants none.
@@ -431,12 +446,16 @@ impl Archive {
         generator: Option<Arc<dyn Generator>>,
         policy: AnswerPolicy,
     ) -> anyhow::Result<Site> {
+        let judge = judge(config, generator.as_ref())?;
         let mut answerer =
             Answerer::new(generator, self.embedder.clone(), self.ledger.clone(), Prompts::default(), policy);
         if let Some(encoder) = &self.encoder
             && let Some(reader) = reader(config, encoder)?
         {
             answerer = answerer.with_reader(reader);
+        }
+        if let Some(judge) = judge {
+            answerer = answerer.with_judge(judge);
         }
         let searcher = Arc::new(self.searcher(config)?);
         let site = Site::new(searcher, Arc::new(answerer), self.ledger.clone(), config.access.clone());
@@ -451,6 +470,7 @@ pub fn policy(config: &Config) -> AnswerPolicy {
             config::Unsupported::Drop => Unsupported::Drop,
             config::Unsupported::Mark => Unsupported::Mark,
         },
+        judgement: config.answer.judgement,
         threshold: config.answer.threshold,
         passage_tokens: config.answer.passage_tokens,
         ..AnswerPolicy::default()

@@ -147,6 +147,29 @@ pub trait Reader: Send + Sync {
     fn read(&self, question: &str, texts: &[Reading<'_>]) -> Result<Vec<Vec<Option<Finding>>>>;
 }
 
+/// A statement, what it answers, and a text that may say it.
+#[derive(Clone, Copy, Debug)]
+pub struct Inference<'a> {
+    /// What was asked. A short answer means something only beside it.
+    pub question: &'a str,
+    /// What is claimed.
+    pub statement: &'a str,
+    /// What is cited for it.
+    pub text: &'a str,
+}
+
+/// Judges whether texts say what is claimed of them (textual entailment).
+pub trait Judge: Send + Sync {
+    /// Name and weight digest.
+    fn identity(&self) -> &ModelIdentity;
+
+    /// The probability, 0..=1, that the text says what the statement does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`] when cancelled before there is a verdict; whatever the model gives.
+    fn entails(&self, inference: &Inference<'_>, cancel: &Cancel) -> Result<f32>;
+}
+
 /// Continues a conversation.
 pub trait Generator: Send + Sync {
     /// Name and weight digest (for a server: its name and the digest of the model name it states).

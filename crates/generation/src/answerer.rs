@@ -7,7 +7,8 @@ use std::{
 
 use fontes_core::{
     AccessScope, Answer, AskSettings, Cancel, Citation, Digest, Embedder, Error, Generation, Generator, IndexSnapshot,
-    Language, Ledger, LeftOut, ModelIdentity, Passage, Reader, Remark, Result, Sentence, Span, Subquery, Support,
+    Judge, Language, Ledger, LeftOut, ModelIdentity, Passage, Reader, Remark, Result, Sentence, Span, Subquery,
+    Support,
 };
 
 use crate::{
@@ -98,6 +99,7 @@ pub struct Answerer {
     pub(crate) generator: Option<Arc<dyn Generator>>,
     pub(crate) embedder: Arc<dyn Embedder>,
     reader: Option<Arc<dyn Reader>>,
+    pub(crate) judge: Option<Arc<dyn Judge>>,
     ledger: Arc<dyn Ledger>,
     prompts: Prompts,
     pub(crate) policy: AnswerPolicy,
@@ -141,7 +143,7 @@ impl Answerer {
     ) -> Self {
         let extractive = ModelIdentity { name: EXTRACTIVE.into(), sha256: Digest::of(METHOD.as_bytes()) };
         let estimate = Estimate::default();
-        Self { generator, embedder, reader: None, ledger, prompts, policy, estimate, extractive }
+        Self { generator, embedder, reader: None, judge: None, ledger, prompts, policy, estimate, extractive }
     }
 
     /// Lets `reader` say where answers stand, beside words and similarity.
@@ -150,6 +152,12 @@ impl Answerer {
         let method = format!("{METHOD} {}", reader.identity().sha256);
         let extractive = ModelIdentity { sha256: Digest::of(method.as_bytes()), ..self.extractive };
         Self { reader: Some(reader), estimate: Estimate::reading(), extractive, ..self }
+    }
+
+    /// Lets `judge` have the last word on generated sentences.
+    #[must_use]
+    pub fn with_judge(self, judge: Arc<dyn Judge>) -> Self {
+        Self { judge: Some(judge), ..self }
     }
 
     /// What the site decided.

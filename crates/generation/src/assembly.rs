@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use fontes_core::{Citation, Language, Result, Sentence, Span, Support};
+use fontes_core::{Cancel, Citation, Inference, Judge, Language, Result, Sentence, Span, Support};
 
 use crate::{
     AnswerPolicy, Unsupported, lexicon,
@@ -38,6 +38,17 @@ impl Likely {
     }
 }
 
+/// A sentence of the answer and how it was written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// The sentence.
+    pub(crate) sentence: Sentence,
+    /// Where it stands in the generated text.
+    pub(crate) place: Span,
+    bullet: bool,
+    own_line: bool,
+}
+
 /// The answer so far.
 pub(crate) struct Assembly<'a> {
     sources: &'a [Source],
@@ -54,13 +65,9 @@ pub(crate) struct Assembly<'a> {
     repeats: usize,
     strays: usize,
     /// The sentences so far.
-    pub(crate) sentences: Vec<Sentence>,
-    /// Where each stands in the generated text.
-    pub(crate) places: Vec<Span>,
+    pub(crate) written: Vec<Written>,
     /// Sentences left out because no source carries them or because they are beside the question.
     pub(crate) dropped: usize,
-    /// The text so far, markers included.
-    pub(crate) text: String,
     /// The model said that the sources do not say.
     pub(crate) gave_up: bool,
     /// What it wrote is carried by the sources, but by nothing that is likely to hold the answer.
@@ -91,10 +98,8 @@ impl<'a> Assembly<'a> {
             seen: HashSet::new(),
             repeats: 0,
             strays: 0,
-            sentences: Vec::new(),
-            places: Vec::new(),
+            written: Vec::new(),
             dropped: 0,
-            text: String::new(),
             gave_up: false,
             astray: false,
         }
@@ -117,8 +122,7 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    /// Checks what is left, and drops everything when none of it rests on a sentence that is likely to hold the answer: what
-    /// is carried by the sources but answers something else is worse than a quote.
+    /// Checks what is left.
     pub(crate) fn finish(&mut self, cut: bool) -> Result<()> {
         if !cut {
             let rest = self.raw.split_off(self.done);
@@ -126,27 +130,91 @@ impl<'a> Assembly<'a> {
                 self.sentence(&rest, span)?;
             }
         }
-        if !self.sentences.is_empty() && !self.is_anchored() {
-            self.astray = true;
-            self.dropped += self.sentences.len();
-            self.sentences.clear();
-            self.places.clear();
-            self.text.clear();
+        Ok(())
+    }
+
+    /// Lets `judge` have the last word on sentences that are not in their sources word for word.
+    pub(crate) fn judge(&mut self, judge: &dyn Judge, question: &str, cancel: &Cancel) -> Result<()> {
+        if !self.policy.verify {
+            return Ok(());
+        }
+        for mut written in std::mem::take(&mut self.written) {
+            if written.sentence.support == Support::Supported {
+                let text = self.cited(&written.sentence.citations);
+                let inference = Inference { question, statement: &written.sentence.text, text: &text };
+                if judge.entails(&inference, cancel)? < self.policy.judgement {
+                    written.sentence.support = Support::Unsupported;
+                    written.sentence.citations.clear();
+                }
+            }
+            if self.is_dropped(&written.sentence) {
+                self.dropped += 1;
+            } else {
+                self.written.push(written);
+            }
         }
         Ok(())
     }
 
+    /// Drops everything when none of it rests on a sentence that is likely to hold the answer: what is carried by the sources but
+    /// answers something else is worse than a quote.
+    pub(crate) fn anchor(&mut self) {
+        if !self.written.is_empty() && !self.is_anchored() {
+            self.astray = true;
+            self.dropped += self.written.len();
+            self.written.clear();
+        }
+    }
+
     /// The sentences that will stay whatever follows.
-    pub(crate) fn settled(&self) -> &[Sentence] {
-        if self.is_anchored() { &self.sentences } else { &[] }
+    pub(crate) fn settled(&self) -> &[Written] {
+        if self.is_anchored() { &self.written } else { &[] }
+    }
+
+    /// The text so far, markers included.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for Written { sentence, bullet, own_line, .. } in &self.written {
+            if !text.is_empty() {
+                text.push(if *own_line { '\n' } else { ' ' });
+            }
+            if *bullet {
+                text.push_str("- ");
+            }
+            text.push_str(&sentence.text);
+            if sentence.support == Support::Unsupported {
+                text.push_str(&format!(" ({})", self.template.unsupported()));
+            }
+            let markers = write_markers(sentence.citations.iter().map(|citation| citation.marker));
+            if !markers.is_empty() {
+                text.push(' ');
+                text.push_str(&markers);
+            }
+        }
+        text
+    }
+
+    /// What is cited, each under its document's title and headings.
+    fn cited(&self, citations: &[Citation]) -> String {
+        let source = |citation: &Citation| self.sources.iter().find(|source| source.marker() == citation.marker);
+        let told = |citation: &Citation| {
+            let place = source(citation).map(|source| {
+                let title = std::iter::once(source.summary.title.as_str());
+                title.chain(source.passage.hit.headings.iter().map(String::as_str)).collect::<Vec<_>>().join(" › ")
+            });
+            format!("{}: {}", place.unwrap_or_default(), citation.quote)
+        };
+        citations.iter().map(told).collect::<Vec<_>>().join("\n")
+    }
+
+    fn is_dropped(&self, sentence: &Sentence) -> bool {
+        sentence.support == Support::Unsupported && self.policy.unsupported == Unsupported::Drop
     }
 
     /// Says whether some sentence rests on one that is likely to hold the answer. Not asked where nothing is left out, or where
     /// no such sentence was given.
     fn is_anchored(&self) -> bool {
-        let cited = |likely: &Likely| {
-            self.sentences.iter().flat_map(|sentence| &sentence.citations).any(|citation| likely.is_cited_by(citation))
-        };
+        let cited = |likely: &Likely| self.citations().any(|citation| likely.is_cited_by(citation));
         let asked = self.policy.verify && self.policy.unsupported == Unsupported::Drop && !self.likely.is_empty();
         !asked || self.likely.iter().any(cited)
     }
@@ -156,7 +224,7 @@ impl<'a> Assembly<'a> {
         self.gave_up
             || self.repeats >= REPEATS
             || self.strays >= STRAYS
-            || self.sentences.len() >= self.policy.sentence_limit
+            || self.written.len() >= self.policy.sentence_limit
     }
 
     /// The next piece of the unchecked text, cleaned, for showing that something happens. Whole words only.
@@ -184,7 +252,7 @@ impl<'a> Assembly<'a> {
         }
         let key = letters(&text);
         if key.contains(&letters(self.template.abstention())) {
-            self.gave_up = self.sentences.is_empty();
+            self.gave_up = self.written.is_empty();
             return Ok(());
         }
         if !self.seen.insert(key) {
@@ -193,7 +261,7 @@ impl<'a> Assembly<'a> {
         }
         let sentence = self.check(text, &marked.markers)?;
         let own_line = bullet || rest[..span.start].trim_end_matches(' ').ends_with('\n');
-        if sentence.support == Support::Unsupported && self.policy.unsupported == Unsupported::Drop {
+        if self.is_dropped(&sentence) {
             self.dropped += 1;
             return Ok(());
         }
@@ -202,23 +270,26 @@ impl<'a> Assembly<'a> {
             self.dropped += 1;
             return Ok(());
         }
-        self.places.push(Span::new(self.done + span.start, self.done + span.end));
-        self.add(sentence, bullet, own_line);
+        let place = Span::new(self.done + span.start, self.done + span.end);
+        self.written.push(Written { sentence, place, bullet, own_line });
         Ok(())
     }
 
     /// Says whether a further sentence speaks of something else: it is carried, but by sources that nothing before it rests
     /// on and that do not hold the answer.
     fn strays_from_question(&self, sentence: &Sentence) -> bool {
-        let used = |marker: u32| {
-            self.sentences.iter().flat_map(|earlier| &earlier.citations).any(|citation| citation.marker == marker)
-        };
+        let used = |marker: u32| self.citations().any(|citation| citation.marker == marker);
         self.policy.verify
-            && !self.sentences.is_empty()
+            && !self.written.is_empty()
             && !sentence.citations.is_empty()
             && !sentence.citations.iter().any(|citation| {
                 used(citation.marker) || self.likely.iter().any(|likely| likely.marker == citation.marker)
             })
+    }
+
+    /// What the sentences so far cite.
+    fn citations(&self) -> impl Iterator<Item = &Citation> {
+        self.written.iter().flat_map(|written| &written.sentence.citations)
     }
 
     /// Finds what carries the sentence: first among the passages it names, then among all.
@@ -260,26 +331,6 @@ impl<'a> Assembly<'a> {
             Some(_) => Support::Supported,
         };
         Ok(Sentence { text, citations, support, attention: Vec::new() })
-    }
-
-    fn add(&mut self, sentence: Sentence, bullet: bool, own_line: bool) {
-        let unsupported = sentence.support == Support::Unsupported;
-        if !self.text.is_empty() {
-            self.text.push(if own_line { '\n' } else { ' ' });
-        }
-        if bullet {
-            self.text.push_str("- ");
-        }
-        self.text.push_str(&sentence.text);
-        if unsupported {
-            self.text.push_str(&format!(" ({})", self.template.unsupported()));
-        }
-        let markers = write_markers(sentence.citations.iter().map(|citation| citation.marker));
-        if !markers.is_empty() {
-            self.text.push(' ');
-            self.text.push_str(&markers);
-        }
-        self.sentences.push(sentence);
     }
 }
 

@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 
 use fontes_core::{
     Attention, Cancel, Error, ErrorKind, FinishReason, Generation, GenerationRequest, Generator, LogitMask, Message,
-    PromptOrigin, Remark, Result, Sampling, Sentence, Span,
+    PromptOrigin, Remark, Result, Sampling,
 };
 
 use crate::{
     MarkerMask,
     answerer::{Answerer, AskEvent, Body, Question},
-    assembly::{Assembly, Likely},
+    assembly::{Assembly, Likely, Written},
     source::Source,
     verify::Verifier,
 };
@@ -95,10 +95,12 @@ impl Answerer {
             if let Some(draft) = assembly.draft() {
                 on_event(AskEvent::Draft(&draft));
             }
-            for sentence in &assembly.settled()[shown..] {
-                on_event(AskEvent::Sentence(sentence));
+            // A judge speaks when everything is written: the model that writes may be the one that judges.
+            let settled = if self.judge.is_some() { &[] } else { assembly.settled() };
+            for written in &settled[shown..] {
+                on_event(AskEvent::Sentence(&written.sentence));
             }
-            shown = assembly.settled().len();
+            shown = settled.len();
             taken += piece.len();
             if assembly.is_over() || taken > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
@@ -117,23 +119,27 @@ impl Answerer {
             return Err(error);
         }
         assembly.finish(is_cut(&generation))?;
-        for sentence in &assembly.sentences[shown..] {
-            on_event(AskEvent::Sentence(sentence));
+        if let Some(judge) = &self.judge {
+            assembly.judge(judge.as_ref(), question.asked, cancel)?;
         }
-        if cancel.is_cancelled() && assembly.sentences.is_empty() {
+        assembly.anchor();
+        for written in &assembly.written[shown..] {
+            on_event(AskEvent::Sentence(&written.sentence));
+        }
+        if cancel.is_cancelled() && assembly.written.is_empty() {
             return Err(Error::new(ErrorKind::Timeout, "answer was cancelled before its first sentence"));
         }
-        attribute(&mut assembly.sentences, &assembly.places, &generation, sources);
+        attribute(&mut assembly.written, &generation, sources);
         let dropped = assembly.dropped;
-        let remarks = if dropped > 0 && !assembly.sentences.is_empty() {
+        let remarks = if dropped > 0 && !assembly.written.is_empty() {
             vec![Remark::LeftOut { sentences: dropped }]
         } else {
             Vec::new()
         };
         let (gave_up, astray) = (assembly.gave_up, assembly.astray);
         let body = Body {
-            text: assembly.text,
-            sentences: assembly.sentences,
+            text: assembly.text(),
+            sentences: assembly.written.into_iter().map(|written| written.sentence).collect(),
             remarks,
             generation: Some(generation),
             ..Body::default()
@@ -155,8 +161,8 @@ fn is_cut(generation: &Generation) -> bool {
 
 /// Writes to each sentence where the generator looked while it wrote it: the mean over the sentence's tokens and
 /// all groups of layers, per passage.
-fn attribute(sentences: &mut [Sentence], places: &[Span], generation: &Generation, sources: &[Source]) {
-    for (sentence, place) in sentences.iter_mut().zip(places) {
+fn attribute(written: &mut [Written], generation: &Generation, sources: &[Source]) {
+    for Written { sentence, place, .. } in written {
         let rows: Vec<&Vec<f32>> = generation
             .attention
             .iter()

@@ -34,6 +34,7 @@ mod exception;
 mod extractive;
 mod facts;
 mod generated;
+mod judging;
 mod lexicon;
 mod list;
 mod marker;
@@ -57,6 +58,7 @@ mod words;
 
 pub use answerer::{Answerer, AskEvent, AskRequest, EXTRACTIVE, Weighed, check_question};
 pub use conversation::standalone;
+pub use judging::GeneratorJudge;
 pub use mask::MarkerMask;
 pub use policy::{AnswerPolicy, Unsupported};
 pub use prompt::{Prompts, Template};

@@ -136,7 +136,7 @@ fn forbid(logits: &mut [f32], token: TokenId) {
 }
 
 /// Forbids everything but `allowed`. When nothing is allowed, the text ends there.
-fn keep_only(logits: &mut [f32], allowed: impl Iterator<Item = TokenId>) {
+pub(crate) fn keep_only(logits: &mut [f32], allowed: impl Iterator<Item = TokenId>) {
     let kept: Vec<(TokenId, f32)> =
         allowed.filter_map(|token| logits.get(token as usize).map(|logit| (token, *logit))).collect();
     logits.fill(f32::NEG_INFINITY);

@@ -29,6 +29,8 @@ pub struct AnswerPolicy {
     pub similarity: f32,
     /// The similarity that suffices across languages, where words cannot be compared.
     pub similarity_across: f32,
+    /// What a judge, where there is one, must find at least as probable of a sentence that words or similarity carry.
+    pub judgement: f32,
     /// Fontes stays silent when the probability that the best sentence found holds the answer is below this.
     pub threshold: f32,
     /// Passages are shown with an abstention when their best sentence holds the answer with at least this probability, …
@@ -62,6 +64,7 @@ impl Default for AnswerPolicy {
             containment_floor: 0.3,
             similarity: 0.90,
             similarity_across: 0.88,
+            judgement: 0.5,
             threshold: 0.35,
             close: 0.1,
             close_similarity: 0.83,

@@ -46,8 +46,9 @@ impl Answerer {
         }
     }
 
-    /// Digest of policy and settings. The debug form lists every field by name, so a new field changes it.
+    /// Digest of policy, settings and judge. The debug form lists every field by name, so a new field changes it.
     fn config_digest(&self, question: &Question<'_>) -> Digest {
-        Digest::of(format!("{:?}\n{:?}", self.policy, question.request.settings).as_bytes())
+        let judge = self.judge.as_ref().map(|judge| judge.identity());
+        Digest::of(format!("{:?}\n{:?}\n{judge:?}", self.policy, question.request.settings).as_bytes())
     }
 }

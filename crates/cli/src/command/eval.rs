@@ -57,7 +57,7 @@ fn answers(config: &Config, voice: Voice, arguments: &AnswersRun) -> anyhow::Res
     let usual = wiring::policy(config);
     let mut variants = vec![(WHOLE, usual)];
     if arguments.ablation {
-        variants.extend(ablations(usual, generator.is_some()));
+        variants.extend(ablations(usual, generator.is_some(), !config.answer.judge.is_empty()));
     }
     let mut reports = Vec::with_capacity(variants.len());
     for (name, policy) in variants {
@@ -85,18 +85,20 @@ fn answers(config: &Config, voice: Voice, arguments: &AnswersRun) -> anyhow::Res
 }
 
 /// The system with one part off at a time.
-fn ablations(usual: AnswerPolicy, generates: bool) -> Vec<(&'static str, AnswerPolicy)> {
+fn ablations(usual: AnswerPolicy, generates: bool, judged: bool) -> Vec<(&'static str, AnswerPolicy)> {
     let silent = ("never silent", AnswerPolicy { threshold: 0.0, ..usual });
     if !generates {
         let alone = AnswerPolicy { neighbour_ratio: f32::INFINITY, ..usual };
         return vec![("no neighbours", alone), ("one place", AnswerPolicy { quote_limit: 1, ..usual }), silent];
     }
-    vec![
+    let unjudged = judged.then_some(("no judge", AnswerPolicy { judgement: 0.0, ..usual }));
+    let parts = [
         ("no marker grammar", AnswerPolicy { constrain: false, ..usual }),
         ("no verification", AnswerPolicy { verify: false, ..usual }),
         ("no second try", AnswerPolicy { repairs: 0, ..usual }),
         silent,
-    ]
+    ];
+    unjudged.into_iter().chain(parts).collect()
 }
 
 /// The outcomes of a run, written line by line as they come, so that an interrupted run can go on.

@@ -225,6 +225,11 @@ pub struct Answer {
     pub threshold: f32,
     /// What happens to unsupported sentences.
     pub unsupported: Unsupported,
+    /// What has the last word on generated sentences: `generator`, an installed cross-encoder's name, or empty.
+    pub judge: String,
+    /// Probability below which the judge rejects a sentence, 0 to 1.
+    #[serde(deserialize_with = "share")]
+    pub judgement: f32,
 }
 
 /// `[generation]`.

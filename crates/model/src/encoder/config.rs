@@ -38,6 +38,8 @@ pub struct EncoderConfig {
     pub first_position: usize,
     /// Outputs of the classification head; 0 without one.
     pub labels: usize,
+    /// The output that says that the first text entails the second, where the labels name one.
+    pub entailment: Option<usize>,
 }
 
 /// Larger numbers than any encoder has; what is larger is not believed.
@@ -72,8 +74,11 @@ impl EncoderConfig {
         }
         let pad = config.get("pad_token_id").and_then(Value::as_u64).unwrap_or(1).min(LARGEST) as usize;
         let classifies = architecture.ends_with("ForSequenceClassification");
-        let labels = match config.get("id2label").and_then(Value::as_object) {
-            Some(labels) => labels.len(),
+        let names = config.get("id2label").and_then(Value::as_object);
+        let entails = |name: &Value| name.as_str().is_some_and(|name| name.to_lowercase().starts_with("entail"));
+        let entailment = names.and_then(|names| names.iter().find(|(_, name)| entails(name))?.0.parse().ok());
+        let labels = match names {
+            Some(names) => names.len(),
             // The default of `transformers`; a single label is written out.
             None => config.get("num_labels").and_then(Value::as_u64).unwrap_or(2).min(LARGEST) as usize,
         };
@@ -90,6 +95,7 @@ impl EncoderConfig {
             epsilon,
             first_position: if family == Family::XlmRoberta { pad + 1 } else { 0 },
             labels: if classifies { labels } else { 0 },
+            entailment: entailment.filter(|&at| classifies && at < labels),
         };
         shape.check()?;
         Ok(shape)
@@ -156,6 +162,9 @@ mod tests {
         let config = EncoderConfig::from_json(&base()).unwrap();
         assert_eq!((config.first_position, config.max_tokens(), config.labels), (2, 64, 1));
         let bert = with("architectures", json!(["BertModel"])).unwrap();
+        let labels = json!({"0": "CONTRADICTION", "1": "ENTAILMENT", "2": "NEUTRAL"});
+        assert_eq!(with("id2label", labels).unwrap().entailment, Some(1));
+        assert_eq!(with("id2label", json!({"7": "entailment"})).unwrap().entailment, None, "there is no such output");
         assert_eq!((bert.first_position, bert.max_tokens(), bert.labels), (0, 66, 0));
     }
 

@@ -148,6 +148,7 @@ fn parse_config(cursor: &mut Cursor<'_>) -> Result<EncoderConfig, String> {
         epsilon: f32::from_bits(cursor.u32()?),
         first_position: 0,
         labels: 0,
+        entailment: None,
     };
     let block = cursor.u32()?;
     if block != 32 { Err(format!("blocks of {block} weights are not known, only 32")) } else { Ok(config) }

@@ -1,9 +1,9 @@
 //! Encoders: embedders and rerankers of the BERT and XLM-RoBERTa families.
 //!
-//! Three nouns for the outside: an [`EncoderEmbedder`] turns texts into vectors, an [`EncoderReranker`] scores
-//! passages against a query, an [`EncoderReader`] finds answers in them. Inside, a tokenizer makes ids, sequences are sorted by length and packed into
-//! batches of a bounded number of tokens, the network gives one vector per token, and pooling or a
-//! classification head makes of them what was asked for.
+//! Four nouns for the outside: an [`EncoderEmbedder`] turns texts into vectors, an [`EncoderReranker`] scores passages against
+//! a query, an [`EncoderReader`] finds answers in them, an [`EncoderJudge`] says whether they carry a statement. Inside, a
+//! tokenizer makes ids, sequences are sorted by length and packed into batches of a bounded number of tokens, the network gives
+//! one vector per token, and pooling or a classification head makes of them what was asked for.
 //!
 //! **Why our own and not `candle-transformers`.** Its BERT pads every sequence to the longest of the batch
 //! and multiplies the padding, too; it cannot look embedding rows up in quantised form, which for
@@ -20,6 +20,8 @@ mod e5s1;
 mod elementwise;
 mod embedder;
 mod error;
+mod head;
+mod judge;
 mod late;
 mod linear;
 mod network;
@@ -38,6 +40,7 @@ use std::{
 pub use config::{EncoderConfig, Family};
 pub use embedder::EncoderEmbedder;
 pub use error::EncoderError;
+pub use judge::EncoderJudge;
 pub use linear::Precision;
 pub use reader::EncoderReader;
 pub use reranker::{EncoderReranker, RerankBudget};
@@ -52,8 +55,8 @@ use crate::{
 use adapter::Adapter;
 use checkpoint::Checkpoint;
 use e5s1::Container;
+use head::Head;
 use network::Network;
-use reranker::Head;
 use settings::Usage;
 use tokenize::TextTokenizer;
 
@@ -111,13 +114,44 @@ pub fn open_reranker(
     options: &EncoderOptions,
     budget: RerankBudget,
 ) -> Result<EncoderReranker, EncoderError> {
-    expect_role(model, ModelRole::Reranker)?;
-    let (network, tokenizer) = open_parts(model, options)?;
-    let head = Head::load(network.checkpoint(), network.config())?;
-    let config = network.config();
-    let tokenizer = tokenizer.fitted(config.max_tokens(), config.vocabulary)?;
+    let (network, head, tokenizer) = open_cross_encoder(model, options, 2)?;
     let tokens_per_batch = options.tokens_per_batch;
     Ok(EncoderReranker { identity: model.identity(), network, head, tokenizer, tokens_per_batch, budget })
+}
+
+/// Opens a judge: a cross-encoder with a label for entailment, or with one score, or with the labels no and yes.
+///
+/// # Errors
+/// [`EncoderError::WrongRole`] for another kind of model, [`EncoderError::Unsupported`] for three labels of which none is
+/// named entailment, and whatever is wrong with the files.
+pub fn open_judge(model: &InstalledModel, options: &EncoderOptions) -> Result<EncoderJudge, EncoderError> {
+    let (network, head, tokenizer) = open_cross_encoder(model, options, 3)?;
+    let config = network.config();
+    if config.labels > 2 && config.entailment.is_none() {
+        let found = "without a label named entailment".into();
+        return Err(EncoderError::Unsupported { what: "classification head", found, supported: "labels of inference" });
+    }
+    let tokens_per_batch = options.tokens_per_batch;
+    Ok(EncoderJudge { identity: model.identity(), network, head, tokenizer, tokens_per_batch })
+}
+
+/// Opens a cross-encoder with at most so many labels.
+fn open_cross_encoder(
+    model: &InstalledModel,
+    options: &EncoderOptions,
+    most_labels: usize,
+) -> Result<(Network, Head, TextTokenizer), EncoderError> {
+    expect_role(model, ModelRole::Reranker)?;
+    let (network, tokenizer) = open_parts(model, options)?;
+    let config = network.config();
+    if !(1..=most_labels).contains(&config.labels) {
+        let found = format!("of {} labels", config.labels);
+        let supported = if most_labels == 2 { "1 or 2 labels" } else { "1 to 3 labels" };
+        return Err(EncoderError::Unsupported { what: "classification head", found, supported });
+    }
+    let head = Head::load(network.checkpoint(), config)?;
+    let tokenizer = tokenizer.fitted(config.max_tokens(), config.vocabulary)?;
+    Ok((network, head, tokenizer))
 }
 
 /// Opens a reader: the encoder of an embedder, changed by the adapter in `bytes`, which was trained on it. The two share

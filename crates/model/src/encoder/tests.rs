@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use fontes_core::{
     Cancel, ErrorKind, MatchPassage,
-    seam::{EmbedAs, Embedder, Reranker},
+    seam::{EmbedAs, Embedder, Inference, Judge, Reranker},
 };
 use serde::Deserialize;
 
@@ -189,6 +189,70 @@ fn rerankers_agree_with_transformers() {
         }
         assert!(reranker.score("q", &[]).unwrap().is_empty());
     }
+}
+
+/// A folder with the files of a fixture and other names for its labels.
+fn labelled(name: &str, labels: serde_json::Value) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+        fs::copy(fixture(name).join(file), dir.path().join(file)).unwrap();
+    }
+    let path = dir.path().join("config.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config["id2label"] = labels;
+    fs::write(&path, config.to_string()).unwrap();
+    dir
+}
+
+#[test]
+fn judges_agree_with_transformers() {
+    let logistic = |score: f32| 1.0 / (1.0 + (-score).exp());
+    let swapped = labelled("bert-reranker", serde_json::json!({"0": "entailment", "1": "not_entailment"}));
+    for (dir, name, sign) in [
+        (fixture("bert-reranker"), "bert-reranker", 1.0),
+        (swapped.path().to_owned(), "bert-reranker", -1.0),
+        (fixture("xlm-roberta-reranker"), "xlm-roberta-reranker", 1.0),
+    ] {
+        let judge = open_judge(&model(&dir), &options()).unwrap();
+        let mut compared = 0;
+        for pair in pairs(name) {
+            let inference = Inference { question: "", statement: &pair.passage, text: &pair.query };
+            let probability = judge.entails(&inference, &Cancel::default()).unwrap();
+            assert!((0.0..=1.0).contains(&probability));
+            // The two cut differently what is too long for the input.
+            let (asked, cut) = (judge.tokenizer.pair(&pair.query, &pair.passage), |text, statement| {
+                judge.tokenizer.premise_and_statement(text, statement)
+            });
+            if asked.unwrap().ids == cut(&pair.query, &pair.passage).unwrap().ids {
+                let wanted = logistic(sign * pair.score);
+                assert!((probability - wanted).abs() < 1e-4, "{name}: {probability}, reference {wanted}");
+                compared += 1;
+            }
+        }
+        assert!(compared >= 5, "{name}: {compared} pairs fit");
+    }
+}
+
+#[test]
+fn a_judge_needs_to_know_its_labels() {
+    let three = labelled("bert-reranker", serde_json::json!({"0": "a", "1": "b", "2": "c"}));
+    let error = open_judge(&model(three.path()), &options()).unwrap_err().to_string();
+    assert!(error.contains("entailment") || error.contains("classifier"), "{error}");
+    let four = labelled("bert-reranker", serde_json::json!({"0": "a", "1": "b", "2": "c", "3": "entailment"}));
+    assert!(matches!(open_judge(&model(four.path()), &options()), Err(EncoderError::Unsupported { .. })));
+    assert!(matches!(open_judge(&model(&fixture("bert")), &options()), Err(EncoderError::WrongRole { .. })));
+}
+
+#[test]
+fn a_long_text_leaves_room_for_the_statement() {
+    let judge = open_judge(&model(&fixture("bert-reranker")), &options()).unwrap();
+    let long = "federal council ".repeat(100);
+    let tokens = |text: &str, statement: &str| judge.tokenizer.premise_and_statement(text, statement).unwrap();
+    let both = tokens(&long, "seven members");
+    let statement = judge.tokenizer.plain("seven members").unwrap().0;
+    assert_eq!(both.ids.len(), 40);
+    assert!(both.ids.ends_with(&[&statement[..], &both.ids[39..]].concat()), "the statement is whole");
+    assert_eq!(tokens(&long, &long).ids.len(), 40);
 }
 
 #[test]

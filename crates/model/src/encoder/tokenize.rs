@@ -73,6 +73,15 @@ impl TextTokenizer {
         self.finish(query, Some(passage))
     }
 
+    /// Tokenises a text and a statement about it as one input. The text is cut to what the statement leaves; a statement
+    /// longer than half the input is cut to that half.
+    pub fn premise_and_statement(&self, text: &str, statement: &str) -> Result<Tokens, EncoderError> {
+        let room = self.max_tokens.saturating_sub(self.special(true)).max(2);
+        let statement = self.cut(statement, room / 2)?;
+        let text = self.cut(text, room - statement.len())?;
+        self.finish(text, Some(statement))
+    }
+
     /// Byte offset at which each token of `text` begins, ascending.
     pub fn offsets(&self, text: &str) -> Result<Vec<usize>, EncoderError> {
         let encoding = self.tokenizer.encode(text, false).map_err(EncoderError::Tokenise)?;

@@ -13,7 +13,7 @@ use super::{Source, StoreError, source::is_plain_relative};
 pub enum ModelRole {
     /// Text to vector.
     Embedder,
-    /// Query and passage to score.
+    /// Two texts to score: a query and a passage, or a text and a statement about it.
     Reranker,
     /// Conversation to text.
     Generator,
