@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fontes_core::{DocumentId, SearchMode, Span};
+use fontes_core::{DocumentId, Filter, FilterField, SearchMode, Span};
 use fontes_model::decoder::{DeviceChoice, Dtype};
 
 pub use self::{
@@ -107,7 +107,7 @@ pub enum Command {
     Status,
     /// Finds passages, no generation
     #[command(
-        after_help = "Examples:\n  fontes search \"Kündigungsfrist\"\n  fontes search \"Art. 5 Abs. 2\" --mode lexical -k 20\n  fontes search \"délai de recours\" --filter language=fr --explain\n  fontes search \"Wie lange gilt die Bewilligung und was kostet sie?\" --explain"
+        after_help = "Examples:\n  fontes search \"Kündigungsfrist\"\n  fontes search \"Art. 5 Abs. 2\" --mode lexical -k 20\n  fontes search \"délai de recours\" --filter language=fr --explain\n  fontes search \"Gebühr\" --as-of 2024-06-30\n  fontes search \"Wie lange gilt die Bewilligung und was kostet sie?\" --explain"
     )]
     Search(Search),
     /// Answers a question with citations
@@ -344,6 +344,29 @@ pub struct Ingest {
     pub metrics: Option<PathBuf>,
 }
 
+/// What a search is narrowed to.
+#[derive(Args, Debug)]
+pub struct Narrowing {
+    /// Narrow: language=de, date=2024-01..2024-06, source, media_type, document_id, author, patient, group, classification
+    #[arg(long = "filter", value_name = "K=V")]
+    filters: Vec<String>,
+    /// As the archive was on this day (YYYY-MM-DD): documents made or sent later do not count, those without a date do
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<String>,
+}
+
+impl Narrowing {
+    /// The filter they make.
+    ///
+    /// # Errors
+    /// For an unknown field or a malformed value.
+    pub fn filter(&self) -> fontes_core::Result<Filter> {
+        let mut filter = Filter::of(&self.filters)?;
+        self.as_of.iter().try_for_each(|day| filter.add(&format!("{}={day}", FilterField::AsOf)))?;
+        Ok(filter)
+    }
+}
+
 /// Arguments of `search`.
 #[derive(Args, Debug)]
 pub struct Search {
@@ -355,9 +378,9 @@ pub struct Search {
     /// Which legs run
     #[arg(long, value_enum, default_value_t = ModeChoice::Hybrid)]
     pub mode: ModeChoice,
-    /// Narrow: language=de, date=2024-01..2024-06, source, media_type, document_id, author, patient, group, classification
-    #[arg(long = "filter", value_name = "K=V")]
-    pub filters: Vec<String>,
+    /// What is searched in.
+    #[command(flatten)]
+    pub narrowing: Narrowing,
     /// Who is asking
     #[arg(long = "as", value_name = "PRINCIPAL")]
     pub principal: Option<String>,
@@ -429,9 +452,9 @@ pub struct Ask {
     /// Who is asking
     #[arg(long = "as", value_name = "PRINCIPAL")]
     pub principal: Option<String>,
-    /// Narrow: language=de, date=2024-01..2024-06, source, media_type, document_id, author, patient, group, classification
-    #[arg(long = "filter", value_name = "K=V")]
-    pub filters: Vec<String>,
+    /// What is searched in.
+    #[command(flatten)]
+    pub narrowing: Narrowing,
     /// How is searched.
     #[command(flatten)]
     pub choice: Searching,

@@ -26,13 +26,15 @@ pub enum FilterField {
     Classification,
     /// Day on which the document was made or sent; days, months, years and ranges of them.
     Date,
+    /// The archive as of a day: documents made or sent later are left out, those without a date stay.
+    AsOf,
     /// Name or number of the patient that the document is about, whole, whatever the case.
     Patient,
 }
 
 impl FilterField {
     /// Every field, in the order in which they are named.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Language,
         Self::Source,
         Self::MediaType,
@@ -41,6 +43,7 @@ impl FilterField {
         Self::Group,
         Self::Classification,
         Self::Date,
+        Self::AsOf,
         Self::Patient,
     ];
 
@@ -55,6 +58,7 @@ impl FilterField {
             Self::Group => "group",
             Self::Classification => "classification",
             Self::Date => "date",
+            Self::AsOf => "as_of",
             Self::Patient => "patient",
         }
     }
@@ -134,6 +138,13 @@ impl Filter {
                 })?;
                 value.to_owned()
             }
+            FilterField::AsOf => {
+                days(value).filter(|_| !value.contains("..")).ok_or_else(|| {
+                    Error::invalid(format!("filter as_of {value:?} is no day, month or year"))
+                        .advise("write as_of=2024, as_of=2024-05 or as_of=2024-05-17")
+                })?;
+                value.to_owned()
+            }
             FilterField::Author | FilterField::Patient => folded(value),
             FilterField::Source | FilterField::MediaType | FilterField::Group => value.to_owned(),
         };
@@ -149,6 +160,11 @@ impl Filter {
     /// The ranges of days wanted, both ends included, as numbers of eight digits; empty means no condition.
     pub fn dates(&self) -> impl Iterator<Item = (u32, u32)> {
         self.values(FilterField::Date).filter_map(days)
+    }
+
+    /// The day after which nothing counts, as a number of eight digits: the end of the latest that is named.
+    pub fn as_of(&self) -> Option<u32> {
+        self.values(FilterField::AsOf).filter_map(days).map(|(_, last)| last).max()
     }
 }
 
@@ -231,6 +247,8 @@ mod tests {
             "patient=Eva  Muster",
             "date=2024-05",
             "date=2024-02-29",
+            "as_of=2023-07",
+            "as_of=2023-06-01",
             "language=IT",
         ];
         for condition in conditions {
@@ -242,7 +260,10 @@ mod tests {
         assert_eq!(filter.values(FilterField::Author).collect::<Vec<_>>(), ["anna muster"]);
         assert_eq!(filter.values(FilterField::Patient).collect::<Vec<_>>(), ["eva muster"]);
         assert_eq!(filter.dates().collect::<Vec<_>>(), [(20_240_501, 20_240_531), (20_240_229, 20_240_229)]);
+        assert_eq!(filter.as_of(), Some(20_230_731));
         let bad = [
+            "as_of=2023..2024",
+            "as_of=now",
             "language",
             "language=klingon",
             "document_id=7",

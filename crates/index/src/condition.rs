@@ -11,6 +11,8 @@ pub(crate) enum Condition {
     AnyOf(&'static str, Vec<String>),
     /// The field is a number between two others, ends included.
     Within(&'static str, Option<u32>, Option<u32>),
+    /// The field is no number above this one.
+    NotAbove(&'static str, u32),
     /// One of these holds; they are never none.
     Either(Vec<Condition>),
 }
@@ -52,11 +54,12 @@ pub(crate) fn conditions(scope: &AccessScope, filter: &Filter) -> Option<Vec<Con
                 let between = |(first, last)| Condition::Within(DAY, Some(first), Some(last));
                 Condition::Either(filter.dates().map(between).collect())
             }
+            FilterField::AsOf => Condition::NotAbove(DAY, filter.as_of()?),
         };
         let choices = match &condition {
             Condition::AnyOf(_, words) => words.len(),
             Condition::Either(conditions) => conditions.len(),
-            Condition::Within(..) => 1,
+            Condition::Within(..) | Condition::NotAbove(..) => 1,
         };
         if choices == 0 {
             return None;

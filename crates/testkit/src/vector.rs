@@ -78,7 +78,9 @@ impl Visibility {
 
     fn of_day(&self, filter: &Filter) -> bool {
         let mut ranges = filter.dates().peekable();
-        ranges.peek().is_none() || ranges.any(|(first, last)| self.day.is_some_and(|day| first <= day && day <= last))
+        let within = |(first, last)| self.day.is_some_and(|day| first <= day && day <= last);
+        let is_later = |last| self.day.is_some_and(|day| day > last);
+        (ranges.peek().is_none() || ranges.any(within)) && !filter.as_of().is_some_and(is_later)
     }
 }
 

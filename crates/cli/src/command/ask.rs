@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Instant};
 
-use fontes_core::{Answer, Cancel, Error, Filter, Language, Remark, Sampling};
+use fontes_core::{Answer, Cancel, Error, Language, Remark, Sampling};
 use fontes_generation::{AskEvent, changes};
 use fontes_server::{Ask, Site};
 
@@ -68,7 +68,7 @@ fn asked(config: &Config, arguments: &args::Ask) -> anyhow::Result<Ask> {
     }
     Ok(Ask {
         k: arguments.k,
-        filter: Filter::of(&arguments.filters)?,
+        filter: arguments.narrowing.filter()?,
         sampling: Sampling { temperature: arguments.temperature, seed: arguments.seed, ..Sampling::default() },
         max_tokens: arguments.max_tokens,
         earlier: arguments.after.clone(),

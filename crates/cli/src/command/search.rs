@@ -1,6 +1,6 @@
 //! `fontes search`: passages, no generation.
 
-use fontes_core::{Filter, Language, Query};
+use fontes_core::{Language, Query};
 use serde_json::json;
 
 use crate::{
@@ -21,7 +21,7 @@ pub fn run(config: &Config, voice: Voice, arguments: &args::Search) -> anyhow::R
         text: arguments.query.clone(),
         k: arguments.k,
         mode: arguments.mode.into(),
-        filter: Filter::of(&arguments.filters)?,
+        filter: arguments.narrowing.filter()?,
         split: settings.split,
         diversity: settings.diversity,
         ..Query::default()

@@ -28,6 +28,16 @@ fn condition(condition: Condition) -> EdgeCondition {
             let range = Range { lt: None, gt: None, gte: bound(first), lte: bound(last) };
             EdgeCondition::Field(FieldCondition::new_range(json_path(field), range))
         }
+        Condition::NotAbove(field, last) => {
+            let range = Range { lt: None, gt: Some(OrderedFloat(f64::from(last))), gte: None, lte: None };
+            let above = EdgeCondition::Field(FieldCondition::new_range(json_path(field), range));
+            EdgeCondition::Filter(EdgeFilter {
+                should: None,
+                min_should: None,
+                must: None,
+                must_not: Some(vec![above]),
+            })
+        }
         Condition::Either(conditions) => {
             let should = Some(conditions.into_iter().map(self::condition).collect());
             EdgeCondition::Filter(EdgeFilter { should, min_should: None, must: None, must_not: None })

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use fontes_core::{AccessScope, ChunkId, Classification, Filter, FilterField, IndexEntry, Language, day_of, folded};
 use tantivy::{
     Term,
-    query::{BooleanQuery, Query, RangeQuery, TermQuery},
+    query::{BooleanQuery, Occur, Query, RangeQuery, TermQuery},
     schema::{FAST, Field, INDEXED, IndexRecordOption, Schema, TantivyDocument, TextFieldIndexing, TextOptions},
     tokenizer::{PreTokenizedString, Token},
 };
@@ -174,7 +174,14 @@ impl Fields {
             };
             clauses.push(Box::new(BooleanQuery::union(filter.dates().map(range).collect())));
         }
-        Some(BooleanQuery::intersection(clauses))
+        let mut clauses: Vec<(Occur, Box<dyn Query>)> =
+            clauses.into_iter().map(|clause| (Occur::Must, clause)).collect();
+        if let Some(last) = filter.as_of() {
+            let last = Term::from_field_u64(self.day, last.into());
+            let later = RangeQuery::new(Bound::Excluded(last), Bound::Unbounded);
+            clauses.push((Occur::MustNot, Box::new(later)));
+        }
+        Some(BooleanQuery::new(clauses))
     }
 
     /// Where the values of a filter field are indexed as they are.
@@ -186,7 +193,7 @@ impl Fields {
             FilterField::DocumentId => Some(self.document),
             FilterField::Author => Some(self.author),
             FilterField::Patient => Some(self.patient),
-            FilterField::Group | FilterField::Classification | FilterField::Date => None,
+            FilterField::Group | FilterField::Classification | FilterField::Date | FilterField::AsOf => None,
         }
     }
 

@@ -29,6 +29,11 @@ fn condition(condition: Condition) -> ServerCondition {
             let range = Range { gte: first.map(f64::from), lte: last.map(f64::from), ..Range::default() };
             ConditionOneOf::Field(FieldCondition { key: field.into(), range: Some(range), ..Default::default() })
         }
+        Condition::NotAbove(field, last) => {
+            let range = Range { gt: Some(f64::from(last)), ..Range::default() };
+            let above = FieldCondition { key: field.into(), range: Some(range), ..Default::default() };
+            ConditionOneOf::Filter(ServerFilter::must_not([ServerCondition::from(above)]))
+        }
         Condition::Either(conditions) => {
             ConditionOneOf::Filter(ServerFilter::should(conditions.into_iter().map(self::condition)))
         }

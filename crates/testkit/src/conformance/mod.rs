@@ -51,7 +51,7 @@ fn variously_labelled(own: [Specimen; 5], other: Specimen) -> [Specimen; 6] {
 /// Checks what each filter lets through of [`variously_labelled`] chunks, for staff; `found` searches for all of them.
 fn filters_are_kept(specimens: &[Specimen; 6], found: impl Fn(&Filter) -> Vec<ChunkId>) {
     let document = format!("document_id={}", specimens[5].document.id);
-    let cases: [(&[&str], &[usize]); 22] = [
+    let cases: [(&[&str], &[usize]); 25] = [
         (&[], &[0, 1, 2, 3, 5]),
         (&["language=fr"], &[1, 3, 5]),
         (&["language=fr", "language=de"], &[0, 1, 2, 3, 5]),
@@ -69,6 +69,10 @@ fn filters_are_kept(specimens: &[Specimen; 6], found: impl Fn(&Filter) -> Vec<Ch
         (&["date=2024-05"], &[5]),
         (&["date=2023", "date=2024-05-17..2024-05-18"], &[5]),
         (&["date=..2024-05-16"], &[]),
+        // What has no date was there all along.
+        (&["as_of=2024-05-16"], &[0, 1, 2, 3]),
+        (&["as_of=2024-05-17"], &[0, 1, 2, 3, 5]),
+        (&["as_of=2023", "source=mails"], &[2, 3]),
         (&["group=staff"], &[0, 1, 2, 3, 5]),
         // The asker is not of the board, and is not told who is.
         (&["group=board"], &[]),
