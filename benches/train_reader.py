@@ -70,7 +70,7 @@ def windows(text, draw, inside=None):
     if inside is not None:
         start = max(0, min(inside[0], max(inside[1] - WINDOW, inside[0] - draw.randint(0, WINDOW))))
         start = text.rfind(" ", 0, start) + 1 if start else 0
-        return [(start, text[start : start + WINDOW])]
+        return [(start, text[start : max(start + WINDOW, inside[1])])]
     return [(start, text[start : start + WINDOW]) for start in range(0, len(text), WINDOW)]
 
 

@@ -347,10 +347,11 @@ pub struct Ingest {
 /// What a search is narrowed to.
 #[derive(Args, Debug)]
 pub struct Narrowing {
-    /// Narrow: language=de, date=2024-01..2024-06, source, media_type, document_id, author, patient, group, classification
+    /// Narrow: language=de, date=2024-01..2024-06, as_of=2024, source, media_type, document_id, author, patient, group,
+    /// classification
     #[arg(long = "filter", value_name = "K=V")]
     filters: Vec<String>,
-    /// As the archive was on this day (YYYY-MM-DD): documents made or sent later do not count, those without a date do
+    /// As of this day, month or year: documents dated later do not count, those without a date do; of each counts the text of today
     #[arg(long, value_name = "DATE")]
     as_of: Option<String>,
 }

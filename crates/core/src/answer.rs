@@ -210,7 +210,7 @@ pub struct Answer {
     pub index_snapshot: IndexSnapshot,
     /// Digest of the prompt template.
     pub prompt_sha256: Digest,
-    /// Digest of the site's policy and of the settings.
+    /// Digest of the site's policy, of the settings and, of what was generated, of the judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_sha256: Option<Digest>,
     /// What was asked for beside the question.

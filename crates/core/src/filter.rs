@@ -26,7 +26,7 @@ pub enum FilterField {
     Classification,
     /// Day on which the document was made or sent; days, months, years and ranges of them.
     Date,
-    /// The archive as of a day: documents made or sent later are left out, those without a date stay.
+    /// As of a day, month or year: documents made or sent later are left out, those without a date stay. Texts are those of today.
     AsOf,
     /// Name or number of the patient that the document is about, whole, whatever the case.
     Patient,

@@ -15,8 +15,8 @@ use std::{
 
 use crate::{
     AccessScope, Chunk, ChunkId, ChunkRecord, Digest, Document, DocumentId, DocumentSummary, Error, ErrorKind, Facet,
-    Filter, Generation, GenerationRequest, IndexSnapshot, Labels, LedgerPosition, ModelIdentity, Result, Span,
-    TermMatch,
+    Filter, Generation, GenerationRequest, IndexSnapshot, Labels, Language, LedgerPosition, ModelIdentity, Result,
+    Span, TermMatch,
 };
 
 /// A flag that asks long work to stop at the next safe point. Clones share the flag.
@@ -152,6 +152,8 @@ pub trait Reader: Send + Sync {
 pub struct Inference<'a> {
     /// What was asked. A short answer means something only beside it.
     pub question: &'a str,
+    /// The language of the answer.
+    pub language: Language,
     /// What is claimed.
     pub statement: &'a str,
     /// What is cited for it.

@@ -1,14 +1,14 @@
 //! Anchors: what a question is about and what nothing similar will do for.
 //!
 //! A reader recognises the form of an answer: a dose is a dose, whoever takes it. So a passage must also be about the
-//! thing asked for. Four kinds of words can be checked without understanding either text. **Figures**: a year, an article, a file
+//! thing asked for. Five kinds of words can be checked without understanding either text. **Figures**: a year, an article, a file
 //! number of the question has to stand in the passage, its title or its headings; within a table, in the row itself. **Named
 //! figures**: where `Merlot 2024`, `AA-27`, `XPlus 50` or the meeting of 18 September is asked for, a sentence must not have that word
 //! before another figure or date.
 //! **Names**: of capitalised words in a row one must be there, in languages that capitalise nothing else; and of two
 //! capitalised words in a row the passage must not have one beside another partner and the second nowhere, as `Hans Müller` where
 //! `Heidi Müller` is asked for. **Compounds**: a sentence must not have one with the same end and another beginning instead, as
-//! `Mutterschaftsurlaub` where `Vaterschaftsurlaub` is asked for.
+//! `Mutterschaftsurlaub` where `Vaterschaftsurlaub` is asked for. **Codes**: where `B2` is asked for, a sentence with `A1` is of another.
 
 use std::collections::HashSet;
 
@@ -59,6 +59,8 @@ pub(crate) struct Anchors {
     pairs: Vec<Pair>,
     /// Stems of nouns that may be compounds; German alone writes them as one word.
     nouns: Vec<String>,
+    /// Letters with figures behind them.
+    codes: Vec<String>,
 }
 
 /// A word, by its stem, and the figure right behind it, or the date as day and month: together they name something.
@@ -100,7 +102,8 @@ impl Anchors {
         let names = if language == Language::German { Vec::new() } else { names(&words) };
         let nouns = nouns(&words, language);
         let dates = dates(question, &words);
-        Self { numbers: Numbers::of(question), dates, named, years, names, language, pairs, nouns }
+        let codes = codes(&words);
+        Self { numbers: Numbers::of(question), dates, named, years, names, language, pairs, nouns, codes }
     }
 
     /// Says whether a passage is about something else of the same kind: `facts` are those of the passage with title and headings.
@@ -167,6 +170,16 @@ impl Anchors {
         self.nouns.iter().filter(absent).any(rival)
     }
 
+    /// Says whether a sentence has another code of the same form than one that is asked for, which is neither in it nor in its
+    /// `frame`.
+    pub(crate) fn miss_code(&self, sentence: &[Word], frame: &[&HashSet<String>]) -> bool {
+        let own = if self.codes.is_empty() { Vec::new() } else { codes(sentence) };
+        let form = |code: &String| code.chars().map(|c| c.is_ascii_digit()).collect::<Vec<_>>();
+        let is_rival = |wanted: &String, code: &String| form(code) == form(wanted) && !self.codes.contains(code);
+        let absent = |wanted: &&String| !own.contains(wanted) && !frame.iter().any(|stems| stems.contains(*wanted));
+        self.codes.iter().filter(absent).any(|wanted| own.iter().any(|code| is_rival(wanted, code)))
+    }
+
     /// Says whether a row of a table is another one than the figures of the question name: neither `row` nor `frame`, title and
     /// headings, has them.
     pub(crate) fn miss_row(&self, row: &Facts, frame: &Facts) -> bool {
@@ -222,6 +235,18 @@ impl Pair {
             _ => false,
         }
     }
+}
+
+/// The stems that are a letter or two with a figure or two behind them, measures left out.
+fn codes(words: &[Word]) -> Vec<String> {
+    const MEASURES: &[&str] = &["m2", "m3", "cm2", "cm3", "km2", "mm2", "dm3", "co2", "o2"];
+    let is_code = |stem: &str| {
+        let letters = stem.chars().take_while(|c| c.is_alphabetic()).count();
+        let rest = stem.trim_start_matches(char::is_alphabetic);
+        let figures = (1..=2).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_digit());
+        (1..=2).contains(&letters) && figures && !MEASURES.contains(&stem)
+    };
+    words.iter().filter(|word| is_code(&word.stem)).map(|word| word.stem.clone()).collect()
 }
 
 /// Says whether a stem is another or the end of a compound: `schul` of `primarschul`.
@@ -338,6 +363,23 @@ fn pairs(text: &str, words: &[Word]) -> Vec<(usize, Pair)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_code_is_another_thing() {
+        let miss = |question: &str, sentence: &str, frame: &str| {
+            let frame = words(frame).into_iter().map(|word| word.stem).collect();
+            Anchors::of(question, Language::detect(question)).miss_code(&words(sentence), &[&frame])
+        };
+        assert!(miss("How much is the B2 German course?", "A1\tMonday\tCHF 290", ""));
+        assert!(!miss("How much is the A1 German course?", "A1\tMonday\tCHF 290", ""));
+        assert!(!miss("How much is the B2 German course?", "It costs CHF 290 with A1.", "Course B2"));
+        assert!(miss("Wie hoch darf die Fassade in der W3 sein?", "W2 Wohnzone\t7,0 m", ""));
+        assert!(
+            !miss("Wie hoch darf die Fassade in der W3 sein?", "Die Fassade misst 30 m2 je A10.", ""),
+            "another form"
+        );
+        assert!(!miss("Wie viele m2 hat der Raum?", "Er ist in Haus B2.", ""));
+    }
     use crate::words::content_stems;
 
     fn misses(question: &str, text: &str) -> bool {

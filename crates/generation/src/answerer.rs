@@ -113,6 +113,8 @@ pub(crate) struct Question<'a> {
     /// The question that is answered.
     pub(crate) asked: &'a str,
     pub(crate) language: Language,
+    /// The language of the answer's fixed words.
+    pub(crate) spoken: Language,
     pub(crate) template: &'a Template,
     /// Probability below which a sentence is no answer.
     pub(crate) threshold: f32,
@@ -181,8 +183,8 @@ impl Answerer {
     ///
     /// # Errors
     /// [`fontes_core::ErrorKind::Invalid`] for an empty or endless question;
-    /// [`fontes_core::ErrorKind::Timeout`] when cancelled before the first sentence; whatever ledger, embedder and
-    /// generator give.
+    /// [`fontes_core::ErrorKind::Timeout`] when cancelled before the first sentence; whatever ledger, embedder,
+    /// generator and judge give.
     pub fn answer(
         &self,
         mut request: AskRequest<'_>,
@@ -202,7 +204,7 @@ impl Answerer {
         };
         let template = self.prompts.template(spoken);
         let threshold = request.settings.threshold.unwrap_or(self.policy.threshold);
-        let question = Question { request: &request, asked, language, template, threshold, begin };
+        let question = Question { request: &request, asked, language, spoken, template, threshold, begin };
         let (sources, mut body) = self.body(&question, sources, on_event, cancel)?;
         let replaced = replaced(&sources, &body.sentences);
         body.remarks.extend(replaced.into_iter().chain(hidden(&sources)).chain(request.remarks.iter().cloned()));

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use fontes_core::{Cancel, Citation, Inference, Judge, Language, Result, Sentence, Span, Support};
 
 use crate::{
-    AnswerPolicy, Unsupported, lexicon,
+    AnswerPolicy, Unsupported,
+    judging::place,
+    lexicon,
     marker::{Marked, Markers, take_markers, write_markers},
     plain::plain,
     prompt::Template,
@@ -133,16 +135,23 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    /// Lets `judge` have the last word on sentences that are not in their sources word for word.
-    pub(crate) fn judge(&mut self, judge: &dyn Judge, question: &str, cancel: &Cancel) -> Result<()> {
-        if !self.policy.verify {
-            return Ok(());
-        }
+    /// Lets `judge` have the last word on sentences that are not in their sources word for word. Nobody is asked when nobody waits any
+    /// more; then they are not carried.
+    pub(crate) fn judge(
+        &mut self,
+        judge: &dyn Judge,
+        (question, language): (&str, Language),
+        cancel: &Cancel,
+    ) -> Result<()> {
         for mut written in std::mem::take(&mut self.written) {
             if written.sentence.support == Support::Supported {
                 let text = self.cited(&written.sentence.citations);
-                let inference = Inference { question, statement: &written.sentence.text, text: &text };
-                if judge.entails(&inference, cancel)? < self.policy.judgement {
+                let inference = Inference { question, language, statement: &written.sentence.text, text: &text };
+                let probability = match judge.entails(&inference, cancel) {
+                    Err(_) if cancel.is_cancelled() => 0.0,
+                    judged => judged?,
+                };
+                if probability.is_nan() || probability < self.policy.judgement {
                     written.sentence.support = Support::Unsupported;
                     written.sentence.citations.clear();
                 }
@@ -196,12 +205,10 @@ impl<'a> Assembly<'a> {
 
     /// What is cited, each under its document's title and headings.
     fn cited(&self, citations: &[Citation]) -> String {
-        let source = |citation: &Citation| self.sources.iter().find(|source| source.marker() == citation.marker);
         let told = |citation: &Citation| {
-            let place = source(citation).map(|source| {
-                let title = std::iter::once(source.summary.title.as_str());
-                title.chain(source.passage.hit.headings.iter().map(String::as_str)).collect::<Vec<_>>().join(" › ")
-            });
+            let source = self.sources.iter().find(|source| source.marker() == citation.marker);
+            let place = source
+                .map(|source| place(&source.summary.title, source.passage.hit.headings.iter().map(String::as_str)));
             format!("{}: {}", place.unwrap_or_default(), citation.quote)
         };
         citations.iter().map(told).collect::<Vec<_>>().join("\n")

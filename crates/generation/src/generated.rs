@@ -84,6 +84,7 @@ impl Answerer {
         let verifier = Verifier::new(question.asked, question.language, self.embedder.as_ref(), &self.policy);
         let mut assembly = Assembly::new(sources, likely, question.template, &self.policy, question.language, verifier);
         let mut mask = MarkerMask::new(sources.iter().map(Source::marker), question.template.abstention());
+        let judge = self.judge.as_ref().filter(|_| self.policy.verify && self.policy.judgement > 0.0);
         let mut failure = None;
         let mut shown = 0;
         let (mut taken, most) = (0, question.request.settings.max_tokens.saturating_mul(BYTES_PER_TOKEN));
@@ -95,8 +96,8 @@ impl Answerer {
             if let Some(draft) = assembly.draft() {
                 on_event(AskEvent::Draft(&draft));
             }
-            // A judge speaks when everything is written: the model that writes may be the one that judges.
-            let settled = if self.judge.is_some() { &[] } else { assembly.settled() };
+            // A judge speaks when everything is written: the model that judges may be the one at work here.
+            let settled = if judge.is_some() { &[] } else { assembly.settled() };
             for written in &settled[shown..] {
                 on_event(AskEvent::Sentence(&written.sentence));
             }
@@ -119,8 +120,8 @@ impl Answerer {
             return Err(error);
         }
         assembly.finish(is_cut(&generation))?;
-        if let Some(judge) = &self.judge {
-            assembly.judge(judge.as_ref(), question.asked, cancel)?;
+        if let Some(judge) = judge {
+            assembly.judge(judge.as_ref(), (question.asked, question.spoken), cancel)?;
         }
         assembly.anchor();
         for written in &assembly.written[shown..] {

@@ -30,7 +30,7 @@ impl Answerer {
             model: generator.map_or(&self.extractive, |generator| generator.identity()).clone(),
             index_snapshot: request.snapshot,
             prompt_sha256: question.template.digest(),
-            config_sha256: Some(self.config_digest(question)),
+            config_sha256: Some(self.config_digest(question, generation.is_some())),
             settings: request.settings.clone(),
             left_out: body.left_out,
             seed: request.settings.sampling.seed,
@@ -46,9 +46,9 @@ impl Answerer {
         }
     }
 
-    /// Digest of policy, settings and judge. The debug form lists every field by name, so a new field changes it.
-    fn config_digest(&self, question: &Question<'_>) -> Digest {
-        let judge = self.judge.as_ref().map(|judge| judge.identity());
+    /// Digest of policy, settings and the judge of what was generated. The debug form lists every field by name, so a new field changes it.
+    fn config_digest(&self, question: &Question<'_>, generated: bool) -> Digest {
+        let judge = self.judge.as_ref().filter(|_| generated).map(|judge| judge.identity());
         Digest::of(format!("{:?}\n{:?}\n{judge:?}", self.policy, question.request.settings).as_bytes())
     }
 }

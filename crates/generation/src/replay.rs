@@ -17,7 +17,7 @@ pub enum Change {
     Prompt,
     /// Another sampling seed was used: before, now.
     Seed(u64, u64),
-    /// The site's policy or the settings of the question differ.
+    /// The site's policy, its judge or the settings of the question differ.
     Configuration,
     /// Other passages were given.
     Passages,
@@ -35,7 +35,7 @@ impl fmt::Display for Change {
             Self::Model(before, now) => write!(f, "model was {before}, is {now}"),
             Self::Prompt => f.write_str("prompt template differs"),
             Self::Seed(before, now) => write!(f, "seed was {before}, is {now}"),
-            Self::Configuration => f.write_str("policy or settings differ"),
+            Self::Configuration => f.write_str("policy, judge or settings differ"),
             Self::Passages => f.write_str("other passages were given"),
             Self::Text => f.write_str("the answer reads differently"),
             Self::Citations => f.write_str("the answer rests on other spans"),

@@ -21,6 +21,12 @@ const MAX_BYTES: usize = 700;
 /// A line shorter than this, in bytes, that is followed by a capital is taken for a heading.
 const HEADING_BYTES: usize = 40;
 
+/// Longest row of a table, in bytes.
+const ROW_BYTES: usize = 400;
+
+/// What keeps columns of plain text apart.
+const COLUMN_GAP: &str = "   ";
+
 /// What stands in front of the items of a list.
 pub(crate) const BULLETS: [char; 10] = ['-', '–', '•', '*', '·', '▪', '●', '○', '☐', '◦'];
 
@@ -79,6 +85,10 @@ fn after_terminator(text: &str, start: usize, at: usize, next: usize) -> Option<
     }
     end = after_markers(text, after_spaced_closer(text, end));
     let rest = &text[end..];
+    // A full stop in a cell ends nothing: `Spittelgasse 2, Zi. 16`.
+    if !rest.trim_start_matches([' ', '\r']).starts_with('\n') && is_row(line_around(text, at)) {
+        return None;
+    }
     let Some(following) = rest.chars().next() else { return Some(end) };
     let full_width = matches!(text[at..].chars().next(), Some('。' | '！' | '？'));
     if !following.is_whitespace() && !full_width {
@@ -198,7 +208,26 @@ fn line_ends_sentence(text: &str, start: usize, at: usize, lines: Lines) -> bool
     });
     let heading =
         line.len() < HEADING_BYTES && !line.ends_with([',', '-', ';']) && next.is_some_and(char::is_uppercase);
-    matches!(next, Some('\n') | None) || bullet || item || heading || line.contains('\t')
+    matches!(next, Some('\n') | None)
+        || bullet
+        || item
+        || heading
+        || is_row(line)
+        || is_row(following.lines().next().unwrap_or_default())
+}
+
+/// The line of `text` in which the byte `at` stands.
+fn line_around(text: &str, at: usize) -> &str {
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    text[start..].lines().next().unwrap_or_default()
+}
+
+/// Says whether a line is a row of a table: cells apart by tabs, or by spaces in two places, as in columns of plain text. Long ones are
+/// running text that was laid out with a table.
+fn is_row(line: &str) -> bool {
+    let line = line.trim();
+    let gaps = || line.split(COLUMN_GAP).filter(|cell| !cell.trim().is_empty()).count() - 1;
+    line.len() <= ROW_BYTES && (line.contains('\t') || line.contains(COLUMN_GAP) && gaps() >= 2)
 }
 
 /// Adds the trimmed span, cut into readable pieces when it is very long.
@@ -275,6 +304,22 @@ mod tests {
             "Danach",
         ];
         assert_eq!(split(text), expected);
+    }
+
+    #[test]
+    fn a_row_is_one_sentence() {
+        let directory = "Name\tBüro\tPensum\nBernasconi\tSpittelgasse 2, Zi. 16\t50 %. Fest.\nKeller\tRathaus\t";
+        assert_eq!(split(directory), directory.lines().map(str::trim).collect::<Vec<_>>());
+        let plain = "Die Masse der Zonen nach dem Anhang sind wie\nfolgt festgelegt:\nZone           Fassade   Ziffer\nW2 Wohnzone    7,0 m     0,30\nK  Kernzone    11,5 m    keine\nAlles gilt.";
+        let expected = [
+            "Die Masse der Zonen nach dem Anhang sind wie\nfolgt festgelegt:",
+            "Zone           Fassade   Ziffer",
+            "W2 Wohnzone    7,0 m     0,30",
+            "K  Kernzone    11,5 m    keine",
+            "Alles gilt.",
+        ];
+        assert_eq!(split(plain), expected);
+        assert_eq!(split("Ein Satz.   Noch einer.").len(), 2, "one gap makes no row");
     }
 
     #[test]

@@ -180,7 +180,7 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
     for (at, sentence) in sentences.iter().enumerate() {
         let source = &sources[sentence.source];
         let (first_row, head) = source.as_first_row(sentence.span);
-        if head || !is_statement(source.text(sentence.span)) {
+        if head || !is_statement(source.text(sentence.span)) || is_caption(at, &sentences, sources) {
             continue;
         }
         let neighbours: Vec<&Analysed> = [at.checked_sub(1), Some(at + 1)]
@@ -188,7 +188,11 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             .filter_map(|index| sentences.get(index?))
             .filter(|other| other.source == sentence.source)
             .collect();
-        let heading = content_stems(&source.heading_of(sentence.span));
+        let mut heading = content_stems(&source.heading_of(sentence.span));
+        if is_row(source.text(sentence.span)) {
+            heading
+                .extend(caption(at, &sentences, sources).into_iter().flat_map(|caption| caption.stems.iter().cloned()));
+        }
         let mut signals = signals(&wanted, source, &passages, sentence, (&neighbours, &heading));
         let text = source.text(sentence.span);
         let row = is_row(text).then(|| Facts::of(text, source.language()));
@@ -198,7 +202,8 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             || row.is_some() && wanted.lacks_of(&rows[&source.passage.hit.document_id], &frame)
             || row.as_ref().is_some_and(|row| wanted.anchors.miss_row(row, &source.frame))
             || wanted.anchors.miss_compound(&sentence.words, &heading, source.language());
-        let other = wanted.anchors.miss_figure(text, &sentence.words, &grounds[sentence.source]);
+        let other = wanted.anchors.miss_figure(text, &sentence.words, &grounds[sentence.source])
+            || wanted.anchors.miss_code(&sentence.words, &[&heading, &titles[sentence.source]]);
         let unmeasured = wanted.kind.is_strict() && signals.lacking > 0.0;
         signals.astray = flag(other).max(ABSENT * flag(absent)).max(UNMEASURED * flag(unmeasured));
         signals.row = match &row {
@@ -210,7 +215,9 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             _ => 0.0,
         };
         let columns = (!names.is_empty()).then(|| wanted.coverage(&names));
-        let named_by = wanted.named_by(sentence, &neighbours, [&heading, &titles[sentence.source]]);
+        // A row names nothing but what is in it.
+        let telling: Vec<&Analysed> = neighbours.into_iter().filter(|other| !is_row(source.text(other.span))).collect();
+        let named_by = wanted.named_by(sentence, &telling, [&heading, &titles[sentence.source]]);
         let limited_by = source.limit_of(sentence.span);
         let is_row = row.is_some();
         let Analysed { source, sentence, span, .. } = *sentence;
@@ -228,6 +235,23 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
     }
     leave_other_rows(&mut candidates, sources);
     candidates
+}
+
+/// Says whether a sentence is what a table stands under: it comes before the first row and does not end.
+fn is_caption(at: usize, sentences: &[Analysed], sources: &[Source]) -> bool {
+    let sentence = &sentences[at];
+    let source = &sources[sentence.source];
+    let text = source.text(sentence.span).trim_end();
+    let row = sentences.get(at + 1).filter(|next| next.source == sentence.source);
+    !is_row(text) && !text.ends_with(['.', '!', '?']) && row.is_some_and(|row| source.as_first_row(row.span).0)
+}
+
+/// What the table of the row at `at` stands under, if that is a line of its own.
+fn caption<'a>(at: usize, sentences: &'a [Analysed], sources: &[Source]) -> Option<&'a Analysed> {
+    let source = sentences[at].source;
+    let is_in_table = |other: &&Analysed| other.source == source && is_row(sources[source].text(other.span));
+    let above = at.checked_sub(sentences[..at].iter().rev().take_while(is_in_table).count() + 1)?;
+    (sentences[above].source == source && is_caption(above, sentences, sources)).then(|| &sentences[above])
 }
 
 /// The words of all rows of the tables of each document, names of columns left out.

@@ -114,7 +114,7 @@ pub fn open_reranker(
     options: &EncoderOptions,
     budget: RerankBudget,
 ) -> Result<EncoderReranker, EncoderError> {
-    let (network, head, tokenizer) = open_cross_encoder(model, options, 2)?;
+    let (network, head, tokenizer) = open_cross_encoder(model, options, |config| config.labels <= 2, "1 or 2 labels")?;
     let tokens_per_batch = options.tokens_per_batch;
     Ok(EncoderReranker { identity: model.identity(), network, head, tokenizer, tokens_per_batch, budget })
 }
@@ -125,28 +125,25 @@ pub fn open_reranker(
 /// [`EncoderError::WrongRole`] for another kind of model, [`EncoderError::Unsupported`] for three labels of which none is
 /// named entailment, and whatever is wrong with the files.
 pub fn open_judge(model: &InstalledModel, options: &EncoderOptions) -> Result<EncoderJudge, EncoderError> {
-    let (network, head, tokenizer) = open_cross_encoder(model, options, 3)?;
-    let config = network.config();
-    if config.labels > 2 && config.entailment.is_none() {
-        let found = "without a label named entailment".into();
-        return Err(EncoderError::Unsupported { what: "classification head", found, supported: "labels of inference" });
-    }
+    let fits = |config: &EncoderConfig| config.labels <= 2 || config.labels == 3 && config.entailment.is_some();
+    let (network, head, tokenizer) =
+        open_cross_encoder(model, options, fits, "1 or 2 labels, or 3 of which one is named entailment")?;
     let tokens_per_batch = options.tokens_per_batch;
     Ok(EncoderJudge { identity: model.identity(), network, head, tokenizer, tokens_per_batch })
 }
 
-/// Opens a cross-encoder with at most so many labels.
+/// Opens a cross-encoder whose labels fit.
 fn open_cross_encoder(
     model: &InstalledModel,
     options: &EncoderOptions,
-    most_labels: usize,
+    fits: impl FnOnce(&EncoderConfig) -> bool,
+    supported: &'static str,
 ) -> Result<(Network, Head, TextTokenizer), EncoderError> {
     expect_role(model, ModelRole::Reranker)?;
     let (network, tokenizer) = open_parts(model, options)?;
     let config = network.config();
-    if !(1..=most_labels).contains(&config.labels) {
+    if config.labels == 0 || !fits(config) {
         let found = format!("of {} labels", config.labels);
-        let supported = if most_labels == 2 { "1 or 2 labels" } else { "1 to 3 labels" };
         return Err(EncoderError::Unsupported { what: "classification head", found, supported });
     }
     let head = Head::load(network.checkpoint(), config)?;

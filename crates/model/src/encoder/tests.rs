@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use fontes_core::{
-    Cancel, ErrorKind, MatchPassage,
+    Cancel, ErrorKind, Language, MatchPassage,
     seam::{EmbedAs, Embedder, Inference, Judge, Reranker},
 };
 use serde::Deserialize;
@@ -216,7 +216,8 @@ fn judges_agree_with_transformers() {
         let judge = open_judge(&model(&dir), &options()).unwrap();
         let mut compared = 0;
         for pair in pairs(name) {
-            let inference = Inference { question: "", statement: &pair.passage, text: &pair.query };
+            let inference =
+                Inference { question: "", language: Language::English, statement: &pair.passage, text: &pair.query };
             let probability = judge.entails(&inference, &Cancel::default()).unwrap();
             assert!((0.0..=1.0).contains(&probability));
             // The two cut differently what is too long for the input.
@@ -236,8 +237,7 @@ fn judges_agree_with_transformers() {
 #[test]
 fn a_judge_needs_to_know_its_labels() {
     let three = labelled("bert-reranker", serde_json::json!({"0": "a", "1": "b", "2": "c"}));
-    let error = open_judge(&model(three.path()), &options()).unwrap_err().to_string();
-    assert!(error.contains("entailment") || error.contains("classifier"), "{error}");
+    assert!(matches!(open_judge(&model(three.path()), &options()), Err(EncoderError::Unsupported { .. })));
     let four = labelled("bert-reranker", serde_json::json!({"0": "a", "1": "b", "2": "c", "3": "entailment"}));
     assert!(matches!(open_judge(&model(four.path()), &options()), Err(EncoderError::Unsupported { .. })));
     assert!(matches!(open_judge(&model(&fixture("bert")), &options()), Err(EncoderError::WrongRole { .. })));
