@@ -95,13 +95,14 @@ fn cells<'a>(line: &'a str, gap: &str) -> Vec<Cell<'a>> {
     cells
 }
 
-/// The cells of a line in the columns of `head`: each in one of its own, some beside the first, of which one at least begins or ends where the
-/// head's does.
+/// The cells of a line in the columns of `head`, the first that each stands under: one in each, some beside the first column, of
+/// which one at least begins or ends where the head's does.
 fn row(head: &[Cell<'_>], cells: &[Cell<'_>]) -> Option<Vec<String>> {
     let mut row = vec![String::new(); head.len()];
     let mut is_aligned = false;
     for &(begin, end, text) in cells {
-        let column = head.iter().rposition(|(start, ..)| *start <= begin)?;
+        let under = head.iter().position(|(start, until, _)| begin < *until && *start < end);
+        let column = under.or_else(|| head.iter().rposition(|(start, ..)| *start <= begin))?;
         if !row[column].is_empty() {
             return None;
         }
