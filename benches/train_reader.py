@@ -65,13 +65,16 @@ def articles(path):
     return [[(paragraph["context"], paragraph["qas"]) for paragraph in article["paragraphs"]] for article in data]
 
 
-def windows(text, draw, inside=None):
-    """A long text's windows; the one that holds `inside`, a range of characters, begins at a place of chance before it."""
-    if inside is not None:
-        start = max(0, min(inside[0], max(inside[1] - WINDOW, inside[0] - draw.randint(0, WINDOW))))
-        start = text.rfind(" ", 0, start) + 1 if start else 0
-        return [(start, text[start : max(start + WINDOW, inside[1])])]
-    return [(start, text[start : start + WINDOW]) for start in range(0, len(text), WINDOW)]
+def windows(text):
+    """A long text in pieces."""
+    return [text[start : start + WINDOW] for start in range(0, len(text), WINDOW)]
+
+
+def window_around(text, inside, draw):
+    """A piece of a long text that holds `inside`, a range of characters, from a place of chance on; and where it begins."""
+    start = max(0, min(inside[0], max(inside[1] - WINDOW, inside[0] - draw.randint(0, WINDOW))))
+    start = text.rfind(" ", 0, start) + 1 if start else 0
+    return start, text[start : max(start + WINDOW, inside[1])]
 
 
 class Examples:
@@ -99,8 +102,8 @@ class Examples:
         if start < 0:
             return
         if len(text) > LONG:
-            others = [other for _, other in windows(text, self.draw)] + others
-            [(cut, text)] = windows(text, self.draw, (start, start + len(answer)))
+            others = windows(text) + others
+            cut, text = window_around(text, (start, start + len(answer)), self.draw)
             start -= cut
         self.rows.append((number, self.text(text), start, start + len(answer), self.set))
         wrong = [other for other in others if answer.lower() not in other.lower()]

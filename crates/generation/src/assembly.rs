@@ -6,11 +6,11 @@ use fontes_core::{Cancel, Citation, Inference, Judge, Language, Result, Sentence
 
 use crate::{
     AnswerPolicy, Unsupported,
-    judging::place,
+    clean::for_header,
     lexicon,
     marker::{Marked, Markers, take_markers, write_markers},
     plain::plain,
-    prompt::Template,
+    prompt::{TITLE_CHARS, Template},
     sentence::{Lines, sentences},
     source::Source,
     verify::{Claim, Evidence, Verifier},
@@ -203,12 +203,11 @@ impl<'a> Assembly<'a> {
         text
     }
 
-    /// What is cited, each under its document's title and headings.
+    /// What is cited, each after its document's title and heading.
     fn cited(&self, citations: &[Citation]) -> String {
         let told = |citation: &Citation| {
             let source = self.sources.iter().find(|source| source.marker() == citation.marker);
-            let place = source
-                .map(|source| place(&source.summary.title, source.passage.hit.headings.iter().map(String::as_str)));
+            let place = source.map(|source| for_header(&source.heading_of(citation.span), TITLE_CHARS));
             format!("{}: {}", place.unwrap_or_default(), citation.quote)
         };
         citations.iter().map(told).collect::<Vec<_>>().join("\n")

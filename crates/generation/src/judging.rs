@@ -26,9 +26,6 @@ const PROMPTS: &str = include_str!("../../../config/prompts/judge.toml");
 /// Most tokens of a verdict: a server that hears no mask may open a word with a piece of it.
 const VERDICT_TOKENS: usize = 8;
 
-/// Longest title or heading path shown.
-const PLACE_CHARS: usize = 120;
-
 /// The words of a verdict in one language.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,11 +100,6 @@ impl Judge for GeneratorJudge {
                 .advise("name another judge in [answer] judge, or none")),
         }
     }
-}
-
-/// The place of a cited text in one line, as it stands above it.
-pub(crate) fn place<'a>(title: &'a str, headings: impl Iterator<Item = &'a str>) -> String {
-    for_header(&std::iter::once(title).chain(headings).collect::<Vec<_>>().join(" › "), PLACE_CHARS)
 }
 
 /// A template with its placeholders replaced; what replaces one is not looked through for others.
@@ -186,24 +178,15 @@ mod tests {
     const TRUE: &str = "Die Beschwerde ist innert 30 Tagen einzureichen [1].";
     const COPIED: &str = "Die Frist steht vom 15. Juli bis zum 15. August still [1].";
 
-    struct Letters;
+    struct Letters([u8; 128]);
 
     impl Vocabulary for Letters {
         fn len(&self) -> usize {
-            128
+            self.0.len()
         }
 
         fn token_bytes(&self, token: TokenId) -> Option<&[u8]> {
-            static BYTES: [u8; 128] = {
-                let mut bytes = [0; 128];
-                let mut at = 0;
-                while at < 128 {
-                    bytes[at] = at as u8;
-                    at += 1;
-                }
-                bytes
-            };
-            BYTES.get(token as usize..=token as usize)
+            self.0.get(token as usize..=token as usize)
         }
 
         fn encode(&self, text: &str) -> Vec<TokenId> {
@@ -223,7 +206,10 @@ mod tests {
         let mut verdict = Verdict { yes, no, probability: None };
         let mut logits = vec![-1.0; 128];
         set.iter().for_each(|&(letter, logit)| logits[letter as usize] = logit);
-        verdict.apply(&DecodeStep { tokens: &[], text: "", vocabulary: &Letters }, &mut logits);
+        verdict.apply(
+            &DecodeStep { tokens: &[], text: "", vocabulary: &Letters(std::array::from_fn(|byte| byte as u8)) },
+            &mut logits,
+        );
         (verdict.probability, logits)
     }
 

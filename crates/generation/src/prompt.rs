@@ -197,7 +197,7 @@ impl Template {
 const RESERVE: usize = 48;
 
 /// Longest title or heading path shown.
-const TITLE_CHARS: usize = 120;
+pub(crate) const TITLE_CHARS: usize = 120;
 
 /// Length of an RFC 3339 date.
 const DATE_CHARS: usize = 10;

@@ -5,6 +5,8 @@
 
 use fontes_core::Span;
 
+use crate::table::is_row;
+
 /// How line ends are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lines {
@@ -86,7 +88,7 @@ fn after_terminator(text: &str, start: usize, at: usize, next: usize) -> Option<
     end = after_markers(text, after_spaced_closer(text, end));
     let rest = &text[end..];
     // A full stop in a cell ends nothing: `Spittelgasse 2, Zi. 16`.
-    if !rest.trim_start_matches([' ', '\r']).starts_with('\n') && is_row(line_around(text, at)) {
+    if !rest.trim_start_matches([' ', '\r']).starts_with('\n') && is_one_row(line_at(text, start, at)) {
         return None;
     }
     let Some(following) = rest.chars().next() else { return Some(end) };
@@ -198,8 +200,7 @@ fn line_ends_sentence(text: &str, start: usize, at: usize, lines: Lines) -> bool
         return true;
     }
     let following = &text[at + 1..];
-    let line_start = text[start..at].rfind('\n').map_or(start, |position| start + position + 1);
-    let line = text[line_start..at].trim();
+    let line = line_at(text, start, at).trim();
     let next_line = following.trim_start_matches([' ', '\r']);
     let next = next_line.chars().next();
     let bullet = next.is_some_and(|c| BULLETS.contains(&c));
@@ -212,22 +213,22 @@ fn line_ends_sentence(text: &str, start: usize, at: usize, lines: Lines) -> bool
         || bullet
         || item
         || heading
-        || is_row(line)
-        || is_row(following.lines().next().unwrap_or_default())
+        || is_one_row(line)
+        || is_one_row(following.lines().next().unwrap_or_default())
 }
 
-/// The line of `text` in which the byte `at` stands.
-fn line_around(text: &str, at: usize) -> &str {
-    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
-    text[start..].lines().next().unwrap_or_default()
+/// The line in which the byte `at` stands, from the sentence's `start` on.
+fn line_at(text: &str, start: usize, at: usize) -> &str {
+    let line = text[start..at].rfind('\n').map_or(start, |end| start + end + 1);
+    &text[line..text[at..].find('\n').map_or(text.len(), |end| at + end)]
 }
 
-/// Says whether a line is a row of a table: cells apart by tabs, or by spaces in two places, as in columns of plain text. Long ones are
+/// Says whether a line is a row to be left whole: of a table, or of columns that spaces keep apart in two places. Long ones are
 /// running text that was laid out with a table.
-fn is_row(line: &str) -> bool {
+fn is_one_row(line: &str) -> bool {
     let line = line.trim();
     let gaps = || line.split(COLUMN_GAP).filter(|cell| !cell.trim().is_empty()).count() - 1;
-    line.len() <= ROW_BYTES && (line.contains('\t') || line.contains(COLUMN_GAP) && gaps() >= 2)
+    line.len() <= ROW_BYTES && (is_row(line) || line.contains(COLUMN_GAP) && gaps() >= 2)
 }
 
 /// Adds the trimmed span, cut into readable pieces when it is very long.

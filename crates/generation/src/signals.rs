@@ -12,6 +12,7 @@ use crate::{
     asked::{Asked, asked},
     facts::Facts,
     source::Source,
+    table,
     unit::unit,
     words::{Word, content_stems, found, raw, words},
 };
@@ -177,10 +178,16 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
     let titles: Vec<HashSet<String>> = sources.iter().map(|source| content_stems(&source.summary.title)).collect();
     let rows = words_of_rows(&sentences, sources);
     let mut candidates = Vec::with_capacity(sentences.len());
+    let mut caption: Option<&Analysed> = None;
     for (at, sentence) in sentences.iter().enumerate() {
         let source = &sources[sentence.source];
         let (first_row, head) = source.as_first_row(sentence.span);
-        if head || !is_statement(source.text(sentence.span)) || is_caption(at, &sentences, sources) {
+        let text = source.text(sentence.span);
+        let is_row = table::is_row(text);
+        if !is_row {
+            caption = is_caption(at, &sentences, sources).then_some(sentence);
+        }
+        if head || !is_statement(text) || !is_row && caption.is_some() {
             continue;
         }
         let neighbours: Vec<&Analysed> = [at.checked_sub(1), Some(at + 1)]
@@ -189,13 +196,11 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
             .filter(|other| other.source == sentence.source)
             .collect();
         let mut heading = content_stems(&source.heading_of(sentence.span));
-        if is_row(source.text(sentence.span)) {
-            heading
-                .extend(caption(at, &sentences, sources).into_iter().flat_map(|caption| caption.stems.iter().cloned()));
+        if let Some(caption) = caption.filter(|caption| is_row && caption.source == sentence.source) {
+            heading.extend(caption.stems.iter().cloned());
         }
         let mut signals = signals(&wanted, source, &passages, sentence, (&neighbours, &heading));
-        let text = source.text(sentence.span);
-        let row = is_row(text).then(|| Facts::of(text, source.language()));
+        let row = is_row.then(|| Facts::of(text, source.language()));
         let names = source.table_head(sentence.span).map(|head| content_stems(source.text(head))).unwrap_or_default();
         let frame = [&sentence.stems, &names, &heading, &titles[sentence.source]];
         let absent = astray[sentence.source]
@@ -216,10 +221,10 @@ pub(crate) fn candidates(question: &str, language: Language, sources: &[Source])
         };
         let columns = (!names.is_empty()).then(|| wanted.coverage(&names));
         // A row names nothing but what is in it.
-        let telling: Vec<&Analysed> = neighbours.into_iter().filter(|other| !is_row(source.text(other.span))).collect();
+        let is_telling = |other: &&Analysed| !table::is_row(source.text(other.span));
+        let telling: Vec<&Analysed> = neighbours.into_iter().filter(is_telling).collect();
         let named_by = wanted.named_by(sentence, &telling, [&heading, &titles[sentence.source]]);
         let limited_by = source.limit_of(sentence.span);
-        let is_row = row.is_some();
         let Analysed { source, sentence, span, .. } = *sentence;
         candidates.push(Candidate {
             source,
@@ -243,15 +248,7 @@ fn is_caption(at: usize, sentences: &[Analysed], sources: &[Source]) -> bool {
     let source = &sources[sentence.source];
     let text = source.text(sentence.span).trim_end();
     let row = sentences.get(at + 1).filter(|next| next.source == sentence.source);
-    !is_row(text) && !text.ends_with(['.', '!', '?']) && row.is_some_and(|row| source.as_first_row(row.span).0)
-}
-
-/// What the table of the row at `at` stands under, if that is a line of its own.
-fn caption<'a>(at: usize, sentences: &'a [Analysed], sources: &[Source]) -> Option<&'a Analysed> {
-    let source = sentences[at].source;
-    let is_in_table = |other: &&Analysed| other.source == source && is_row(sources[source].text(other.span));
-    let above = at.checked_sub(sentences[..at].iter().rev().take_while(is_in_table).count() + 1)?;
-    (sentences[above].source == source && is_caption(above, sentences, sources)).then(|| &sentences[above])
+    !table::is_row(text) && !text.ends_with(['.', '!', '?']) && row.is_some_and(|row| source.as_first_row(row.span).0)
 }
 
 /// The words of all rows of the tables of each document, names of columns left out.
@@ -260,7 +257,7 @@ fn words_of_rows(sentences: &[Analysed], sources: &[Source]) -> HashMap<Document
     for sentence in sentences {
         let source = &sources[sentence.source];
         let words = rows.entry(source.passage.hit.document_id).or_default();
-        if is_row(source.text(sentence.span)) && !source.as_first_row(sentence.span).1 {
+        if table::is_row(source.text(sentence.span)) && !source.as_first_row(sentence.span).1 {
             words.extend(sentence.stems.iter().cloned());
         }
     }
@@ -281,11 +278,6 @@ fn leave_other_rows(candidates: &mut [Candidate], sources: &[Source]) {
             row.signals.astray = row.signals.astray.max(ABSENT);
         }
     }
-}
-
-/// Says whether a text is a row of a table.
-fn is_row(text: &str) -> bool {
-    text.contains('\t')
 }
 
 /// Adds what a reader finds in each candidate, spans of the stored text; candidates that it did not reach count as the

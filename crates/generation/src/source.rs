@@ -18,7 +18,7 @@ use crate::{
     list::joined_items,
     sentence::{Lines, sentences},
     standing::{Standing, standing},
-    table::{alike, cells, head},
+    table::{alike, cells, head, is_row},
     words::words,
 };
 
@@ -147,7 +147,7 @@ impl Source {
     /// The sentence that limits the last one of `rule`, under the same heading; rows of tables have none.
     pub(crate) fn limit_of(&self, rule: Span) -> Option<Span> {
         let sentence = self.sentences.iter().rposition(|sentence| sentence.overlaps(&rule))?;
-        let rule = Some(self.sentences[sentence]).filter(|rule| !self.text(*rule).contains('\t'))?;
+        let rule = Some(self.sentences[sentence]).filter(|rule| !is_row(self.text(*rule)))?;
         let after = self.sentences.iter().skip(sentence + 1).take(exception::WITHIN).copied();
         let mut limits = after.filter(|after| exception::limits(self.text(*after)));
         limits.find(|after| self.heading_of(*after) == self.heading_of(rule))

@@ -27,6 +27,11 @@ pub(crate) fn head(table: &str) -> Option<Span> {
     (names || wide).then(|| Span::new(0, end))
 }
 
+/// Says whether a text is a row of a table.
+pub(crate) fn is_row(text: &str) -> bool {
+    text.contains('\t')
+}
+
 /// The cells of a row, without the white space around them.
 pub(crate) fn cells(row: &str) -> impl Iterator<Item = Span> {
     let mut at = 0;

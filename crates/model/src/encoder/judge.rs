@@ -6,29 +6,23 @@ use fontes_core::{
     seam::{Inference, Judge},
 };
 
-use super::{EncoderError, head::Head, network::Network, tokenize::TextTokenizer};
+use super::{EncoderError, cross::CrossEncoder};
 
 /// A cross-encoder on a BERT or XLM-RoBERTa encoder that says whether one text entails another.
 #[derive(Debug)]
-pub struct EncoderJudge {
-    pub(super) identity: ModelIdentity,
-    pub(super) network: Network,
-    pub(super) head: Head,
-    pub(super) tokenizer: TextTokenizer,
-    pub(super) tokens_per_batch: usize,
-}
+pub struct EncoderJudge(pub(super) CrossEncoder);
 
 impl Judge for EncoderJudge {
     fn identity(&self) -> &ModelIdentity {
-        &self.identity
+        &self.0.identity
     }
 
     /// The question has no place in natural language inference and is not read.
     fn entails(&self, inference: &Inference<'_>, _: &Cancel) -> Result<f32> {
-        let input = self.tokenizer.premise_and_statement(inference.text, inference.statement)?;
-        let rows = self.head.read(&self.network, &[input], self.tokens_per_batch)?;
+        let input = self.0.tokenizer.premise_and_statement(inference.text, inference.statement)?;
+        let rows = self.0.read(&[input])?;
         let labels = rows.first().ok_or(EncoderError::NotANumber)?;
-        Ok(probability(labels, self.network.config().entailment))
+        Ok(probability(labels, self.0.network.config().entailment))
     }
 }
 

@@ -16,11 +16,11 @@ mod adapter;
 mod batch;
 mod checkpoint;
 mod config;
+mod cross;
 mod e5s1;
 mod elementwise;
 mod embedder;
 mod error;
-mod head;
 mod judge;
 mod late;
 mod linear;
@@ -54,8 +54,8 @@ use crate::{
 };
 use adapter::Adapter;
 use checkpoint::Checkpoint;
+use cross::{CrossEncoder, Head};
 use e5s1::Container;
-use head::Head;
 use network::Network;
 use settings::Usage;
 use tokenize::TextTokenizer;
@@ -114,9 +114,8 @@ pub fn open_reranker(
     options: &EncoderOptions,
     budget: RerankBudget,
 ) -> Result<EncoderReranker, EncoderError> {
-    let (network, head, tokenizer) = open_cross_encoder(model, options, |config| config.labels <= 2, "1 or 2 labels")?;
-    let tokens_per_batch = options.tokens_per_batch;
-    Ok(EncoderReranker { identity: model.identity(), network, head, tokenizer, tokens_per_batch, budget })
+    let encoder = open_cross_encoder(model, options, |config| config.labels <= 2, "1 or 2 labels")?;
+    Ok(EncoderReranker { encoder, budget })
 }
 
 /// Opens a judge: a cross-encoder with a label for entailment, or with one score, or with the labels no and yes.
@@ -126,10 +125,7 @@ pub fn open_reranker(
 /// named entailment, and whatever is wrong with the files.
 pub fn open_judge(model: &InstalledModel, options: &EncoderOptions) -> Result<EncoderJudge, EncoderError> {
     let fits = |config: &EncoderConfig| config.labels <= 2 || config.labels == 3 && config.entailment.is_some();
-    let (network, head, tokenizer) =
-        open_cross_encoder(model, options, fits, "1 or 2 labels, or 3 of which one is named entailment")?;
-    let tokens_per_batch = options.tokens_per_batch;
-    Ok(EncoderJudge { identity: model.identity(), network, head, tokenizer, tokens_per_batch })
+    open_cross_encoder(model, options, fits, "1 or 2 labels, or 3 of which one is named entailment").map(EncoderJudge)
 }
 
 /// Opens a cross-encoder whose labels fit.
@@ -138,7 +134,7 @@ fn open_cross_encoder(
     options: &EncoderOptions,
     fits: impl FnOnce(&EncoderConfig) -> bool,
     supported: &'static str,
-) -> Result<(Network, Head, TextTokenizer), EncoderError> {
+) -> Result<CrossEncoder, EncoderError> {
     expect_role(model, ModelRole::Reranker)?;
     let (network, tokenizer) = open_parts(model, options)?;
     let config = network.config();
@@ -148,7 +144,8 @@ fn open_cross_encoder(
     }
     let head = Head::load(network.checkpoint(), config)?;
     let tokenizer = tokenizer.fitted(config.max_tokens(), config.vocabulary)?;
-    Ok((network, head, tokenizer))
+    let tokens_per_batch = options.tokens_per_batch;
+    Ok(CrossEncoder { identity: model.identity(), network, head, tokenizer, tokens_per_batch })
 }
 
 /// Opens a reader: the encoder of an embedder, changed by the adapter in `bytes`, which was trained on it. The two share

@@ -4,12 +4,7 @@ use std::time::{Duration, Instant};
 
 use fontes_core::{ModelIdentity, Result, seam::Reranker};
 
-use super::{
-    EncoderError, batch,
-    head::Head,
-    network::Network,
-    tokenize::{TextTokenizer, Tokens},
-};
+use super::{EncoderError, batch, cross::CrossEncoder, tokenize::Tokens};
 
 /// What one call may spend. A cross-encoder reads every passage together with the query, and a large one reads a few hundred
 /// tokens a second on a small machine: an answer must not wait for the fiftieth passage.
@@ -34,19 +29,15 @@ const TURN: usize = 512;
 /// A cross-encoder on a BERT or XLM-RoBERTa encoder.
 #[derive(Debug)]
 pub struct EncoderReranker {
-    pub(super) identity: ModelIdentity,
-    pub(super) network: Network,
-    pub(super) head: Head,
-    pub(super) tokenizer: TextTokenizer,
-    pub(super) tokens_per_batch: usize,
+    pub(super) encoder: CrossEncoder,
     pub(super) budget: RerankBudget,
 }
 
 impl EncoderReranker {
     /// Passages in their order, until the budget is spent; those not reached score NaN.
     fn score_all(&self, query: &str, passages: &[&str]) -> Result<Vec<f32>, EncoderError> {
-        let (begin, machine) = (Instant::now(), self.network.machine());
-        let inputs = batch::each(&machine.pool, passages, |passage| self.tokenizer.pair(query, passage))?;
+        let (begin, machine) = (Instant::now(), self.encoder.network.machine());
+        let inputs = batch::each(&machine.pool, passages, |passage| self.encoder.tokenizer.pair(query, passage))?;
         let mut spent = 0;
         let affordable = inputs.iter().take_while(|input| {
             let first = spent == 0;
@@ -72,14 +63,14 @@ impl EncoderReranker {
 
     /// The only label of each, or the second against the first.
     fn score_inputs(&self, inputs: &[Tokens]) -> Result<Vec<f32>, EncoderError> {
-        let rows = self.head.read(&self.network, inputs, self.tokens_per_batch)?;
+        let rows = self.encoder.read(inputs)?;
         Ok(rows.into_iter().map(|row| if let [no, yes] = row[..] { yes - no } else { row[0] }).collect())
     }
 }
 
 impl Reranker for EncoderReranker {
     fn identity(&self) -> &ModelIdentity {
-        &self.identity
+        &self.encoder.identity
     }
 
     fn score(&self, query: &str, passages: &[&str]) -> Result<Vec<f32>> {

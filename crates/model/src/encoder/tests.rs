@@ -239,9 +239,9 @@ fn a_judge_needs_to_know_its_labels() {
 fn a_long_text_leaves_room_for_the_statement() {
     let judge = open_judge(&model(&fixture("bert-reranker")), &options()).unwrap();
     let long = "federal council ".repeat(100);
-    let tokens = |text: &str, statement: &str| judge.tokenizer.premise_and_statement(text, statement).unwrap();
+    let tokens = |text: &str, statement: &str| judge.0.tokenizer.premise_and_statement(text, statement).unwrap();
     let both = tokens(&long, "seven members");
-    let statement = judge.tokenizer.plain("seven members").unwrap().0;
+    let statement = judge.0.tokenizer.plain("seven members").unwrap().0;
     assert_eq!(both.ids.len(), 40);
     assert!(both.ids.ends_with(&[&statement[..], &both.ids[39..]].concat()), "the statement is whole");
     assert_eq!(tokens(&long, &long).ids.len(), 40);

@@ -1,4 +1,6 @@
-//! The classification head of a cross-encoder: two texts, read together, to a few labels.
+//! A cross-encoder: two texts, read together, to the scores of a few labels.
+
+use fontes_core::ModelIdentity;
 
 use super::{
     EncoderConfig, EncoderError, batch,
@@ -6,9 +8,40 @@ use super::{
     config::Family,
     linear::{Inputs, Linear, Machine},
     network::{Network, Packed},
-    tokenize::Tokens,
+    tokenize::{TextTokenizer, Tokens},
 };
 use crate::kernels::{Then, ThreadPool};
+
+/// An encoder with a classification head: what rerankers and judges are made of.
+#[derive(Debug)]
+pub(super) struct CrossEncoder {
+    pub identity: ModelIdentity,
+    pub network: Network,
+    pub head: Head,
+    pub tokenizer: TextTokenizer,
+    pub tokens_per_batch: usize,
+}
+
+impl CrossEncoder {
+    /// Reads inputs: a row of label scores for each, in order.
+    pub fn read(&self, inputs: &[Tokens]) -> Result<Vec<Vec<f32>>, EncoderError> {
+        let (network, machine) = (&self.network, self.network.machine());
+        let lengths: Vec<usize> = inputs.iter().map(|input| input.ids.len()).collect();
+        let hidden = network.config().hidden;
+        batch::run(machine, &lengths, self.tokens_per_batch, |pool, batch| {
+            let mut packed = Packed::default();
+            batch.iter().for_each(|&index| packed.push(&inputs[index].ids, &inputs[index].types));
+            let states = network.forward(pool, &packed)?;
+            let first: Vec<f32> = packed
+                .sequences
+                .iter()
+                .flat_map(|sequence| &states[sequence.start * hidden..(sequence.start + 1) * hidden])
+                .copied()
+                .collect();
+            self.head.labels((pool, machine), &first)
+        })
+    }
+}
 
 /// What turns the first token's vector into label scores: a dense layer, tanh, and a projection.
 #[derive(Debug)]
@@ -33,30 +66,6 @@ impl Head {
         })
     }
 
-    /// Reads inputs with the network: a row of label scores for each, in order.
-    pub fn read(
-        &self,
-        network: &Network,
-        inputs: &[Tokens],
-        tokens_per_batch: usize,
-    ) -> Result<Vec<Vec<f32>>, EncoderError> {
-        let machine = network.machine();
-        let lengths: Vec<usize> = inputs.iter().map(|input| input.ids.len()).collect();
-        let hidden = network.config().hidden;
-        batch::run(machine, &lengths, tokens_per_batch, |pool, batch| {
-            let mut packed = Packed::default();
-            batch.iter().for_each(|&index| packed.push(&inputs[index].ids, &inputs[index].types));
-            let states = network.forward(pool, &packed)?;
-            let first: Vec<f32> = packed
-                .sequences
-                .iter()
-                .flat_map(|sequence| &states[sequence.start * hidden..(sequence.start + 1) * hidden])
-                .copied()
-                .collect();
-            self.labels((pool, machine), &first)
-        })
-    }
-
     /// The label scores of each first token.
     fn labels(&self, machine: (&ThreadPool, &Machine), first_tokens: &[f32]) -> Result<Vec<Vec<f32>>, EncoderError> {
         let mut inputs = Inputs::new(machine.1.isa);
@@ -65,8 +74,9 @@ impl Head {
         states.iter_mut().for_each(|x| *x = x.tanh());
         let mut labels = vec![0.0; states.len() / self.dense.outputs() * self.project.outputs()];
         self.project.forward(machine, &mut inputs, &states, Then::Bias, &mut labels)?;
-        let sound = labels.iter().all(|score| score.is_finite());
-        let rows = || labels.chunks_exact(self.project.outputs()).map(<[f32]>::to_vec).collect();
-        if sound { Ok(rows()) } else { Err(EncoderError::NotANumber) }
+        if labels.iter().any(|score| !score.is_finite()) {
+            return Err(EncoderError::NotANumber);
+        }
+        Ok(labels.chunks_exact(self.project.outputs()).map(<[f32]>::to_vec).collect())
     }
 }
