@@ -49,6 +49,7 @@ fn reasons(hit: &Hit, explanation: &Explanation) -> Vec<String> {
     let score = |name: &str, score: Option<f32>| score.map(|score| format!("{name} {score:.4}"));
     let scores = [
         score("similarity", explanation.similarity),
+        score("with the best passages", explanation.feedback),
         score("words", hit.scores.lexical),
         score("fused", hit.scores.fused),
         score("rerank", hit.scores.rerank),

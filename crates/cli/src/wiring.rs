@@ -431,7 +431,8 @@ impl Archive {
             finding::fusion(&self.recipe),
         )?
         .with_tokens(self.tokens.clone())
-        .with_late_interaction(config.search.late_interaction_tokens))
+        .with_late_interaction(config.search.late_interaction_tokens)
+        .with_feedback(config.search.feedback))
     }
 
     /// The way out: search, and answers written by `generator` or quoted without one.

@@ -46,7 +46,7 @@ pub use query::{
     Duplicate, Hit, Passage, Query, Scores, SearchChoice, SearchMode, SearchSettings, Subquery, SubqueryKind, TermMatch,
 };
 pub use seam::{
-    Cancel, Candidate, Clock, Embedder, Embedding, Finding, Generator, IndexEntry, Inference, Judge, Ledger,
-    LexicalIndex, MatchPassage, Reader, Reading, Reranker, TokenStore, VectorIndex,
+    Cancel, Candidate, Clock, EmbeddedQuery, Embedder, Embedding, Finding, Generator, IndexEntry, Inference, Judge,
+    Ledger, LexicalIndex, MatchPassage, QueryToken, Reader, Reading, Reranker, TokenStore, VectorIndex,
 };
 pub use word::Word;

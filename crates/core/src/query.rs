@@ -137,6 +137,9 @@ pub struct Scores {
     pub fused: Option<f32>,
     /// Score of the reranker, or of late interaction, by which the best candidates were read again.
     pub rerank: Option<f32>,
+    /// Cosine similarity with the question and the best passages together, by which the dense leg searched once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<f32>,
 }
 
 /// Why a word or phrase of the query speaks for a chunk. Field names are part of the command-line contract.

@@ -80,14 +80,46 @@ pub trait Embedder: Send + Sync {
         Ok(vectors.into_iter().map(|vector| Embedding { vector, tokens: Vec::new() }).collect())
     }
 
+    /// Embeds each text as [`EmbedAs::Query`], with its tokens when [`Embedder::has_tokens`].
+    fn embed_queries(&self, texts: &[&str]) -> Result<Vec<EmbeddedQuery>> {
+        let vectors = self.embed(texts, EmbedAs::Query)?;
+        Ok(vectors.into_iter().map(|vector| EmbeddedQuery { vector, tokens: Vec::new() }).collect())
+    }
+
     /// How much of a query each passage holds, token by token (late interaction): one score of 0..=1 per passage, in order,
-    /// comparable only within a call. Passages come with the most promising first. One whose signs are given costs next to
-    /// nothing; of the others as many are read as are within `budget` tokens, the first whatever its length, and the rest
-    /// scores `None`. Embedders without token vectors read none, which is the default.
-    fn match_tokens(&self, query: &str, passages: &[MatchPassage<'_>], budget: usize) -> Result<Vec<Option<f32>>> {
+    /// comparable for the same tokens. They are those of [`Embedder::embed_queries`], each with its weight, and weights are none
+    /// below zero. Passages come with the most promising first. One whose signs are given costs next to nothing; of the others as
+    /// many are read as are within `budget` tokens, the first whatever its length, and the rest scores `None`. Embedders without
+    /// token vectors read none, which is the default.
+    fn match_tokens(
+        &self,
+        query: &[QueryToken],
+        passages: &[MatchPassage<'_>],
+        budget: usize,
+    ) -> Result<Vec<Option<f32>>> {
         let _ = (query, budget);
         Ok(vec![None; passages.len()])
     }
+}
+
+/// What an embedder makes of a query.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EmbeddedQuery {
+    /// Its vector; see [`Embedder::embed`].
+    pub vector: Vec<f32>,
+    /// Its tokens, in order, those that a prefix adds left out. Empty when the embedder gives none.
+    pub tokens: Vec<QueryToken>,
+}
+
+/// A token of a query.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueryToken {
+    /// The bytes of the query that it stands for.
+    pub span: Span,
+    /// Its vector, in the embedder's own form.
+    pub vector: Vec<f32>,
+    /// How much it counts; from the embedder, by how rare it is in its vocabulary.
+    pub weight: f32,
 }
 
 /// What an embedder makes of a passage.
@@ -244,6 +276,9 @@ pub trait VectorIndex: Send + Sync {
     /// outside `scope` or `filter`; an empty scope finds nothing.
     fn search(&self, vector: &[f32], scope: &AccessScope, filter: &Filter, k: usize) -> Result<Vec<Candidate>>;
 
+    /// The vectors of chunks, in order; `None` for one that is not there. There is no scope: ask for what is known to be allowed.
+    fn vectors(&self, chunks: &[ChunkId]) -> Result<Vec<Option<Vec<f32>>>>;
+
     /// Every chunk id present.
     fn ids(&self) -> Result<BTreeSet<ChunkId>>;
 
@@ -302,6 +337,13 @@ pub trait LexicalIndex: Send + Sync {
     /// index that cannot tell gives nothing.
     fn explain(&self, text: &str, scope: &AccessScope, chunk: ChunkId) -> Result<Vec<TermMatch>> {
         let _ = (text, scope, chunk);
+        Ok(Vec::new())
+    }
+
+    /// How rare each word is among all chunks: its inverse document frequency, 0 for what is no word. An index that does not
+    /// count gives nothing.
+    fn rarities(&self, words: &[&str]) -> Result<Vec<f32>> {
+        let _ = words;
         Ok(Vec::new())
     }
 

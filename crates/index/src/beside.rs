@@ -339,6 +339,10 @@ impl VectorIndex for Lazy {
         self.opened()?.search(vector, scope, filter, k)
     }
 
+    fn vectors(&self, chunks: &[ChunkId]) -> Result<Vec<Option<Vec<f32>>>> {
+        self.opened()?.vectors(chunks)
+    }
+
     fn ids(&self) -> Result<BTreeSet<ChunkId>> {
         self.opened()?.ids()
     }

@@ -12,6 +12,9 @@ pub struct Explanation {
     pub terms: Vec<TermMatch>,
     /// Cosine of the angle between question and passage; none when the dense leg did not find it.
     pub similarity: Option<f32>,
+    /// The same with question and best passages together, where the dense leg searched once more with these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<f32>,
     /// What each leg contributed to the score before reranking.
     pub fusion: LegShares,
     /// What made one leg count more than usual.
@@ -44,7 +47,8 @@ impl Searcher {
             };
             let boosts = analysis.iter().flat_map(|analysis| self.boosts(analysis)).collect();
             let (filters, fusion) = (filters.clone(), *shares);
-            Ok(Explanation { terms, similarity: hit.scores.dense, fusion, boosts, filters, found_by })
+            let (similarity, feedback) = (hit.scores.dense, hit.scores.feedback);
+            Ok(Explanation { terms, similarity, feedback, fusion, boosts, filters, found_by })
         };
         result.hits.iter().zip(&result.shares).enumerate().map(explain).collect()
     }

@@ -8,7 +8,11 @@ use std::collections::HashSet;
 
 use fontes_core::{AccessScope, ChunkId, ChunkRecord, Hit, Language, Query, Result, SearchMode, day_of};
 
-use crate::{Fusion, LegShares, QueryAnalysis, Searcher, duplicate::words, search::Share};
+use crate::{
+    Fusion, LegShares, QueryAnalysis, Searcher,
+    duplicate::words,
+    search::{Share, Sought},
+};
 
 /// The features by name, in the order of [`Fusion::weights`].
 pub const FEATURES: [&str; 8] =
@@ -127,11 +131,14 @@ impl Searcher {
         let Some(analysis) = QueryAnalysis::of(text) else { return Ok(Vec::new()) };
         let query = Query { text: text.to_owned(), k: POOL, mode: SearchMode::Hybrid, ..Query::default() };
         let mut timings = crate::SearchTimings::default();
-        let vector = self.embedder.embed(&[&analysis.dense], fontes_core::seam::EmbedAs::Query)?.pop();
-        let (dense, lexical) = self.legs(&query, &analysis, vector.as_deref(), scope, POOL, &mut timings)?;
+        let embedded = self.embedder.embed_queries(&[&analysis.dense])?.pop();
+        let sought = Sought { analysis: &analysis, embedded: embedded.as_ref() };
+        let (dense, lexical) = self.legs(&query, sought, scope, POOL, &mut timings)?;
         let fused = self.fusion.fuse(&dense, &lexical, analysis.exact);
         let [mut found, _] = self.confirm(&fused, &query, &analysis.lexical, scope, POOL)?;
-        self.read_again(&analysis, query.mode, Share { of: 1 }, &mut found, &mut timings)?;
+        let share = Share { of: 1 };
+        let mut late = self.late(sought, query.mode, share)?;
+        self.read_again(sought, share, late.as_mut(), &mut found, &mut timings)?;
         let records = self.records(&found, scope)?;
         let documents = of_documents(text, &records);
         let boost = if analysis.exact { self.fusion.exact_boost } else { 1.0 };

@@ -28,6 +28,7 @@ mod diversity;
 mod duplicate;
 mod explanation;
 mod features;
+mod feedback;
 mod fusion;
 mod grammar;
 mod passage;

@@ -5,7 +5,11 @@
 //! chunk does and less than the legs do together, so its score is added to that of fusion. It is for hybrid searches: the
 //! legs alone stay what they are.
 
-use fontes_core::{ChunkId, Embedder, Error, Hit, MatchPassage, Reranker, Result, TokenStore};
+use std::{collections::HashMap, ops::Range};
+
+use fontes_core::{
+    ChunkId, Embedder, Error, Hit, LexicalIndex, MatchPassage, QueryToken, Reranker, Result, TokenStore,
+};
 
 use crate::LegShares;
 
@@ -15,6 +19,12 @@ pub(crate) const RERANK_DEPTH: usize = 50;
 /// What late interaction weighs against fusion. Mean nDCG@10 over the tuning halves of five sets with 4 / 8 / 16: see
 /// "Reading candidates again" in `docs/benchmarks.md`; there is no peak, only a plateau.
 pub(crate) const WEIGHT: f32 = 8.0;
+
+/// To what power the rarity of a token's word counts.
+const RARE: f32 = 1.5;
+
+/// What a token counts at least: punctuation, and words that all chunks have.
+const LEAST: f32 = 0.1;
 
 /// Longest title and headings that are read before a passage, in bytes: as many tokens as the default profile embeds.
 const CONTEXT_BYTES: usize = 200;
@@ -26,7 +36,7 @@ const CONTEXT_BYTES: usize = 200;
 /// Whatever the reranker gives; an internal error when it gives another number of scores.
 pub(crate) fn decide(reranker: &dyn Reranker, question: &str, candidates: &mut [(Hit, LegShares)]) -> Result<()> {
     let head = candidates.len().min(RERANK_DEPTH);
-    let texts = texts(&candidates[..head]);
+    let texts: Vec<String> = candidates[..head].iter().map(|(hit, _)| text(hit)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let scores = reranker.score(question, &texts)?;
     if scores.len() != head {
@@ -43,49 +53,115 @@ pub(crate) fn decide(reranker: &dyn Reranker, question: &str, candidates: &mut [
     Ok(())
 }
 
-/// Adds to the score of each candidate how much of the question it holds, token by token. Those whose tokens' signs are in
-/// `tokens` cost next to nothing; of the others, the first within `budget` tokens are read. The sum is scaled so that what was
-/// between 0 and 1 stays there.
-///
-/// # Errors
-/// Whatever the embedder gives; an internal error when it gives another number of scores.
-pub(crate) fn add(
-    embedder: &dyn Embedder,
-    tokens: Option<&dyn TokenStore>,
-    question: &str,
-    budget: usize,
-    candidates: &mut [(Hit, LegShares)],
-) -> Result<()> {
-    let head = candidates.len().min(RERANK_DEPTH);
-    let ids: Vec<ChunkId> = candidates[..head].iter().map(|(hit, _)| hit.chunk_id).collect();
-    // What cannot be looked up is read.
-    let kept = tokens.and_then(|tokens| tokens.get(&embedder.identity().sha256, &ids).ok());
-    let kept = kept.filter(|kept| kept.len() == head).unwrap_or_else(|| vec![Vec::new(); head]);
-    let texts = texts(&candidates[..head]);
-    let passages: Vec<MatchPassage<'_>> =
-        texts.iter().zip(&kept).map(|(text, tokens)| MatchPassage { text, tokens }).collect();
-    let scores = embedder.match_tokens(question, &passages, budget)?;
-    if scores.len() != head {
-        return Err(Error::internal(format!("embedder gave {} scores for {head} passages", scores.len())));
-    }
-    if scores.iter().all(Option::is_none) {
-        return Ok(());
-    }
-    let scores = scores.into_iter().chain(std::iter::repeat(None));
-    for ((hit, _), score) in candidates.iter_mut().zip(scores) {
-        hit.scores.rerank = score;
-        hit.score = (hit.score + WEIGHT * score.unwrap_or(0.0)) / (1.0 + WEIGHT);
-    }
-    candidates.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score));
-    Ok(())
+/// The comparison of one question with passages, token by token. Each passage is compared once, however often it is a
+/// candidate, and what is not kept is read within one budget.
+pub(crate) struct Late<'a> {
+    embedder: &'a dyn Embedder,
+    kept: Option<&'a dyn TokenStore>,
+    query: Vec<QueryToken>,
+    /// Tokens that may be read; none once some were.
+    budget: Option<usize>,
+    known: HashMap<ChunkId, Option<f32>>,
 }
 
-/// Passages as they are read.
-fn texts(candidates: &[(Hit, LegShares)]) -> Vec<String> {
-    candidates.iter().map(|(hit, _)| text(hit)).collect()
+impl<'a> Late<'a> {
+    /// `query` as the embedder gave it for `text`. Its tokens count by how rare their words are in the archive, where the lexical
+    /// index knows.
+    ///
+    /// # Errors
+    /// Whatever the lexical index gives.
+    pub(crate) fn new(
+        embedder: &'a dyn Embedder,
+        kept: Option<&'a dyn TokenStore>,
+        (text, query): (&str, &[QueryToken]),
+        lexical: &dyn LexicalIndex,
+        budget: usize,
+    ) -> Result<Self> {
+        let mut query = query.to_vec();
+        let words = words(text);
+        let rarities = lexical.rarities(&words.iter().map(|word| &text[word.clone()]).collect::<Vec<_>>())?;
+        if rarities.len() == words.len() {
+            weigh(&mut query, &words, &rarities);
+        }
+        Ok(Self { embedder, kept, query, budget: Some(budget), known: HashMap::new() })
+    }
+
+    /// Adds to the score of each candidate how much of the question it holds, token by token. Those whose tokens' signs are kept
+    /// cost next to nothing; of the others, the first within the budget are read, the first time. The sum is scaled so that what
+    /// was between 0 and 1 stays there.
+    ///
+    /// # Errors
+    /// Whatever the embedder gives; an internal error when it gives another number of scores.
+    pub(crate) fn add(&mut self, candidates: &mut [(Hit, LegShares)]) -> Result<()> {
+        let head = candidates.len().min(RERANK_DEPTH);
+        self.compare(&candidates[..head])?;
+        let score = |hit: &Hit| self.known.get(&hit.chunk_id).copied().flatten();
+        if candidates[..head].iter().all(|(hit, _)| score(hit).is_none()) {
+            return Ok(());
+        }
+        for (at, (hit, _)) in candidates.iter_mut().enumerate() {
+            hit.scores.rerank = if at < head { score(hit) } else { None };
+            hit.score = (hit.score + WEIGHT * hit.scores.rerank.unwrap_or(0.0)) / (1.0 + WEIGHT);
+        }
+        candidates.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score));
+        Ok(())
+    }
+
+    /// Makes the scores known that are not yet.
+    fn compare(&mut self, candidates: &[(Hit, LegShares)]) -> Result<()> {
+        let mut new: Vec<&Hit> = candidates.iter().map(|(hit, _)| hit).collect();
+        new.retain(|hit| !self.known.contains_key(&hit.chunk_id));
+        let ids: Vec<ChunkId> = new.iter().map(|hit| hit.chunk_id).collect();
+        // What cannot be looked up is read.
+        let kept = self.kept.and_then(|kept| kept.get(&self.embedder.identity().sha256, &ids).ok());
+        let kept = kept.filter(|kept| kept.len() == ids.len()).unwrap_or_else(|| vec![Vec::new(); ids.len()]);
+        let budget = self.budget.take();
+        let mut new: Vec<(&Hit, Vec<u8>)> = new.into_iter().zip(kept).collect();
+        if budget.is_none() {
+            new.retain(|(_, tokens)| !tokens.is_empty());
+        }
+        let texts: Vec<String> = new.iter().map(|(hit, _)| text(hit)).collect();
+        let passages: Vec<MatchPassage<'_>> =
+            new.iter().zip(&texts).map(|((_, tokens), text)| MatchPassage { text, tokens }).collect();
+        let scores = self.embedder.match_tokens(&self.query, &passages, budget.unwrap_or(0))?;
+        if scores.len() != new.len() {
+            return Err(Error::internal(format!("embedder gave {} scores for {} passages", scores.len(), new.len())));
+        }
+        self.known.extend(new.iter().map(|(hit, _)| hit.chunk_id).zip(scores));
+        Ok(())
+    }
 }
 
-/// Title and headings, then the text.
+/// Lets each token count by how rare its word is. A word of several tokens has the more the more it has, but not as much as so
+/// many words.
+fn weigh(query: &mut [QueryToken], words: &[Range<usize>], rarities: &[f32]) {
+    // Words are in order and do not overlap.
+    let word = |token: &QueryToken| {
+        let at = words.partition_point(|word| word.end <= token.span.start);
+        words.get(at).is_some_and(|word| word.start < token.span.end).then_some(at)
+    };
+    let of: Vec<Option<usize>> = query.iter().map(word).collect();
+    let mut pieces = vec![0.0_f32; words.len()];
+    of.iter().flatten().for_each(|&at| pieces[at] += 1.0);
+    for (token, at) in query.iter_mut().zip(of) {
+        let weight = at.map_or(0.0, |at| rarities[at].max(0.0).powf(RARE) / pieces[at].sqrt());
+        token.weight = weight.max(LEAST);
+    }
+}
+
+/// Runs of letters and digits.
+fn words(text: &str) -> Vec<Range<usize>> {
+    let mut words: Vec<Range<usize>> = Vec::new();
+    for (at, c) in text.char_indices().filter(|(_, c)| c.is_alphanumeric()) {
+        match words.last_mut().filter(|word| word.end == at) {
+            Some(word) => word.end += c.len_utf8(),
+            None => words.push(at..at + c.len_utf8()),
+        }
+    }
+    words
+}
+
+/// A passage as it is read: title and headings, then the text.
 fn text(hit: &Hit) -> String {
     let mut context: Vec<&str> = vec![&hit.title];
     context.extend(hit.headings.iter().map(String::as_str));
@@ -93,4 +169,35 @@ fn text(hit: &Hit) -> String {
     context.dedup();
     let context = context.join(" › ");
     format!("{}\n{}", &context[..context.floor_char_boundary(CONTEXT_BYTES)], hit.text)
+}
+
+#[cfg(test)]
+mod tests {
+    use fontes_core::Span;
+
+    use super::*;
+
+    #[test]
+    fn tokens_count_by_the_rarity_of_their_words() {
+        let text = "Wo ist die Baubewilligung?";
+        let words = words(text);
+        assert_eq!(
+            words.iter().map(|word| &text[word.clone()]).collect::<Vec<_>>(),
+            ["Wo", "ist", "die", "Baubewilligung"]
+        );
+        // The embedder cut the last word into four, and puts spaces to the word behind.
+        let spans = [(0, 2), (2, 6), (6, 10), (10, 14), (14, 17), (17, 21), (21, 25), (25, 26)];
+        let mut query: Vec<QueryToken> = spans
+            .map(|(start, end)| QueryToken { span: Span::new(start, end), weight: 7.0, ..QueryToken::default() })
+            .to_vec();
+        weigh(&mut query, &words, &[1.0, 0.0, -1.0, 4.0]);
+        let weights: Vec<f32> = query.iter().map(|token| token.weight).collect();
+        assert_eq!(weights, [1.0, LEAST, LEAST, 4.0, 4.0, 4.0, 4.0, LEAST]);
+    }
+
+    #[test]
+    fn words_are_runs_of_letters_and_digits() {
+        assert_eq!(words("§ 5a, l’État "), [3..5, 7..8, 11..16]);
+        assert!(words(" – ").is_empty());
+    }
 }

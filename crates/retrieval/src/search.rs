@@ -7,8 +7,8 @@ use std::{
 };
 
 use fontes_core::{
-    AccessScope, Candidate, ChunkRecord, Embedder, Error, Facet, Filter, Hit, IndexSnapshot, Ledger, LexicalIndex,
-    Query, Reranker, Result, SearchMode, Subquery, SubqueryKind, TokenStore, VectorIndex, seam::EmbedAs,
+    AccessScope, Candidate, ChunkRecord, EmbeddedQuery, Embedder, Error, Facet, Filter, Hit, IndexSnapshot, Ledger,
+    LexicalIndex, Query, Reranker, Result, SearchMode, Subquery, SubqueryKind, TokenStore, VectorIndex, seam::EmbedAs,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,8 @@ use crate::{
     boilerplate::Boilerplate,
     diversity::diversified,
     duplicate::{Distinct, Wording},
-    rescoring::{self, RERANK_DEPTH},
+    feedback,
+    rescoring::{self, Late, RERANK_DEPTH},
     several::{self, FoundBy, Noted, Text},
 };
 
@@ -91,6 +92,8 @@ pub struct Searcher {
     reranker: Option<Arc<dyn Reranker>>,
     /// Tokens that late interaction may read; 0 for none.
     late_tokens: usize,
+    /// Whether the best of late interaction search once more.
+    feedback: bool,
     /// What it need not read.
     tokens: Option<Arc<dyn TokenStore>>,
     pub(crate) fusion: Fusion,
@@ -110,7 +113,7 @@ impl Searcher {
         fusion: Fusion,
     ) -> Result<Self> {
         fusion.validate()?;
-        Ok(Self { embedder, vectors, lexical, ledger, reranker, late_tokens: 0, tokens: None, fusion })
+        Ok(Self { embedder, vectors, lexical, ledger, reranker, late_tokens: 0, feedback: false, tokens: None, fusion })
     }
 
     /// Lets the embedder compare question and best candidates token by token in hybrid searches, and read as many tokens of
@@ -118,6 +121,12 @@ impl Searcher {
     #[must_use]
     pub fn with_late_interaction(self, tokens: usize) -> Self {
         Self { late_tokens: tokens, ..self }
+    }
+
+    /// Lets the dense leg search once more with the best that late interaction finds.
+    #[must_use]
+    pub fn with_feedback(self, feedback: bool) -> Self {
+        Self { feedback, ..self }
     }
 
     /// Lets late interaction use the signs of tokens that were kept when documents came in.
@@ -149,6 +158,7 @@ impl Searcher {
             ledger: self.ledger.clone(),
             reranker: None,
             late_tokens: 0,
+            feedback: false,
             tokens: None,
             fusion: self.fusion,
         })
@@ -234,14 +244,14 @@ impl Searcher {
         timings: &mut SearchTimings,
     ) -> Result<Vec<Noted<FoundBy>>> {
         let begin = Instant::now();
-        let vectors = self.embed(query, texts)?;
+        let embedded = self.embed(query, texts)?;
         timings.embed = milliseconds(begin.elapsed());
         let depth = if query.diversity > 0.0 { k.max(RERANK_DEPTH) } else { k };
         let share = Share { of: texts.len() };
         let mut lists = Vec::with_capacity(texts.len());
         for (number, text) in texts.iter().enumerate() {
-            let vector = vectors.get(number).map(Vec::as_slice);
-            lists.push(self.hits(query, &text.analysis, vector, scope, (depth, share), timings)?);
+            let sought = Sought { analysis: &text.analysis, embedded: embedded.get(number) };
+            lists.push(self.hits(query, sought, scope, (depth, share), timings)?);
         }
         let by = |(number, rank): (usize, usize)| FoundBy { subquery: texts[number].subquery.clone(), rank };
         let found = match lists.len() {
@@ -256,84 +266,161 @@ impl Searcher {
         Ok(found)
     }
 
-    /// Fetches ever deeper until `k` candidates pass the gate or the indexes have no more.
+    /// Fetches ever deeper until `k` candidates pass the gate or the indexes have no more; then, where candidates are compared token
+    /// by token, once more with the best.
     fn hits(
         &self,
         query: &Query,
-        analysis: &QueryAnalysis,
-        vector: Option<&[f32]>,
+        sought: Sought<'_>,
         scope: &AccessScope,
         (k, share): (usize, Share),
         timings: &mut SearchTimings,
     ) -> Result<Vec<(Hit, LegShares)>> {
         let wanted = if self.reads_again(query.mode) { k.max(RERANK_DEPTH) } else { k };
         let mut depth = (4 * wanted).clamp(MIN_CANDIDATES, MAX_CANDIDATES);
+        let mut late = self.late(sought, query.mode, share)?;
         loop {
-            let (dense, lexical) = self.legs(query, analysis, vector, scope, depth, timings)?;
+            let (dense, lexical) = self.legs(query, sought, scope, depth, timings)?;
             let exhausted = dense.len() < depth && lexical.len() < depth;
-            let begin = Instant::now();
-            let fused = self.fusion.fuse(&dense, &lexical, analysis.exact);
-            timings.fusion += milliseconds(begin.elapsed());
-            let begin = Instant::now();
-            let [mut found, back] = self.confirm(&fused, query, &analysis.lexical, scope, wanted)?;
-            timings.ledger += milliseconds(begin.elapsed());
-            if found.len() + back.len() / LOOK_PAST >= wanted || exhausted || depth >= MAX_CANDIDATES {
-                let begin = Instant::now();
-                self.weigh_documents(&analysis.dense, scope, &mut found)?;
-                timings.fusion += milliseconds(begin.elapsed());
-                self.read_again(analysis, query.mode, share, &mut found, timings)?;
-                return Ok(ranked(found, back, k));
+            let [mut found, back] = self.joined(query, sought, scope, (&dense, &lexical), wanted, timings)?;
+            if found.len() + back.len() / LOOK_PAST < wanted && !exhausted && depth < MAX_CANDIDATES {
+                depth = (4 * depth).min(MAX_CANDIDATES);
+                continue;
             }
-            depth = (4 * depth).min(MAX_CANDIDATES);
+            self.order(sought, scope, share, late.as_mut(), &mut found, timings)?;
+            if let (Some(late), Some(embedded), true) = (late.as_mut(), sought.embedded, self.feedback) {
+                let (near, ms) = timed(|| match feedback::vector(&embedded.vector, &found, self.vectors.as_ref())? {
+                    Some(vector) => self.vectors.search(&vector, scope, &query.filter, depth),
+                    None => Ok(Vec::new()),
+                });
+                timings.dense += ms;
+                let near = near?;
+                let [mut again, back] = self.joined(query, sought, scope, (&near, &lexical), wanted, timings)?;
+                // What brings less than there was loses some.
+                if !near.is_empty() && again.len() >= found.len() {
+                    feedback::tell(&mut again, &dense);
+                    self.order(sought, scope, share, Some(late), &mut again, timings)?;
+                    return Ok(ranked(again, back, k));
+                }
+            }
+            return Ok(ranked(found, back, k));
         }
     }
 
-    /// One vector per text, in one batch; none for a search by words alone. The vector of the whole question is the mean of its
+    /// Fuses what the legs found, and asks the ledger.
+    fn joined(
+        &self,
+        query: &Query,
+        sought: Sought<'_>,
+        scope: &AccessScope,
+        (dense, lexical): (&[Candidate], &[Candidate]),
+        wanted: usize,
+        timings: &mut SearchTimings,
+    ) -> Result<[Vec<(Hit, LegShares)>; 2]> {
+        let begin = Instant::now();
+        let fused = self.fusion.fuse(dense, lexical, sought.analysis.exact);
+        timings.fusion += milliseconds(begin.elapsed());
+        let begin = Instant::now();
+        let found = self.confirm(&fused, query, &sought.analysis.lexical, scope, wanted);
+        timings.ledger += milliseconds(begin.elapsed());
+        found
+    }
+
+    /// Puts candidates in order by what their documents say and by reading the best again, as far as that is wanted.
+    fn order(
+        &self,
+        sought: Sought<'_>,
+        scope: &AccessScope,
+        share: Share,
+        late: Option<&mut Late<'_>>,
+        found: &mut [(Hit, LegShares)],
+        timings: &mut SearchTimings,
+    ) -> Result<()> {
+        let begin = Instant::now();
+        self.weigh_documents(&sought.analysis.dense, scope, found)?;
+        timings.fusion += milliseconds(begin.elapsed());
+        self.read_again(sought, share, late, found, timings)
+    }
+
+    /// Reads the best again, as far as that is wanted.
+    pub(crate) fn read_again(
+        &self,
+        sought: Sought<'_>,
+        share: Share,
+        late: Option<&mut Late<'_>>,
+        found: &mut [(Hit, LegShares)],
+        timings: &mut SearchTimings,
+    ) -> Result<()> {
+        let begin = Instant::now();
+        match (&self.reranker, late) {
+            (Some(reranker), _) => {
+                let head = found.len().min(share.divide(RERANK_DEPTH));
+                rescoring::decide(reranker.as_ref(), &sought.analysis.dense, &mut found[..head])?;
+            }
+            (None, Some(late)) => late.add(found)?,
+            (None, None) => {}
+        }
+        timings.rerank += milliseconds(begin.elapsed());
+        Ok(())
+    }
+
+    /// What compares candidates token by token, where that is wanted.
+    pub(crate) fn late(&self, sought: Sought<'_>, mode: SearchMode, share: Share) -> Result<Option<Late<'_>>> {
+        let Some(embedded) = sought.embedded.filter(|_| self.reranker.is_none() && self.interacts_late(mode)) else {
+            return Ok(None);
+        };
+        let query = (sought.analysis.dense.as_str(), embedded.tokens.as_slice());
+        let budget = share.divide(self.late_tokens);
+        Late::new(self.embedder.as_ref(), self.tokens.as_deref(), query, self.lexical.as_ref(), budget).map(Some)
+    }
+
+    /// Every text embedded, in one batch; none for a search by words alone. The vector of the whole question is the mean of its
     /// own and those of hypothetical passages (HyDE; Gao et al., arXiv 2212.10496).
-    fn embed(&self, query: &Query, texts: &[Text]) -> Result<Vec<Vec<f32>>> {
+    fn embed(&self, query: &Query, texts: &[Text]) -> Result<Vec<EmbeddedQuery>> {
         if query.mode == SearchMode::Lexical {
             return Ok(Vec::new());
         }
         let asked: Vec<&str> = texts.iter().map(|text| text.analysis.dense.as_str()).collect();
-        let mut vectors = self.embedder.embed(&asked, EmbedAs::Query)?;
-        if vectors.len() != asked.len() {
-            return Err(Error::internal(format!("embedder gave {} vectors for {} texts", vectors.len(), asked.len())));
+        let mut embedded = self.embedder.embed_queries(&asked)?;
+        if embedded.len() != asked.len() {
+            return Err(Error::internal(format!("embedder gave {} vectors for {} texts", embedded.len(), asked.len())));
         }
         let passages = several::hypothetical(query);
-        if let (Some(whole), false) = (vectors.first_mut(), passages.is_empty()) {
+        if let (Some(EmbeddedQuery { vector: whole, .. }), false) = (embedded.first_mut(), passages.is_empty()) {
             for passage in self.embedder.embed(&passages, EmbedAs::Passage)? {
                 whole.iter_mut().zip(&passage).for_each(|(sum, x)| *sum += x);
             }
             let length = whole.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::EPSILON);
             whole.iter_mut().for_each(|x| *x /= length);
         }
-        Ok(vectors)
+        Ok(embedded)
     }
 
     /// Runs the legs that the mode asks for, the lexical one on its own thread beside the dense one.
     pub(crate) fn legs(
         &self,
         query: &Query,
-        analysis: &QueryAnalysis,
-        vector: Option<&[f32]>,
+        sought: Sought<'_>,
         scope: &AccessScope,
         depth: usize,
         timings: &mut SearchTimings,
     ) -> Result<(Vec<Candidate>, Vec<Candidate>)> {
-        let words = || timed(|| self.lexical.search(&analysis.lexical, scope, &query.filter, depth));
-        let near = |vector| timed(|| self.vectors.search(vector, scope, &query.filter, depth));
+        let words = || timed(|| self.lexical.search(&sought.analysis.lexical, scope, &query.filter, depth));
+        let near = |vector: &[f32]| timed(|| self.vectors.search(vector, scope, &query.filter, depth));
         let idle = || (Ok(Vec::new()), 0.0);
-        let ((dense, dense_ms), (lexical, lexical_ms)) = match (query.mode, vector) {
-            (SearchMode::Hybrid, Some(vector)) => std::thread::scope(|threads| {
-                let lexical = threads.spawn(words);
-                let dense = near(vector);
-                let lexical =
-                    lexical.join().unwrap_or_else(|_| (Err(Error::internal("lexical leg of a search panicked")), 0.0));
-                (dense, lexical)
-            }),
-            (SearchMode::Dense, Some(vector)) => (near(vector), idle()),
-            (_, _) => (idle(), words()),
-        };
+        let ((dense, dense_ms), (lexical, lexical_ms)) =
+            match (query.mode, sought.embedded.map(|embedded| &embedded.vector)) {
+                (SearchMode::Hybrid, Some(vector)) => std::thread::scope(|threads| {
+                    let lexical = threads.spawn(words);
+                    let dense = near(vector);
+                    let lexical = lexical
+                        .join()
+                        .unwrap_or_else(|_| (Err(Error::internal("lexical leg of a search panicked")), 0.0));
+                    (dense, lexical)
+                }),
+                (SearchMode::Dense, Some(vector)) => (near(vector), idle()),
+                (_, _) => (idle(), words()),
+            };
         timings.dense += dense_ms;
         timings.lexical += lexical_ms;
         Ok((dense?, lexical?))
@@ -385,27 +472,14 @@ impl Searcher {
         let (back, found): (Vec<_>, Vec<_>) = distinct.into_hits().partition(|(_, (_, steps_back))| *steps_back);
         Ok([found, back].map(|hits| hits.into_iter().map(|(hit, (shares, _))| (hit, shares)).collect()))
     }
+}
 
-    /// Reads the best again when that is wanted.
-    pub(crate) fn read_again(
-        &self,
-        analysis: &QueryAnalysis,
-        mode: SearchMode,
-        share: Share,
-        found: &mut [(Hit, LegShares)],
-        timings: &mut SearchTimings,
-    ) -> Result<()> {
-        let begin = Instant::now();
-        if let Some(reranker) = &self.reranker {
-            let head = found.len().min(share.divide(RERANK_DEPTH));
-            rescoring::decide(reranker.as_ref(), &analysis.dense, &mut found[..head])?;
-        } else if self.interacts_late(mode) {
-            let budget = share.divide(self.late_tokens);
-            rescoring::add(self.embedder.as_ref(), self.tokens.as_deref(), &analysis.dense, budget, found)?;
-        }
-        timings.rerank += milliseconds(begin.elapsed());
-        Ok(())
-    }
+/// A text that is searched for, made ready for both legs.
+#[derive(Clone, Copy)]
+pub(crate) struct Sought<'a> {
+    pub(crate) analysis: &'a QueryAnalysis,
+    /// Nothing for a search by words alone.
+    pub(crate) embedded: Option<&'a EmbeddedQuery>,
 }
 
 /// One of several equal shares of what a search may read again.

@@ -8,7 +8,9 @@ use std::{
     },
 };
 
-use fontes_core::{ChunkId, Classification, Digest, ErrorKind, LedgerPosition, ModelIdentity};
+use fontes_core::{
+    ChunkId, Classification, Digest, ErrorKind, LedgerPosition, MatchPassage, ModelIdentity, QueryToken,
+};
 use fontes_testkit::{
     HashEmbedder, MemoryLedger, MemoryLexicalIndex, MemoryTokenStore, MemoryVectorIndex, Specimen, scope,
 };
@@ -19,7 +21,7 @@ const DIMENSIONS: usize = 256;
 
 /// Both indexes and the ledger, filled with the same specimens.
 pub(crate) struct Archive {
-    embedder: Arc<HashEmbedder>,
+    embedder: Arc<dyn Embedder>,
     vectors: Arc<MemoryVectorIndex>,
     lexical: Arc<MemoryLexicalIndex>,
     ledger: Arc<MemoryLedger>,
@@ -27,7 +29,10 @@ pub(crate) struct Archive {
 
 impl Archive {
     pub(crate) fn of(specimens: Vec<Specimen>) -> Self {
-        let embedder = Arc::new(HashEmbedder::new(DIMENSIONS));
+        Self::embedded_by(Arc::new(HashEmbedder::new(DIMENSIONS)), specimens)
+    }
+
+    fn embedded_by(embedder: Arc<dyn Embedder>, specimens: Vec<Specimen>) -> Self {
         let vectors = Arc::new(MemoryVectorIndex::new(DIMENSIONS));
         let lexical = Arc::new(MemoryLexicalIndex::new());
         let ledger = Arc::new(MemoryLedger::new());
@@ -408,5 +413,97 @@ fn what_many_mails_end_with_takes_one_place() {
         let all = search("vertraulich Nachricht weitergegeben gespeichert", 50);
         assert_eq!(all.hits.len(), 22, "none is lost");
         assert!(all.hits.windows(2).all(|pair| pair[0].score >= pair[1].score && pair[0].rank + 1 == pair[1].rank));
+    }
+}
+
+/// One vector per text, given by its first word, and the tokens of a bag of words.
+struct Pointed(HashEmbedder);
+
+impl Pointed {
+    fn vector(text: &str) -> Vec<f32> {
+        let degrees: f32 = text.split(|c: char| !c.is_ascii_digit()).find_map(|word| word.parse().ok()).unwrap_or(0.0);
+        let mut vector = vec![0.0; DIMENSIONS];
+        (vector[0], vector[1]) = (degrees.to_radians().cos(), degrees.to_radians().sin());
+        vector
+    }
+}
+
+impl Embedder for Pointed {
+    fn identity(&self) -> &ModelIdentity {
+        self.0.identity()
+    }
+
+    fn dimensions(&self) -> usize {
+        DIMENSIONS
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.0.max_tokens()
+    }
+
+    fn embed(&self, texts: &[&str], _: EmbedAs) -> Result<Vec<Vec<f32>>> {
+        Ok(texts.iter().map(|text| Self::vector(text)).collect())
+    }
+
+    fn embed_queries(&self, texts: &[&str]) -> Result<Vec<EmbeddedQuery>> {
+        let embedded = self.0.embed_queries(texts)?.into_iter().zip(texts);
+        Ok(embedded.map(|(one, text)| EmbeddedQuery { vector: Self::vector(text), ..one }).collect())
+    }
+
+    fn token_offsets(&self, text: &str) -> Result<Vec<usize>> {
+        self.0.token_offsets(text)
+    }
+
+    fn match_tokens(
+        &self,
+        query: &[QueryToken],
+        passages: &[MatchPassage<'_>],
+        budget: usize,
+    ) -> Result<Vec<Option<f32>>> {
+        self.0.match_tokens(query, passages, budget)
+    }
+}
+
+#[test]
+fn the_best_passages_find_what_is_near_to_them() {
+    // The question points to 0 degrees, its two best passages to 60; one is near to them, another beyond the question.
+    let at = |path: &str, degrees: u32, text: &str| Specimen::new(path, 0, &format!("{degrees} {text}"));
+    let mut specimens = vec![
+        at("first", 60, "Die Frist für Einsprachen"),
+        at("second", 60, "Für Einsprachen gilt eine Frist"),
+        at("near", 62, "termine de recours"),
+        at("far", 340, "menu de la semaine"),
+    ];
+    specimens.extend((0..20).map(|n| at(&format!("other{n}"), 170 + n, "etwas anderes")));
+    let archive = Archive::embedded_by(Arc::new(Pointed(HashEmbedder::new(DIMENSIONS))), specimens);
+    let search = |feedback| {
+        let searcher = archive.searcher(None).with_late_interaction(10_000).with_feedback(feedback);
+        let query = query("Frist Einsprachen", 24);
+        let found = searcher.search(&query, &staff()).unwrap();
+        let explained = searcher.explain(&query, &staff(), &found).unwrap();
+        (found, explained)
+    };
+    let ((plain, _), (fed, explained)) = (search(false), search(true));
+    let place = |found: &SearchResult, path: &str| paths(found).iter().position(|at| *at == path).unwrap();
+    assert!(place(&plain, "far") < place(&plain, "near"), "{:?}", paths(&plain));
+    assert!(place(&fed, "near") < place(&fed, "far"), "{:?}", paths(&fed));
+    assert_eq!(paths(&fed)[..2], paths(&plain)[..2]);
+    assert_eq!(fed.hits.len(), plain.hits.len(), "none is lost");
+    // Similarity stays that with the question, and is told apart from the other.
+    let near = place(&fed, "near");
+    assert_eq!(fed.hits[near].scores.dense, plain.hits[place(&plain, "near")].scores.dense);
+    assert!(explained[near].feedback > explained[near].similarity, "{:?}", explained[near]);
+    assert!(plain.hits.iter().all(|hit| hit.scores.feedback.is_none()));
+}
+
+#[test]
+fn feedback_shows_nobody_what_he_may_not_see() {
+    let archive = wordy();
+    let asked = query("Frist Eröffnung Tage", 50);
+    for scope in [staff(), scope(&[], Classification::Secret)] {
+        let searcher = archive.searcher(None).with_late_interaction(10_000).with_feedback(true);
+        let found = searcher.search(&asked, &scope).unwrap();
+        assert!(found.hits.iter().all(|hit| archive.ledger.chunks(&[hit.chunk_id], &scope).unwrap().len() == 1));
+        assert_eq!(found.hits.is_empty(), scope != staff());
     }
 }

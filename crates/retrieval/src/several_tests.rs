@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use fontes_core::{
-    Embedder, Hit, MatchPassage, ModelIdentity, Query, Result, SearchMode, Subquery, SubqueryKind, seam::EmbedAs,
+    EmbeddedQuery, Embedder, Hit, MatchPassage, ModelIdentity, Query, QueryToken, Result, SearchMode, Subquery,
+    SubqueryKind, seam::EmbedAs,
 };
 use fontes_testkit::{HashEmbedder, Specimen};
 
@@ -159,7 +160,17 @@ impl Embedder for Counting {
         self.inner.token_offsets(text)
     }
 
-    fn match_tokens(&self, query: &str, passages: &[MatchPassage<'_>], budget: usize) -> Result<Vec<Option<f32>>> {
+    fn embed_queries(&self, texts: &[&str]) -> Result<Vec<EmbeddedQuery>> {
+        self.calls.lock().unwrap().push(texts.len());
+        self.inner.embed_queries(texts)
+    }
+
+    fn match_tokens(
+        &self,
+        query: &[QueryToken],
+        passages: &[MatchPassage<'_>],
+        budget: usize,
+    ) -> Result<Vec<Option<f32>>> {
         self.budgets.lock().unwrap().push(budget);
         self.inner.match_tokens(query, passages, budget)
     }

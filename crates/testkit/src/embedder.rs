@@ -1,6 +1,8 @@
 //! An embedder without a model: a bag of hashed words.
 
-use fontes_core::{Digest, Embedder, Embedding, MatchPassage, ModelIdentity, Result, seam::EmbedAs};
+use fontes_core::{
+    Digest, EmbeddedQuery, Embedder, Embedding, MatchPassage, ModelIdentity, QueryToken, Result, Span, seam::EmbedAs,
+};
 
 /// Embeds a text as the direction of its word counts, each word hashed to one dimension (feature hashing,
 /// Weinberger et al. 2009, without signs). Texts that share words are near; the role makes no difference.
@@ -74,17 +76,33 @@ impl Embedder for HashEmbedder {
         Ok(texts.iter().map(|text| Embedding { vector: self.embed_one(text), tokens: signs(text) }).collect())
     }
 
-    /// The share of the query's words that a passage holds.
-    fn match_tokens(&self, query: &str, passages: &[MatchPassage<'_>], budget: usize) -> Result<Vec<Option<f32>>> {
-        let asked = signs(query);
-        let (asked, _) = asked.as_chunks::<SIGN>();
+    /// A token for each word, of equal weight.
+    fn embed_queries(&self, texts: &[&str]) -> Result<Vec<EmbeddedQuery>> {
+        let token = |text: &str, word: &str| {
+            let start = word.as_ptr().addr() - text.as_ptr().addr();
+            let vector = hash(&word.to_lowercase()).to_le_bytes().map(f32::from).to_vec();
+            QueryToken { span: Span::new(start, start + word.len()), vector, weight: 1.0 }
+        };
+        let tokens = |text: &str| pieces(text).map(|word| token(text, word)).collect();
+        Ok(texts.iter().map(|text| EmbeddedQuery { vector: self.embed_one(text), tokens: tokens(text) }).collect())
+    }
+
+    /// The share of the query's words, by weight, that a passage holds.
+    fn match_tokens(
+        &self,
+        query: &[QueryToken],
+        passages: &[MatchPassage<'_>],
+        budget: usize,
+    ) -> Result<Vec<Option<f32>>> {
+        let all: f32 = query.iter().map(|token| token.weight).sum();
         let mut spent = 0;
         let score = |passage: &MatchPassage<'_>| {
             let read = if passage.tokens.is_empty() { signs(passage.text) } else { passage.tokens.to_vec() };
             let (held, _) = read.as_chunks::<SIGN>();
             let within = !passage.tokens.is_empty() || spent == 0 || spent + held.len() <= budget;
             spent += if passage.tokens.is_empty() { held.len() } else { 0 };
-            within.then(|| asked.iter().filter(|word| held.contains(word)).count() as f32 / asked.len().max(1) as f32)
+            let is_held = |token: &&QueryToken| held.iter().any(|word| word.map(f32::from) == token.vector[..]);
+            within.then(|| query.iter().filter(is_held).map(|token| token.weight).sum::<f32>() / all.max(f32::EPSILON))
         };
         Ok(passages.iter().map(score).collect())
     }
@@ -101,7 +119,12 @@ impl Embedder for HashEmbedder {
 
 /// Lowercased runs of letters and digits.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
+    pieces(text).map(str::to_lowercase)
+}
+
+/// Runs of letters and digits.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
 /// Bytes by which a word is known again.

@@ -87,6 +87,15 @@ impl LexicalIndex for MemoryLexicalIndex {
         Ok(best(scored.filter(|candidate| candidate.score > 0.0).collect(), k))
     }
 
+    fn rarities(&self, wanted: &[&str]) -> Result<Vec<f32>> {
+        let state = self.state();
+        let (all, with) = (state.committed.len() as f32, |word: &String| {
+            state.committed.values().filter(|(_, words)| words.contains(word)).count() as f32
+        });
+        let rarity = |text: &&str| words(text).next().map_or(0.0, |word| ((1.0 + all) / (0.5 + with(&word))).ln());
+        Ok(wanted.iter().map(rarity).collect())
+    }
+
     fn explain(&self, text: &str, scope: &AccessScope, chunk: ChunkId) -> Result<Vec<TermMatch>> {
         let query: BTreeSet<String> = words(text).collect();
         let state = self.state();

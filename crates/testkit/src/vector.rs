@@ -167,6 +167,11 @@ impl VectorIndex for MemoryVectorIndex {
         Ok(best(allowed.map(|(&chunk, (_, stored))| Candidate { chunk, score: dot(stored) }).collect(), k))
     }
 
+    fn vectors(&self, chunks: &[ChunkId]) -> Result<Vec<Option<Vec<f32>>>> {
+        let state = self.state();
+        Ok(chunks.iter().map(|chunk| state.present.get(chunk).map(|(_, vector)| vector.clone())).collect())
+    }
+
     fn ids(&self) -> Result<BTreeSet<ChunkId>> {
         Ok(self.state().present.keys().copied().collect())
     }

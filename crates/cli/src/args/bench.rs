@@ -19,7 +19,7 @@ pub enum Bench {
     },
     /// Search latency, end to end, over the present index or a synthetic one
     #[command(
-        after_help = "Examples:\n  fontes bench search queries.txt\n  fontes bench search --chunks 100000 --json"
+        after_help = "Examples:\n  fontes bench search queries.txt\n  fontes bench search --chunks 100000 --json\n  fontes bench search --chunks 100000 --readers 32"
     )]
     Search {
         /// File with one query a line
@@ -28,6 +28,9 @@ pub enum Bench {
         /// Build a temporary index of so many chunks (made-up text and vectors) and search that
         #[arg(long, value_name = "N", conflicts_with = "queries")]
         chunks: Option<usize>,
+        /// Also let so many people search it, a question a second each, first alone and then while documents come in
+        #[arg(long, value_name = "N", requires = "chunks", value_parser = clap::value_parser!(u16).range(1..=1024))]
+        readers: Option<u16>,
     },
     /// Prefill and decode speed of a model
     #[command(

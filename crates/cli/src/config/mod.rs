@@ -179,6 +179,8 @@ pub struct Search {
     /// Tokens that may be read of candidates, to compare them with the question, where nothing is kept of them;
     /// 0 compares none.
     pub late_interaction_tokens: usize,
+    /// Whether the vectors of the best passages search once more, where candidates are compared.
+    pub feedback: bool,
     /// Whether a text that clearly asks several things is searched for part by part, too.
     pub split: bool,
     /// How much a hit that resembles a better one steps back, 0 to 1.

@@ -7,7 +7,7 @@
 mod filter;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -23,7 +23,8 @@ use qdrant_edge::{
     FieldIndexOperations, HnswIndexConfig, NamedQuery, OperationResult, PayloadFieldSchema, PointId,
     PointInsertOperations, PointOperations, PointStruct, QuantizationConfig, QuantizationSearchParams, QueryEnum,
     QueryRequest, ScalarQuantizationConfig, ScalarType, ScoringQuery, ScrollRequest, SearchParams, UpdateOperation,
-    WalOptions, WithPayloadInterface, WithVector, external::ordered_float::OrderedFloat, external::uuid::Uuid,
+    VectorStructInternal, WalOptions, WithPayloadInterface, WithVector, external::ordered_float::OrderedFloat,
+    external::uuid::Uuid,
 };
 
 use self::filter::{json_path, schema, scope_filter};
@@ -212,6 +213,21 @@ impl VectorIndex for EdgeIndex {
             .collect::<Result<Vec<_>, IndexError>>()?;
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
         Ok(candidates)
+    }
+
+    fn vectors(&self, chunks: &[ChunkId]) -> Result<Vec<Option<Vec<f32>>>> {
+        let ids: Vec<PointId> = chunks.iter().copied().map(point_id).collect();
+        let found = guarded("read vectors", || {
+            let payload = WithPayloadInterface::Bool(false);
+            self.shard().retrieve(&ids, Some(payload), Some(WithVector::Bool(true)))
+        })?;
+        let mut vectors = HashMap::with_capacity(found.len());
+        for record in found {
+            if let Some(VectorStructInternal::Single(vector)) = record.vector {
+                vectors.insert(record.id, vector);
+            }
+        }
+        Ok(ids.iter().map(|id| vectors.get(id).cloned()).collect())
     }
 
     fn ids(&self) -> Result<BTreeSet<ChunkId>> {

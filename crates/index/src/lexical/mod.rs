@@ -304,6 +304,11 @@ impl LexicalIndex for TantivyIndex {
         Ok(matches)
     }
 
+    fn rarities(&self, words: &[&str]) -> Result<Vec<f32>> {
+        let searcher = self.reader.searcher();
+        Ok(plan::rarities(words, &self.fields, &searcher).map_err(IndexError::tantivy("count words"))?)
+    }
+
     fn facets(&self, scope: &AccessScope, filter: &Filter) -> Result<Vec<Facet>> {
         let Some(allowed) = self.fields.scope_filter(scope, filter) else { return Ok(Vec::new()) };
         let searcher = self.reader.searcher();

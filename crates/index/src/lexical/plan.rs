@@ -167,6 +167,34 @@ fn content_words(found: &[Word]) -> impl Iterator<Item = &Word> {
     found.iter().filter(move |word| only_stop_words || said(word))
 }
 
+/// How rare each of `wanted` is, in the spelling that most chunks have; 0 for what is no word. Counting stems, too, finds a
+/// little less (decision 30).
+pub(super) fn rarities(wanted: &[&str], fields: &Fields, searcher: &Searcher) -> tantivy::Result<Vec<f32>> {
+    let all = all_chunks(searcher);
+    let rarity = |text: &&str| {
+        let mut rarest = 0.0_f32;
+        for word in words(text) {
+            let mut most = searcher.doc_freq(&Term::from_field_text(fields.exact, &word.text))?;
+            for form in word.folded() {
+                most = most.max(searcher.doc_freq(&Term::from_field_text(fields.folded, &form))?);
+            }
+            rarest = rarest.max(idf(all, most));
+        }
+        Ok(rarest)
+    };
+    wanted.iter().map(rarity).collect()
+}
+
+/// Rarity of what occurs in `with` of `all` chunks: never negative, and for nothing as for half a chunk.
+fn idf(all: u64, with: u64) -> f32 {
+    let (all, with) = (all.max(with) as f32, with as f32);
+    (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
+}
+
+fn all_chunks(searcher: &Searcher) -> u64 {
+    searcher.segment_readers().iter().map(|segment| u64::from(segment.max_doc())).sum()
+}
+
 /// Looks words up.
 struct Planner<'s> {
     searcher: &'s Searcher,
@@ -183,17 +211,16 @@ impl<'s> Planner<'s> {
         Ok(Self {
             searcher,
             fields,
-            documents: searcher.segment_readers().iter().map(|segment| u64::from(segment.max_doc())).sum(),
+            documents: all_chunks(searcher),
             stems: Stems::of_all(&languages),
             german: languages.contains(&Language::German),
             lexicon: Lexicon::new(searcher, fields),
         })
     }
 
-    /// Rarity of what occurs in `documents` chunks: never negative, and for nothing as for half a chunk.
+    /// See [`idf`].
     fn idf(&self, documents: u64) -> f32 {
-        let (all, with) = (self.documents.max(documents) as f32, documents as f32);
-        (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
+        idf(self.documents, documents)
     }
 
     fn word(&mut self, word: &Word, split: bool) -> tantivy::Result<PlannedWord> {

@@ -13,13 +13,16 @@ mod convert;
 mod error;
 mod settings;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use fontes_core::{AccessScope, Candidate, ChunkId, Filter, IndexEntry, ModelIdentity, Result, VectorIndex};
 use qdrant_client::qdrant::{
-    AcornSearchParams, CollectionInfo, CollectionStatus, DeletePoints, OptimizersConfigDiff, PointsOperationResponse,
-    QuantizationSearchParams, Query, QueryPoints, ScrollPoints, SearchParams, UpdateCollection, UpdateStatus,
-    UpsertPoints, VectorInput,
+    AcornSearchParams, CollectionInfo, CollectionStatus, DeletePoints, GetPoints, OptimizersConfigDiff,
+    PointsOperationResponse, QuantizationSearchParams, Query, QueryPoints, ScrollPoints, SearchParams,
+    UpdateCollection, UpdateStatus, UpsertPoints, VectorInput, vector_output::Vector,
 };
 
 use self::{
@@ -228,6 +231,28 @@ impl VectorIndex for ServerIndex {
         }
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
         Ok(candidates)
+    }
+
+    fn vectors(&self, chunks: &[ChunkId]) -> Result<Vec<Option<Vec<f32>>>> {
+        const ACTION: &str = "read vectors";
+        let request = GetPoints {
+            collection_name: self.name.clone(),
+            ids: chunks.iter().copied().map(point_id).collect(),
+            with_payload: Some(false.into()),
+            with_vectors: Some(true.into()),
+            ..GetPoints::default()
+        };
+        let reply =
+            self.connection.wait(ACTION, self.connection.client.get_points(request)).map_err(IndexError::from)?;
+        let mut vectors = HashMap::with_capacity(reply.result.len());
+        for point in reply.result {
+            let chunk =
+                chunk_id(point.id).map_err(|what| IndexError::from(self.connection.unexpected(ACTION, what)))?;
+            if let Some(Vector::Dense(vector)) = point.vectors.and_then(|vectors| vectors.get_vector()) {
+                vectors.insert(chunk, vector.data);
+            }
+        }
+        Ok(chunks.iter().map(|chunk| vectors.get(chunk).cloned()).collect())
     }
 
     fn ids(&self) -> Result<BTreeSet<ChunkId>> {

@@ -184,6 +184,9 @@ impl VectorIndex for Vectors {
     fn search(&self, vector: &[f32], scope: &AccessScope, filter: &Filter, k: usize) -> Result<Vec<Candidate>> {
         self.0.vectors.search(vector, scope, filter, k)
     }
+    fn vectors(&self, chunks: &[ChunkId]) -> Result<Vec<Option<Vec<f32>>>> {
+        self.0.vectors.vectors(chunks)
+    }
     fn ids(&self) -> Result<BTreeSet<ChunkId>> {
         self.0.vectors.ids()
     }

@@ -1,6 +1,8 @@
 //! Text to vector: prefix, tokenise, encode, pool, cut, normalise.
 
-use fontes_core::{Embedding, MatchPassage, ModelIdentity, Result, seam::EmbedAs, seam::Embedder};
+use fontes_core::{
+    EmbeddedQuery, Embedding, MatchPassage, ModelIdentity, QueryToken, Result, seam::EmbedAs, seam::Embedder,
+};
 
 use super::{
     EncoderError, batch,
@@ -99,7 +101,16 @@ impl Embedder for EncoderEmbedder {
         Ok(self.embed_signed(texts)?)
     }
 
-    fn match_tokens(&self, query: &str, passages: &[MatchPassage<'_>], budget: usize) -> Result<Vec<Option<f32>>> {
+    fn embed_queries(&self, texts: &[&str]) -> Result<Vec<EmbeddedQuery>> {
+        Ok(self.embed_asked(texts)?)
+    }
+
+    fn match_tokens(
+        &self,
+        query: &[QueryToken],
+        passages: &[MatchPassage<'_>],
+        budget: usize,
+    ) -> Result<Vec<Option<f32>>> {
         Ok(self.match_all(query, passages, budget)?)
     }
 }

@@ -34,6 +34,14 @@ pub enum EncoderError {
         /// How many there are.
         has: usize,
     },
+    /// The tokens of a query are another embedder's.
+    #[error("a token of the query has {got} numbers, those of this encoder have {want}")]
+    ForeignTokens {
+        /// Numbers of that token.
+        got: usize,
+        /// Numbers of a token here.
+        want: usize,
+    },
     /// The tokenizer is missing or does not parse.
     #[error("tokenizer {} cannot be used", path.display())]
     Tokenizer {
@@ -106,6 +114,7 @@ impl From<EncoderError> for Error {
                 (ErrorKind::Corrupt, "remove the model and install it again")
             }
             E::Dimensions { .. } => (ErrorKind::Invalid, "keep as many as there are or fewer: NAME@N, or NAME for all"),
+            E::ForeignTokens { .. } => (ErrorKind::Internal, "this is a bug in Fontes: please report it"),
             E::WrongRole { .. } => {
                 (ErrorKind::Invalid, "choose a model of the right kind; `fontes models list` shows it")
             }

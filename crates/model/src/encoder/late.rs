@@ -13,13 +13,9 @@
 
 use std::ops::Range;
 
-use fontes_core::{Embedding, MatchPassage, seam::EmbedAs};
+use fontes_core::{EmbeddedQuery, Embedding, MatchPassage, QueryToken, Span, seam::EmbedAs};
 
-use super::{
-    EncoderEmbedder, EncoderError,
-    elementwise::normalise,
-    tokenize::{TextTokenizer, Tokens},
-};
+use super::{EncoderEmbedder, EncoderError, elementwise::normalise, tokenize::Tokens};
 
 /// Columns by which a query's vectors are laid out, so that sums run side by side.
 const LANES: usize = 8;
@@ -41,18 +37,39 @@ impl EncoderEmbedder {
         })
     }
 
+    /// See [`fontes_core::Embedder::embed_queries`].
+    pub(super) fn embed_asked(&self, texts: &[&str]) -> Result<Vec<EmbeddedQuery>, EncoderError> {
+        let inputs = self.tokenised(texts, EmbedAs::Query)?;
+        let bodies = self.bodies(&inputs, EmbedAs::Query)?;
+        self.encode(&inputs, |index, states| {
+            let body = &bodies[index];
+            let rows = self.centred(self.rows(states, body))?;
+            // The same tokens as behind the prefix, now with their places.
+            let (_, spans) = self.tokenizer.plain(texts[index])?;
+            let token = |((row, &id), span): ((&[f32], &u32), Range<usize>)| QueryToken {
+                span: Span::new(span.start, span.end),
+                vector: row.to_vec(),
+                weight: self.tokenizer.weight(id),
+            };
+            let tokens =
+                rows.chunks_exact(self.network.config().hidden).zip(&inputs[index].ids[body.clone()]).zip(spans);
+            Ok(EmbeddedQuery { vector: self.pool(states)?, tokens: tokens.map(token).collect() })
+        })
+    }
+
     /// One score per passage; see [`fontes_core::Embedder::match_tokens`].
     pub(super) fn match_all(
         &self,
-        query: &str,
+        query: &[QueryToken],
         passages: &[MatchPassage<'_>],
         budget: usize,
     ) -> Result<Vec<Option<f32>>, EncoderError> {
-        let asked = self.tokenised(&[query], EmbedAs::Query)?;
-        let body = self.bodies(&asked, EmbedAs::Query)?.remove(0);
-        let weights = weights(&self.tokenizer, &asked[0].ids[body.clone()]);
-        let rows = self.encode(&asked, |_, states| self.centred(self.rows(states, &body)))?.remove(0);
-        let query = Columns::of(&rows, self.network.config().hidden);
+        let hidden = self.network.config().hidden;
+        if let Some(token) = query.iter().find(|token| token.vector.len() != hidden) {
+            return Err(EncoderError::ForeignTokens { got: token.vector.len(), want: hidden });
+        }
+        let weights = shares(query);
+        let query = Columns::of(&query.iter().flat_map(|token| &token.vector).copied().collect::<Vec<f32>>(), hidden);
         let unread: Vec<usize> = (0..passages.len()).filter(|&at| !self.are_signs(passages[at].tokens)).collect();
         let read = self.read(&unread.iter().map(|&at| passages[at].text).collect::<Vec<_>>(), budget)?;
         let mut signs: Vec<Option<&[u8]>> = passages.iter().map(|passage| Some(passage.tokens)).collect();
@@ -150,11 +167,10 @@ fn affordable(inputs: &[Tokens], budget: usize) -> usize {
     inputs.iter().take_while(within).count()
 }
 
-/// What each token of a query counts; together 1.
-fn weights(tokenizer: &TextTokenizer, ids: &[u32]) -> Vec<f32> {
-    let weights: Vec<f32> = ids.iter().map(|&id| tokenizer.weight(id)).collect();
-    let sum: f32 = weights.iter().sum();
-    weights.into_iter().map(|weight| weight / sum).collect()
+/// What each token of a query counts, together 1; nothing when none counts.
+fn shares(query: &[QueryToken]) -> Vec<f32> {
+    let sum: f32 = query.iter().map(|token| token.weight).sum();
+    if sum > 0.0 { query.iter().map(|token| token.weight / sum).collect() } else { Vec::new() }
 }
 
 /// The vectors of a query as columns, padded with zeros to whole lanes.

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use fontes_core::{
-    Cancel, ErrorKind, Language, MatchPassage,
+    Cancel, ErrorKind, Language, MatchPassage, QueryToken,
     seam::{EmbedAs, Embedder, Inference, Judge, Reranker},
 };
 use serde::Deserialize;
@@ -300,18 +300,24 @@ fn unread<'a>(texts: &[&'a str]) -> Vec<MatchPassage<'a>> {
 const PASSAGES: [&str; 4] =
     ["The council keeps archives of the state.", "Of what?", "federal federal", "the federal council of the state"];
 
+/// The tokens of a query.
+fn asked(embedder: &EncoderEmbedder, query: &str) -> Vec<QueryToken> {
+    embedder.embed_queries(&[query]).unwrap().remove(0).tokens
+}
+
 #[test]
 fn late_interaction_follows_its_definition_within_the_budget() {
     for name in ["bert", "xlm-roberta"] {
         let embedder = open_embedder(&model(&fixture(name)), &options()).unwrap();
-        let scores = embedder.match_tokens("the federal council", &unread(&PASSAGES), usize::MAX).unwrap();
+        let asked = asked(&embedder, "the federal council");
+        let scores = embedder.match_tokens(&asked, &unread(&PASSAGES), usize::MAX).unwrap();
         for (score, reference) in scores.iter().zip(matched(&embedder, "the federal council", &PASSAGES)) {
             assert!((f64::from(score.unwrap()) - reference).abs() < 1e-4, "{name}: {score:?}, {reference}");
         }
         assert!(scores.iter().flatten().all(|score| (0.0..=1.0).contains(score)));
-        let few = embedder.match_tokens("the federal council", &unread(&PASSAGES), 0).unwrap();
+        let few = embedder.match_tokens(&asked, &unread(&PASSAGES), 0).unwrap();
         assert_eq!(few.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false, false], "{name}");
-        assert_eq!(embedder.match_tokens("council", &[], 99).unwrap(), []);
+        assert_eq!(embedder.match_tokens(&asked, &[], 99).unwrap(), []);
     }
 }
 
@@ -322,20 +328,44 @@ fn kept_signs_stand_for_the_text_and_cost_no_budget() {
         let made = embedder.embed_passages(&PASSAGES).unwrap();
         let vectors: Vec<Vec<f32>> = made.iter().map(|embedding| embedding.vector.clone()).collect();
         assert_eq!(vectors, embedder.embed(&PASSAGES, EmbedAs::Passage).unwrap(), "{name}");
-        let read = embedder.match_tokens("the federal council", &unread(&PASSAGES), usize::MAX).unwrap();
+        let asked = asked(&embedder, "the federal council");
+        let read = embedder.match_tokens(&asked, &unread(&PASSAGES), usize::MAX).unwrap();
         let kept: Vec<MatchPassage<'_>> =
             made.iter().map(|embedding| MatchPassage { text: "", tokens: &embedding.tokens }).collect();
-        assert_eq!(embedder.match_tokens("the federal council", &kept, 0).unwrap(), read, "{name}");
+        assert_eq!(embedder.match_tokens(&asked, &kept, 0).unwrap(), read, "{name}");
         // Some kept and some not: the first that is not is read in any case.
         let mut mixed = unread(&PASSAGES);
         (mixed[0], mixed[3]) = (kept[0], kept[3]);
-        let some = embedder.match_tokens("the federal council", &mixed, 0).unwrap();
+        let some = embedder.match_tokens(&asked, &mixed, 0).unwrap();
         assert_eq!(some, [read[0], read[1], None, read[3]], "{name}");
         // What is no signs of these weights is read.
         for damaged in [&[][..], &[1, 2], &[9], &made[0].tokens[..made[0].tokens.len() - 1]] {
             let passage = MatchPassage { text: PASSAGES[0], tokens: damaged };
-            assert_eq!(embedder.match_tokens("the federal council", &[passage], 99).unwrap(), [read[0]], "{name}");
+            assert_eq!(embedder.match_tokens(&asked, &[passage], 99).unwrap(), [read[0]], "{name}");
         }
+    }
+}
+
+#[test]
+fn tokens_of_a_query_have_places_and_weights() {
+    for name in ["bert", "xlm-roberta"] {
+        let embedder = open_embedder(&model(&fixture(name)), &options()).unwrap();
+        let query = "the council, the council";
+        let embedded = embedder.embed_queries(&[query, "archives"]).unwrap().remove(0);
+        assert_eq!(embedded.vector, embedder.embed(&[query], EmbedAs::Query).unwrap()[0], "{name}");
+        let mut tokens = embedded.tokens;
+        let cut: String = tokens.iter().map(|token| query[token.span.start..token.span.end].trim()).collect();
+        assert_eq!(cut, query.replace(' ', ""), "{name}");
+        // What has no weight does not count.
+        let score = |tokens: &[QueryToken]| embedder.match_tokens(tokens, &unread(&PASSAGES), usize::MAX).unwrap();
+        let all = score(&tokens);
+        tokens[1..].iter_mut().for_each(|token| token.weight = 0.0);
+        assert_eq!(score(&tokens), score(&tokens[..1]), "{name}");
+        assert_ne!(score(&tokens), all, "{name}");
+        tokens[0].weight = 0.0;
+        assert_eq!(score(&tokens), [None; 4], "{name}: nothing counts");
+        tokens[0].vector.pop();
+        assert!(embedder.match_tokens(&tokens, &unread(&PASSAGES), 9).is_err(), "{name}: of another embedder");
     }
 }
 

@@ -14,6 +14,7 @@ pub fn lexical_index<I: LexicalIndex>(make: impl Fn() -> I) {
     staged_writes_appear_with_the_commit(&make());
     later_staging_wins(&make());
     more_matches_come_first(&make());
+    rarer_words_are_told(&make());
     title_and_headings_are_searched(&make());
     scope_is_kept(&make());
     filter_is_kept(&make());
@@ -100,6 +101,21 @@ fn more_matches_come_first<I: LexicalIndex>(index: &I) {
     assert!(find(index, query, &staff(), &Filter::default(), 0).is_empty(), "k of 0");
     assert_eq!(find(index, query, &staff(), &Filter::default(), 1_000_000).len(), 2, "k of a million");
     assert_eq!(all(index, "GARTEN"), [specimens[2].id()], "case makes no difference");
+}
+
+fn rarer_words_are_told<I: LexicalIndex>(index: &I) {
+    let text = |n: u32| if n.is_multiple_of(10) { "Die Frist für Einsprachen" } else { "Die Frist" };
+    stage(index, &(0..40).map(|n| specimen(n, text(n))).collect::<Vec<_>>());
+    index.commit(LedgerPosition(1)).expect("commit");
+    let words = ["Frist", "einsprachen", "Rekurs", "–"];
+    let rarities = index.rarities(&words).expect("rarities");
+    if rarities.is_empty() {
+        return; // It does not count, and says so.
+    }
+    assert_eq!(rarities.len(), words.len());
+    assert!(rarities.iter().all(|rarity| rarity.is_finite() && *rarity >= 0.0), "{rarities:?}");
+    assert!(rarities[0] < rarities[1] && rarities[1] < rarities[2], "{rarities:?}");
+    assert_eq!(rarities[3], 0.0, "what is no word is not rare");
 }
 
 fn title_and_headings_are_searched<I: LexicalIndex>(index: &I) {

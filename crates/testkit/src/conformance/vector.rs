@@ -17,6 +17,7 @@ pub fn vector_index<I: VectorIndex>(make: impl Fn(usize) -> I) {
     nearest_come_first(&make(DIMENSIONS));
     later_entry_replaces_earlier(&make(DIMENSIONS));
     removed_chunks_are_gone(&make(DIMENSIONS));
+    vectors_are_given_back(&make(DIMENSIONS));
     scope_is_kept(&make(DIMENSIONS));
     filter_is_kept(&make(DIMENSIONS));
     bad_entries_are_refused_whole(&make(DIMENSIONS));
@@ -108,6 +109,26 @@ fn removed_chunks_are_gone<I: VectorIndex>(index: &I) {
     assert_eq!(index.ids().expect("ids").into_iter().collect::<Vec<_>>(), left);
     upsert(index, &specimens[1..2]);
     assert!(index.ids().expect("ids").contains(&specimens[1].id()), "a removed chunk may come back");
+}
+
+fn vectors_are_given_back<I: VectorIndex>(index: &I) {
+    assert!(index.vectors(&[]).expect("of no chunk").is_empty());
+    assert_eq!(index.vectors(&[specimen(0).id()]).expect("of an empty index"), [None]);
+    let specimens: Vec<Specimen> = (0..60).map(specimen).collect();
+    upsert(index, &specimens);
+    let moved = Specimen::new("doc", 7, "text").vector(unit_vector(700, DIMENSIONS));
+    upsert(index, std::slice::from_ref(&moved));
+    index.remove(&[specimens[3].id()]).expect("removed");
+    index.flush().expect("flushed");
+    let wanted = [&specimens[50], &specimens[3], &moved, &specimen(99), &specimens[50]].map(Specimen::id);
+    let found = index.vectors(&wanted).expect("of chunks, some of which are there");
+    let expected = [Some(&specimens[50].vector), None, Some(&moved.vector), None, Some(&specimens[50].vector)];
+    assert_eq!(found.len(), expected.len(), "one for each, in order");
+    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(found.is_some(), expected.is_some(), "number {at}");
+        let off = found.iter().flatten().zip(expected.into_iter().flatten()).map(|(x, y)| (x - y).abs());
+        assert!(off.fold(0.0, f32::max) < 1e-5, "number {at}: {found:?}, {expected:?}");
+    }
 }
 
 fn scope_is_kept<I: VectorIndex>(index: &I) {

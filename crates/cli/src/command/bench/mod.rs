@@ -1,5 +1,6 @@
 //! `fontes bench`: honest throughput and latency on this machine, without a peer.
 
+mod readers;
 mod synthetic;
 
 use std::{
@@ -38,7 +39,7 @@ const SENTENCES: [&str; 4] = [
 pub fn run(config: &Config, voice: Voice, command: &Bench) -> anyhow::Result<Outcome> {
     let figures = match command {
         Bench::Embed { texts } => embed(config, *texts)?,
-        Bench::Search { chunks: Some(chunks), .. } => synthetic::search(config, *chunks)?,
+        Bench::Search { chunks: Some(chunks), readers, .. } => synthetic::search(config, voice, *chunks, *readers)?,
         Bench::Search { queries, .. } => search(config, queries.as_deref().unwrap_or(Path::new("/dev/stdin")))?,
         Bench::Generate(arguments) => generation(config, arguments)?,
         Bench::Rag { questions, model, max_tokens, limit } => {

@@ -1,18 +1,27 @@
 //! An archive of any size to search in, without embedding all of it: made-up documents through the whole pipeline,
 //! with made-up vectors for what is stored and the installed embedder for what is asked.
 
-use std::{fs, path::Path, sync::Arc, time::Instant};
+use std::{
+    fs,
+    ops::Range,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use fontes_core::{
-    Cancel, Digest, Document, Embedder, Embedding, Language, MatchPassage, Metadata, ModelIdentity, Page, Result, Span,
-    seam::EmbedAs,
+    Cancel, Digest, Document, EmbeddedQuery, Embedder, Embedding, Language, MatchPassage, Metadata, ModelIdentity,
+    Page, QueryToken, Result, Span, seam::EmbedAs,
 };
 use fontes_extract::{ExtractError, Extraction};
 use fontes_ingestion::{Extractor, Profiles};
 use serde_json::Value;
 
-use super::latencies;
+use super::{latencies, readers};
 use crate::{
     command::ingest,
     config::Config,
@@ -39,33 +48,58 @@ const QUERIES: u64 = 300;
 /// Words of a query.
 const QUERY_WORDS: u64 = 8;
 
-/// Builds a temporary archive of about `chunks` chunks, optimises it, and times searches over it.
-pub(super) fn search(config: &Config, chunks: usize) -> anyhow::Result<Value> {
+/// Documents that come in beside readers, embedded by the real model.
+const WRITTEN: usize = 10;
+
+/// Builds a temporary archive of about `chunks` chunks, optimises it, and times searches over it; also those of `readers` people
+/// beside a writer.
+pub(super) fn search(config: &Config, voice: Voice, chunks: usize, readers: Option<u16>) -> anyhow::Result<Value> {
     let cancel = interrupt::install()?;
     let config = config.beneath(format!("bench-{}", std::process::id()));
-    let figures = build_and_search(&config, chunks, &cancel);
+    let figures = build_and_search(&config, voice, chunks, readers, &cancel);
     wiring::remove_archive(&config)?;
     figures
 }
 
-fn build_and_search(config: &Config, chunks: usize, cancel: &Cancel) -> anyhow::Result<Value> {
+fn build_and_search(
+    config: &Config,
+    voice: Voice,
+    chunks: usize,
+    readers: Option<u16>,
+    cancel: &Cancel,
+) -> anyhow::Result<Value> {
     let folder = config.data.dir.join("documents");
-    fs::create_dir_all(&folder).with_context(|| format!("folder {}", folder.display()))?;
-    for number in 0..chunks.div_ceil(CHUNKS_PER_DOCUMENT) {
-        fs::write(folder.join(format!("{number:06}.txt")), number.to_string())?;
-    }
-    let embedder: Arc<dyn Embedder> = Arc::new(Synthetic::of(wiring::embedder(config)?)?);
+    let documents = chunks.div_ceil(CHUNKS_PER_DOCUMENT);
+    write(&folder, 0..documents)?;
+    let embedder = Arc::new(Synthetic::of(wiring::embedder(config)?)?);
     let intake = Intake { extractor: Arc::new(MadeUp), profiles: Profiles::built_in() };
-    let archive = Archive::open_embedding_with(config, intake, embedder)?;
+    let archive = Archive::open_embedding_with(config, intake, embedder.clone())?;
     let silent = Voice { json: false, quiet: true, verbose: false };
-    let request = wiring::request(config, vec![folder]);
-    let summary = ingest::once(&archive.ingestion, silent, &request, &mut ingest::Records::default(), cancel)?;
+    let ingest = |folder: &Path| {
+        let request = wiring::request(config, vec![folder.to_owned()]);
+        ingest::once(&archive.ingestion, silent, &request, &mut ingest::Records::default(), cancel)
+    };
+    voice.remark(&format!("writing {} chunks", documents * CHUNKS_PER_DOCUMENT));
+    let summary = ingest(&folder)?;
     interrupt::check(cancel)?;
+    voice.remark("building the graph");
     let begin = Instant::now();
     archive.optimize()?;
     let optimize = begin.elapsed().as_secs_f64();
+    voice.remark("searching");
     let queries: Vec<String> = (0..QUERIES).map(|number| words(number + 5_000_000, QUERY_WORDS)).collect();
-    let mut figures = latencies(config, &archive.searcher(config)?, &queries, cancel)?;
+    let searcher = archive.searcher(config)?;
+    let mut figures = latencies(config, &searcher, &queries, cancel)?;
+    if let Some(count) = readers {
+        voice.remark(&format!("{count} people search, first alone, then beside a writer"));
+        let readers =
+            readers::Readers { searcher: &searcher, scope: config.access.scope(None)?, queries: &queries, count };
+        embedder.embeds_passages.store(true, Ordering::Relaxed);
+        let folder = config.data.dir.join("more");
+        write(&folder, documents..documents + WRITTEN)?;
+        let written = CHUNKS_PER_DOCUMENT * documents..CHUNKS_PER_DOCUMENT * (documents + WRITTEN);
+        readers.measure(|| ingest(&folder).map(drop), written.map(heading), &mut figures, cancel)?;
+    }
     figures["chunks"] = summary.chunks.into();
     figures["write_seconds"] = summary.seconds.into();
     figures["write_stage_seconds"] = serde_json::to_value(summary.stages)?;
@@ -74,14 +108,28 @@ fn build_and_search(config: &Config, chunks: usize, cancel: &Cancel) -> anyhow::
     Ok(figures)
 }
 
+/// Files that stand for these documents.
+fn write(folder: &Path, numbers: Range<usize>) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
+    for number in numbers {
+        fs::write(folder.join(format!("{number:06}.txt")), number.to_string())?;
+    }
+    Ok(())
+}
+
+/// What stands above a paragraph, and above no other.
+fn heading(paragraph: usize) -> String {
+    format!("Abschnitt {paragraph}")
+}
+
 /// Gives a document of [`CHUNKS_PER_DOCUMENT`] paragraphs for a file that holds its number.
 struct MadeUp;
 
 impl Extractor for MadeUp {
     fn extract(&self, bytes: &[u8], _name: &str, _cancel: &Cancel) -> Result<Extraction, ExtractError> {
         let malformed = || ExtractError::Corrupted { what: "made-up document".into() };
-        let number: u64 = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
-        let first = number * CHUNKS_PER_DOCUMENT as u64;
+        let number: usize = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
+        let first = number * CHUNKS_PER_DOCUMENT;
         let mut document = Document {
             media_type: "text/plain".into(),
             metadata: Metadata { title: Some(format!("Akte {number}")), ..Metadata::default() },
@@ -91,9 +139,9 @@ impl Extractor for MadeUp {
             blocks: Vec::new(),
         };
         // A page for each paragraph; a heading above each keeps paragraphs in chunks of their own.
-        for (paragraph, page) in (first..first + CHUNKS_PER_DOCUMENT as u64).zip(1..) {
+        for (paragraph, page) in (first..first + CHUNKS_PER_DOCUMENT).zip(1..) {
             let start = document.text.len();
-            let heading = format!("Abschnitt {paragraph}\n");
+            let heading = heading(paragraph) + "\n";
             let span = Span::new(start, start + heading.len());
             document.text.push_str(&heading);
             document.blocks.push(fontes_core::Block {
@@ -102,7 +150,7 @@ impl Extractor for MadeUp {
                 page,
                 bbox: None,
             });
-            document.text.push_str(&words(paragraph, WORDS));
+            document.text.push_str(&words(paragraph as u64, WORDS));
             document.text.push('\n');
             let span = Span::new(start, document.text.len());
             document.pages.push(Page::new(page, span));
@@ -116,12 +164,14 @@ impl Extractor for MadeUp {
 struct Synthetic {
     real: Arc<dyn Embedder>,
     signs: Vec<u8>,
+    /// Whether passages are embedded by the real model from now on.
+    embeds_passages: AtomicBool,
 }
 
 impl Synthetic {
     fn of(real: Arc<dyn Embedder>) -> Result<Self> {
         let signs = real.embed_passages(&[&words(0, WORDS)])?.pop().map(|one| one.tokens).unwrap_or_default();
-        Ok(Self { real, signs })
+        Ok(Self { real, signs, embeds_passages: AtomicBool::new(false) })
     }
 }
 
@@ -150,11 +200,23 @@ impl Embedder for Synthetic {
     }
 
     fn embed_passages(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+        if self.embeds_passages.load(Ordering::Relaxed) {
+            return self.real.embed_passages(texts);
+        }
         let made = |text: &&str| Embedding { vector: vector(text, self.dimensions()), tokens: self.signs.clone() };
         Ok(texts.iter().map(made).collect())
     }
 
-    fn match_tokens(&self, query: &str, passages: &[MatchPassage<'_>], budget: usize) -> Result<Vec<Option<f32>>> {
+    fn embed_queries(&self, texts: &[&str]) -> Result<Vec<EmbeddedQuery>> {
+        self.real.embed_queries(texts)
+    }
+
+    fn match_tokens(
+        &self,
+        query: &[QueryToken],
+        passages: &[MatchPassage<'_>],
+        budget: usize,
+    ) -> Result<Vec<Option<f32>>> {
         self.real.match_tokens(query, passages, budget)
     }
 

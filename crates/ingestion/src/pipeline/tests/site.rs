@@ -115,6 +115,9 @@ impl VectorIndex for Vectors {
     fn search(&self, vector: &[f32], scope: &AccessScope, filter: &Filter, k: usize) -> Result<Vec<Candidate>> {
         self.0.search(vector, scope, filter, k)
     }
+    fn vectors(&self, chunks: &[ChunkId]) -> Result<Vec<Option<Vec<f32>>>> {
+        self.0.vectors(chunks)
+    }
     fn ids(&self) -> Result<std::collections::BTreeSet<ChunkId>> {
         self.0.ids()
     }

@@ -1,0 +1,50 @@
+//! Searching once more with what was found (pseudo-relevance feedback).
+//!
+//! The vector of the question and those of its best passages together are nearer to further passages on the matter than the question
+//! alone, most of all across languages (Rocchio 1971; with vectors of language models Li et al., arXiv 2108.11044). So the dense leg
+//! searches again with their sum. Only where candidates were compared token by token: without that the best are too often
+//! wrong, and feedback makes wrong what was right ("Feedback" in `docs/benchmarks.md`).
+
+use std::collections::HashMap;
+
+use fontes_core::{Candidate, ChunkId, Hit, Result, VectorIndex};
+
+use crate::LegShares;
+
+/// Passages whose vectors go with that of the question; their mean counts as much as it.
+pub(crate) const PASSAGES: usize = 2;
+
+/// The vector to search with once more; `None` when the best of `found` were not compared token by token, or have no vectors.
+///
+/// # Errors
+/// Whatever the index gives.
+pub(crate) fn vector(
+    question: &[f32],
+    found: &[(Hit, LegShares)],
+    vectors: &dyn VectorIndex,
+) -> Result<Option<Vec<f32>>> {
+    let best = &found[..PASSAGES.min(found.len())];
+    if best.is_empty() || best.iter().any(|(hit, _)| hit.scores.rerank.is_none()) {
+        return Ok(None);
+    }
+    // The ledger has confirmed that these may be seen.
+    let ids: Vec<ChunkId> = best.iter().map(|(hit, _)| hit.chunk_id).collect();
+    let near: Vec<Vec<f32>> = vectors.vectors(&ids)?.into_iter().flatten().collect();
+    let mut sum = question.to_vec();
+    for vector in &near {
+        sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x / near.len() as f32);
+    }
+    let length = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
+    let is_new = !near.is_empty() && length.is_finite() && length > f32::EPSILON;
+    sum.iter_mut().for_each(|x| *x /= length);
+    Ok(is_new.then_some(sum))
+}
+
+/// Tells similarity with the question apart from that with the question and its best passages, by which `found` was found.
+pub(crate) fn tell(found: &mut [(Hit, LegShares)], question: &[Candidate]) {
+    let similarity: HashMap<ChunkId, f32> = question.iter().map(|one| (one.chunk, one.score)).collect();
+    for (Hit { chunk_id, scores, .. }, _) in found {
+        scores.feedback = scores.dense.take();
+        scores.dense = similarity.get(chunk_id).copied();
+    }
+}
