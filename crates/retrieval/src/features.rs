@@ -132,13 +132,12 @@ impl Searcher {
         let query = Query { text: text.to_owned(), k: POOL, mode: SearchMode::Hybrid, ..Query::default() };
         let mut timings = crate::SearchTimings::default();
         let embedded = self.embedder.embed_queries(&[&analysis.dense])?.pop();
-        let sought = Sought { analysis: &analysis, embedded: embedded.as_ref() };
-        let (dense, lexical) = self.legs(&query, sought, scope, POOL, &mut timings)?;
-        let fused = self.fusion.fuse(&dense, &lexical, analysis.exact);
-        let [mut found, _] = self.confirm(&fused, &query, &analysis.lexical, scope, POOL)?;
         let share = Share { of: 1 };
-        let mut late = self.late(sought, query.mode, share)?;
-        self.read_again(sought, share, late.as_mut(), &mut found, &mut timings)?;
+        let sought = Sought { query: &query, scope, share, analysis: &analysis, embedded: embedded.as_ref() };
+        let legs = self.legs(sought, POOL, &mut timings)?;
+        let fused = self.fusion.fuse(&legs.dense, &legs.lexical, analysis.exact);
+        let [mut found, _] = self.confirm(&fused, sought, POOL)?;
+        self.read_again(sought, self.late(sought)?.as_mut(), &mut found, &mut timings)?;
         let records = self.records(&found, scope)?;
         let documents = of_documents(text, &records);
         let boost = if analysis.exact { self.fusion.exact_boost } else { 1.0 };

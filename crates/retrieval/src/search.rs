@@ -250,8 +250,8 @@ impl Searcher {
         let share = Share { of: texts.len() };
         let mut lists = Vec::with_capacity(texts.len());
         for (number, text) in texts.iter().enumerate() {
-            let sought = Sought { analysis: &text.analysis, embedded: embedded.get(number) };
-            lists.push(self.hits(query, sought, scope, (depth, share), timings)?);
+            let (analysis, embedded) = (&text.analysis, embedded.get(number));
+            lists.push(self.hits(Sought { query, scope, share, analysis, embedded }, depth, timings)?);
         }
         let by = |(number, rank): (usize, usize)| FoundBy { subquery: texts[number].subquery.clone(), rank };
         let found = match lists.len() {
@@ -268,60 +268,63 @@ impl Searcher {
 
     /// Fetches ever deeper until `k` candidates pass the gate or the indexes have no more; then, where candidates are compared token
     /// by token, once more with the best.
-    fn hits(
-        &self,
-        query: &Query,
-        sought: Sought<'_>,
-        scope: &AccessScope,
-        (k, share): (usize, Share),
-        timings: &mut SearchTimings,
-    ) -> Result<Vec<(Hit, LegShares)>> {
-        let wanted = if self.reads_again(query.mode) { k.max(RERANK_DEPTH) } else { k };
+    fn hits(&self, sought: Sought<'_>, k: usize, timings: &mut SearchTimings) -> Result<Vec<(Hit, LegShares)>> {
+        let wanted = if self.reads_again(sought.query.mode) { k.max(RERANK_DEPTH) } else { k };
         let mut depth = (4 * wanted).clamp(MIN_CANDIDATES, MAX_CANDIDATES);
-        let mut late = self.late(sought, query.mode, share)?;
+        let mut late = self.late(sought)?;
         loop {
-            let (dense, lexical) = self.legs(query, sought, scope, depth, timings)?;
-            let exhausted = dense.len() < depth && lexical.len() < depth;
-            let [mut found, back] = self.joined(query, sought, scope, (&dense, &lexical), wanted, timings)?;
+            let legs = self.legs(sought, depth, timings)?;
+            let exhausted = legs.dense.len() < depth && legs.lexical.len() < depth;
+            let [mut found, back] = self.joined(sought, &legs, wanted, timings)?;
             if found.len() + back.len() / LOOK_PAST < wanted && !exhausted && depth < MAX_CANDIDATES {
                 depth = (4 * depth).min(MAX_CANDIDATES);
                 continue;
             }
-            self.order(sought, scope, share, late.as_mut(), &mut found, timings)?;
-            if let (Some(late), Some(embedded), true) = (late.as_mut(), sought.embedded, self.feedback) {
-                let (near, ms) = timed(|| match feedback::vector(&embedded.vector, &found, self.vectors.as_ref())? {
-                    Some(vector) => self.vectors.search(&vector, scope, &query.filter, depth),
-                    None => Ok(Vec::new()),
-                });
-                timings.dense += ms;
-                let near = near?;
-                let [mut again, back] = self.joined(query, sought, scope, (&near, &lexical), wanted, timings)?;
-                // What brings less than there was loses some.
-                if !near.is_empty() && again.len() >= found.len() {
-                    feedback::tell(&mut again, &dense);
-                    self.order(sought, scope, share, Some(late), &mut again, timings)?;
-                    return Ok(ranked(again, back, k));
-                }
-            }
+            self.order(sought, late.as_mut(), &mut found, timings)?;
+            let [found, back] = match late.filter(|_| self.feedback) {
+                Some(late) => self.once_more(sought, legs, late, ([found, back], depth, wanted), timings)?,
+                None => [found, back],
+            };
             return Ok(ranked(found, back, k));
         }
+    }
+
+    /// Lets the best of `found` search once more; see [`feedback`]. What brings less than there was is not taken.
+    fn once_more(
+        &self,
+        sought: Sought<'_>,
+        legs: Legs,
+        mut late: Late<'_>,
+        (found, depth, wanted): ([Vec<(Hit, LegShares)>; 2], usize, usize),
+        timings: &mut SearchTimings,
+    ) -> Result<[Vec<(Hit, LegShares)>; 2]> {
+        let question = sought.embedded.map_or(&[][..], |embedded| &embedded.vector);
+        let Some(vector) = feedback::vector(question, &found[0], self.vectors.as_ref())? else { return Ok(found) };
+        let (near, ms) = timed(|| self.vectors.search(&vector, sought.scope, &sought.query.filter, depth));
+        timings.dense += ms;
+        let again = Legs { dense: near?, lexical: legs.lexical };
+        let [mut again, back] = self.joined(sought, &again, wanted, timings)?;
+        if again.len() < found[0].len() {
+            return Ok(found);
+        }
+        feedback::tell(&mut again, &legs.dense);
+        self.order(sought, Some(&mut late), &mut again, timings)?;
+        Ok([again, back])
     }
 
     /// Fuses what the legs found, and asks the ledger.
     fn joined(
         &self,
-        query: &Query,
         sought: Sought<'_>,
-        scope: &AccessScope,
-        (dense, lexical): (&[Candidate], &[Candidate]),
+        legs: &Legs,
         wanted: usize,
         timings: &mut SearchTimings,
     ) -> Result<[Vec<(Hit, LegShares)>; 2]> {
         let begin = Instant::now();
-        let fused = self.fusion.fuse(dense, lexical, sought.analysis.exact);
+        let fused = self.fusion.fuse(&legs.dense, &legs.lexical, sought.analysis.exact);
         timings.fusion += milliseconds(begin.elapsed());
         let begin = Instant::now();
-        let found = self.confirm(&fused, query, &sought.analysis.lexical, scope, wanted);
+        let found = self.confirm(&fused, sought, wanted);
         timings.ledger += milliseconds(begin.elapsed());
         found
     }
@@ -330,23 +333,20 @@ impl Searcher {
     fn order(
         &self,
         sought: Sought<'_>,
-        scope: &AccessScope,
-        share: Share,
         late: Option<&mut Late<'_>>,
         found: &mut [(Hit, LegShares)],
         timings: &mut SearchTimings,
     ) -> Result<()> {
         let begin = Instant::now();
-        self.weigh_documents(&sought.analysis.dense, scope, found)?;
+        self.weigh_documents(&sought.analysis.dense, sought.scope, found)?;
         timings.fusion += milliseconds(begin.elapsed());
-        self.read_again(sought, share, late, found, timings)
+        self.read_again(sought, late, found, timings)
     }
 
     /// Reads the best again, as far as that is wanted.
     pub(crate) fn read_again(
         &self,
         sought: Sought<'_>,
-        share: Share,
         late: Option<&mut Late<'_>>,
         found: &mut [(Hit, LegShares)],
         timings: &mut SearchTimings,
@@ -354,7 +354,7 @@ impl Searcher {
         let begin = Instant::now();
         match (&self.reranker, late) {
             (Some(reranker), _) => {
-                let head = found.len().min(share.divide(RERANK_DEPTH));
+                let head = found.len().min(sought.share.divide(RERANK_DEPTH));
                 rescoring::decide(reranker.as_ref(), &sought.analysis.dense, &mut found[..head])?;
             }
             (None, Some(late)) => late.add(found)?,
@@ -365,12 +365,11 @@ impl Searcher {
     }
 
     /// What compares candidates token by token, where that is wanted.
-    pub(crate) fn late(&self, sought: Sought<'_>, mode: SearchMode, share: Share) -> Result<Option<Late<'_>>> {
-        let Some(embedded) = sought.embedded.filter(|_| self.reranker.is_none() && self.interacts_late(mode)) else {
-            return Ok(None);
-        };
+    pub(crate) fn late(&self, sought: Sought<'_>) -> Result<Option<Late<'_>>> {
+        let is_wanted = self.reranker.is_none() && self.interacts_late(sought.query.mode);
+        let Some(embedded) = sought.embedded.filter(|_| is_wanted) else { return Ok(None) };
         let query = (sought.analysis.dense.as_str(), embedded.tokens.as_slice());
-        let budget = share.divide(self.late_tokens);
+        let budget = sought.share.divide(self.late_tokens);
         Late::new(self.embedder.as_ref(), self.tokens.as_deref(), query, self.lexical.as_ref(), budget).map(Some)
     }
 
@@ -397,33 +396,25 @@ impl Searcher {
     }
 
     /// Runs the legs that the mode asks for, the lexical one on its own thread beside the dense one.
-    pub(crate) fn legs(
-        &self,
-        query: &Query,
-        sought: Sought<'_>,
-        scope: &AccessScope,
-        depth: usize,
-        timings: &mut SearchTimings,
-    ) -> Result<(Vec<Candidate>, Vec<Candidate>)> {
-        let words = || timed(|| self.lexical.search(&sought.analysis.lexical, scope, &query.filter, depth));
+    pub(crate) fn legs(&self, sought: Sought<'_>, depth: usize, timings: &mut SearchTimings) -> Result<Legs> {
+        let Sought { query, scope, analysis, embedded, .. } = sought;
+        let words = || timed(|| self.lexical.search(&analysis.lexical, scope, &query.filter, depth));
         let near = |vector: &[f32]| timed(|| self.vectors.search(vector, scope, &query.filter, depth));
         let idle = || (Ok(Vec::new()), 0.0);
-        let ((dense, dense_ms), (lexical, lexical_ms)) =
-            match (query.mode, sought.embedded.map(|embedded| &embedded.vector)) {
-                (SearchMode::Hybrid, Some(vector)) => std::thread::scope(|threads| {
-                    let lexical = threads.spawn(words);
-                    let dense = near(vector);
-                    let lexical = lexical
-                        .join()
-                        .unwrap_or_else(|_| (Err(Error::internal("lexical leg of a search panicked")), 0.0));
-                    (dense, lexical)
-                }),
-                (SearchMode::Dense, Some(vector)) => (near(vector), idle()),
-                (_, _) => (idle(), words()),
-            };
+        let ((dense, dense_ms), (lexical, lexical_ms)) = match (query.mode, embedded.map(|embedded| &embedded.vector)) {
+            (SearchMode::Hybrid, Some(vector)) => std::thread::scope(|threads| {
+                let lexical = threads.spawn(words);
+                let dense = near(vector);
+                let lexical =
+                    lexical.join().unwrap_or_else(|_| (Err(Error::internal("lexical leg of a search panicked")), 0.0));
+                (dense, lexical)
+            }),
+            (SearchMode::Dense, Some(vector)) => (near(vector), idle()),
+            (_, _) => (idle(), words()),
+        };
         timings.dense += dense_ms;
         timings.lexical += lexical_ms;
-        Ok((dense?, lexical?))
+        Ok(Legs { dense: dense?, lexical: lexical? })
     }
 
     /// Asks the ledger about candidates, best first, until `wanted` that differ are confirmed; apart, those that step back
@@ -431,14 +422,12 @@ impl Searcher {
     pub(crate) fn confirm(
         &self,
         fused: &[Fused],
-        query: &Query,
-        words: &str,
-        scope: &AccessScope,
+        Sought { query, scope, analysis, .. }: Sought<'_>,
         wanted: usize,
     ) -> Result<[Vec<(Hit, LegShares)>; 2]> {
         let (mut distinct, mut boilerplate) = (Distinct::new(), Boilerplate::default());
         let terms = |hit: &Hit| -> Result<BTreeSet<String>> {
-            let matches = self.lexical.explain(words, scope, hit.chunk_id)?;
+            let matches = self.lexical.explain(&analysis.lexical, scope, hit.chunk_id)?;
             Ok(matches.into_iter().map(|found| found.term).collect())
         };
         let (mut rest, mut kept) = (fused, 0);
@@ -474,12 +463,22 @@ impl Searcher {
     }
 }
 
-/// A text that is searched for, made ready for both legs.
+/// A text of a query that is searched for, made ready for both legs.
 #[derive(Clone, Copy)]
 pub(crate) struct Sought<'a> {
+    pub(crate) query: &'a Query,
+    pub(crate) scope: &'a AccessScope,
+    /// Its share of what may be read again.
+    pub(crate) share: Share,
     pub(crate) analysis: &'a QueryAnalysis,
     /// Nothing for a search by words alone.
     pub(crate) embedded: Option<&'a EmbeddedQuery>,
+}
+
+/// What each leg found, best first.
+pub(crate) struct Legs {
+    pub(crate) dense: Vec<Candidate>,
+    pub(crate) lexical: Vec<Candidate>,
 }
 
 /// One of several equal shares of what a search may read again.
