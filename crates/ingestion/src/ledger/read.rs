@@ -6,7 +6,7 @@ use fontes_core::{
     AccessScope, ChunkId, ChunkRecord, Digest, Document, DocumentId, DocumentSummary, IndexSnapshot, Labels, Language,
     Ledger, Result, Span, seam::document_not_found,
 };
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, blob::Blob, named_params};
 
 use super::{
     SqliteLedger,
@@ -308,15 +308,23 @@ impl SqliteLedger {
     pub fn check_integrity(&self) -> Result<()> {
         Ok(schema::integrity(&self.reader(), "integrity_check")?)
     }
+}
 
-    fn chunk_record(&self, id: ChunkId, scope: &AccessScope) -> Result<Option<ChunkRecord>, LedgerError> {
-        let connection = self.reader();
+/// Chunks and their texts, read from one state of the ledger. What a document's text is read through stays open from one to the next:
+/// opening it is most of what reading a chunk costs.
+struct Chunks<'c> {
+    connection: &'c Connection,
+    texts: Option<Blob<'c>>,
+}
+
+impl Chunks<'_> {
+    fn record(&mut self, id: ChunkId, scope: &AccessScope) -> Result<Option<ChunkRecord>, LedgerError> {
         let sql = format!(
             "SELECT {SUMMARY_COLUMNS}, {CHUNK_COLUMNS}, r.id AS revision_id FROM chunks AS c \
              JOIN revisions AS r ON r.id = c.revision AND r.state = 'active' \
              JOIN documents AS d ON d.id = r.document WHERE c.id = ?1"
         );
-        let found = all(&connection, &sql, [id.as_bytes()], |row| {
+        let found = all(self.connection, &sql, [id.as_bytes()], |row| {
             let document = row::document_summary(row)?;
             let chunk = row::chunk(row, document.id)?;
             Ok((ChunkRecord { chunk, document }, row.get::<_, i64>("revision_id")?))
@@ -325,24 +333,33 @@ impl SqliteLedger {
         if !scope.allows(&record.document.labels) {
             return Ok(None);
         }
-        record.chunk.text = read_span(&connection, revision, record.chunk.span)?;
+        record.chunk.text = self.text(revision, record.chunk.span)?;
         Ok(Some(record))
     }
-}
 
-/// Reads a part of a stored text without loading the whole of it.
-fn read_span(connection: &Connection, revision: i64, span: Span) -> Result<String, LedgerError> {
-    let blob = connection.blob_open(c"main", c"contents", c"text", revision, true)?;
-    let mut bytes = vec![0; span.len()];
-    blob.read_at_exact(&mut bytes, span.start).map_err(|_| row::damaged("a chunk lies outside its text"))?;
-    String::from_utf8(bytes).map_err(|_| row::damaged("a chunk cuts a character"))
+    /// Reads a part of a stored text without loading the whole of it.
+    fn text(&mut self, revision: i64, span: Span) -> Result<String, LedgerError> {
+        let texts = match self.texts.take() {
+            Some(mut texts) => {
+                texts.reopen(revision)?;
+                texts
+            }
+            None => self.connection.blob_open(c"main", c"contents", c"text", revision, true)?,
+        };
+        let mut bytes = vec![0; span.len()];
+        let read = self.texts.insert(texts).read_at_exact(&mut bytes, span.start);
+        read.map_err(|_| row::damaged("a chunk lies outside its text"))?;
+        String::from_utf8(bytes).map_err(|_| row::damaged("a chunk cuts a character"))
+    }
 }
 
 impl Ledger for SqliteLedger {
     fn chunks(&self, ids: &[ChunkId], scope: &AccessScope) -> Result<Vec<ChunkRecord>> {
+        let connection = self.reader();
+        let mut chunks = Chunks { connection: &connection, texts: None };
         let mut records = Vec::with_capacity(ids.len());
         for &id in ids {
-            records.extend(self.chunk_record(id, scope)?);
+            records.extend(chunks.record(id, scope)?);
         }
         Ok(records)
     }

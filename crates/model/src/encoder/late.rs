@@ -15,10 +15,8 @@ use std::ops::Range;
 
 use fontes_core::{EmbeddedQuery, Embedding, MatchPassage, QueryToken, Span, seam::EmbedAs};
 
-use super::{EncoderEmbedder, EncoderError, elementwise::normalise, tokenize::Tokens};
-
-/// Columns by which a query's vectors are laid out, so that sums run side by side.
-const LANES: usize = 8;
+use super::{EncoderEmbedder, EncoderError, elementwise::normalise, linear::Machine, tokenize::Tokens};
+use crate::kernels::SignQuery;
 
 /// Begins the signs of a passage; another number for another meaning of the bits.
 const VERSION: u8 = 1;
@@ -69,7 +67,8 @@ impl EncoderEmbedder {
             return Err(EncoderError::ForeignTokens { got: token.vector.len(), want: hidden });
         }
         let weights = shares(query);
-        let query = Columns::of(&query.iter().flat_map(|token| &token.vector).copied().collect::<Vec<f32>>(), hidden);
+        let query = query.iter().flat_map(|token| &token.vector).copied().collect::<Vec<f32>>();
+        let query = SignQuery::new(&query, hidden);
         let unread: Vec<usize> = (0..passages.len()).filter(|&at| !self.are_signs(passages[at].tokens)).collect();
         let read = self.read(&unread.iter().map(|&at| passages[at].text).collect::<Vec<_>>(), budget)?;
         let mut signs: Vec<Option<&[u8]>> = passages.iter().map(|passage| Some(passage.tokens)).collect();
@@ -77,9 +76,12 @@ impl EncoderEmbedder {
         unread.iter().zip(read).for_each(|(&at, read)| signs[at] = read);
         let mut scores = vec![None; passages.len()];
         if !weights.is_empty() {
-            let pool = &self.network.machine().pool;
+            let Machine { pool, isa, .. } = self.network.machine();
+            // Rows of signs are as long as the root of their dimensions.
+            let one = 1.0 / ((hidden as f32).sqrt() * SHRINKS);
             pool.for_each_chunk(&mut scores, 1, 1, |at, score| {
-                score[0] = signs[at].map(|signs| query.found_in(&self.unsigned(signs), &weights));
+                let nearest = |signs: &[u8]| query.nearest(*isa, signs.get(1..).unwrap_or_default());
+                score[0] = signs[at].map(|signs| held(&nearest(signs), one, &weights));
             });
         }
         Ok(scores)
@@ -142,18 +144,6 @@ impl EncoderEmbedder {
         }
         signs
     }
-
-    /// Rows of equal numbers with these signs, by which products with unit vectors come out as cosines.
-    fn unsigned(&self, signs: &[u8]) -> Vec<f32> {
-        let hidden = self.network.config().hidden;
-        let one = 1.0 / ((hidden as f32).sqrt() * SHRINKS);
-        let signs = signs.get(1..).unwrap_or_default();
-        let mut rows = Vec::with_capacity(signs.len() * 8);
-        for token in signs.chunks_exact(self.stride()) {
-            rows.extend((0..hidden).map(|at| if token[at / 8] >> (at % 8) & 1 == 1 { one } else { -one }));
-        }
-        rows
-    }
 }
 
 /// How many of the inputs are within the budget; the first is in any case.
@@ -173,56 +163,25 @@ fn shares(query: &[QueryToken]) -> Vec<f32> {
     if sum > 0.0 { query.iter().map(|token| token.weight / sum).collect() } else { Vec::new() }
 }
 
-/// The vectors of a query as columns, padded with zeros to whole lanes.
-struct Columns {
-    values: Vec<f32>,
-    width: usize,
-}
-
-impl Columns {
-    fn of(rows: &[f32], hidden: usize) -> Self {
-        let width = (rows.len() / hidden).next_multiple_of(LANES);
-        let mut values = vec![0.0; hidden * width];
-        for (token, row) in rows.chunks_exact(hidden).enumerate() {
-            row.iter().enumerate().for_each(|(at, x)| values[at * width + token] = *x);
-        }
-        Self { values, width }
-    }
-
-    /// The weighted mean of the squared cosine of each column with its nearest row; what points away counts as nothing.
-    fn found_in(&self, rows: &[f32], weights: &[f32]) -> f32 {
-        let (mut nearest, mut cosines) = (vec![0.0_f32; self.width], vec![0.0_f32; self.width]);
-        for row in rows.chunks_exact((self.values.len() / self.width.max(1)).max(1)) {
-            cosines.fill(0.0);
-            for (x, columns) in row.iter().zip(self.values.chunks_exact(self.width.max(1))) {
-                cosines.iter_mut().zip(columns).for_each(|(cosine, y)| *cosine += x * y);
-            }
-            nearest.iter_mut().zip(&cosines).for_each(|(nearest, cosine)| *nearest = nearest.max(*cosine));
-        }
-        // Signs of numbers that are not normally distributed may give a little more than 1.
-        weights.iter().zip(&nearest).map(|(weight, cosine)| weight * cosine.min(1.0).powi(2)).sum()
-    }
+/// The weighted mean of the squared cosine of each token with its nearest, whose product with it is `1 / one` times as large.
+fn held(nearest: &[f32], one: f32, weights: &[f32]) -> f32 {
+    // Signs of numbers that are not normally distributed may give a little more than 1.
+    weights.iter().zip(nearest).map(|(weight, product)| weight * (one * product).min(1.0).powi(2)).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Two dimensions, one row per angle in degrees.
-    fn rows(angles: &[f32]) -> Vec<f32> {
-        angles.iter().flat_map(|angle| [angle.to_radians().cos(), angle.to_radians().sin()]).collect()
-    }
-
     #[test]
     fn each_token_counts_by_its_nearest() {
-        let query = Columns::of(&rows(&[0.0, 90.0]), 2);
-        let score = |angles: &[f32], weights: &[f32]| query.found_in(&rows(angles), weights);
-        assert!((score(&[0.0, 90.0], &[0.5, 0.5]) - 1.0).abs() < 1e-6);
-        assert!((score(&[0.0, 180.0], &[0.5, 0.5]) - 0.5).abs() < 1e-6, "opposite is not near");
-        assert!((score(&[45.0], &[0.5, 0.5]) - 0.5).abs() < 1e-6, "half a match of both is worth one whole");
-        assert!((score(&[60.0], &[0.5, 0.5]) - 0.5).abs() < 1e-6);
-        assert!((score(&[60.0], &[0.9, 0.1]) - 0.3).abs() < 1e-6, "by weight");
-        assert_eq!(score(&[], &[0.5, 0.5]), 0.0);
+        assert!((held(&[2.0, 2.0], 0.5, &[0.5, 0.5]) - 1.0).abs() < 1e-6);
+        assert!((held(&[2.0, 0.0], 0.5, &[0.5, 0.5]) - 0.5).abs() < 1e-6, "what points away counts as nothing");
+        let half = std::f32::consts::SQRT_2;
+        assert!((held(&[half, half], 0.5, &[0.5, 0.5]) - 0.5).abs() < 1e-6, "half a match of both is worth one whole");
+        assert!((held(&[1.0, 1.0], 0.5, &[0.9, 0.1]) - 0.25).abs() < 1e-6);
+        assert!((held(&[2.0, 1.0], 0.5, &[0.9, 0.1]) - 0.925).abs() < 1e-6, "by weight");
+        assert!((held(&[9.0], 0.5, &[1.0]) - 1.0).abs() < 1e-6, "no more than the whole");
     }
 
     #[test]

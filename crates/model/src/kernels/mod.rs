@@ -35,6 +35,7 @@ mod lanes;
 mod matmul;
 mod pool;
 mod roofline;
+mod signs;
 mod tile;
 
 pub use activations::{Activations, Scaling};
@@ -50,4 +51,5 @@ pub(crate) use lanes::Lanes;
 pub use matmul::{Output, PackError, PackedMatrix, Product, multiply};
 pub use pool::ThreadPool;
 pub use roofline::Roofline;
+pub use signs::SignQuery;
 pub use tile::{TILE_ROWS, TileFormat};
