@@ -40,11 +40,27 @@ pub(crate) fn vector(
     Ok(is_new.then_some(sum))
 }
 
-/// Tells similarity with the question apart from that with the question and its best passages, by which `found` was found.
-pub(crate) fn tell(found: &mut [(Hit, LegShares)], question: &[Candidate]) {
-    let similarity: HashMap<ChunkId, f32> = question.iter().map(|one| (one.chunk, one.score)).collect();
+/// Tells similarity with the question apart from that with the question and its best passages, by which `found` was found. `near` is
+/// what the question alone found.
+///
+/// # Errors
+/// Whatever the index gives.
+pub(crate) fn tell(
+    found: &mut [(Hit, LegShares)],
+    question: &[f32],
+    near: &[Candidate],
+    vectors: &dyn VectorIndex,
+) -> Result<()> {
+    let mut similarity: HashMap<ChunkId, f32> = near.iter().map(|one| (one.chunk, one.score)).collect();
+    let by_feedback = found.iter().filter(|(hit, _)| hit.scores.dense.is_some()).map(|(hit, _)| hit.chunk_id);
+    let new: Vec<ChunkId> = by_feedback.filter(|chunk| !similarity.contains_key(chunk)).collect();
+    for (chunk, vector) in new.iter().zip(vectors.vectors(&new)?) {
+        let product = |vector: Vec<f32>| question.iter().zip(vector).map(|(x, y)| x * y).sum();
+        similarity.extend(vector.map(|vector| (*chunk, product(vector))));
+    }
     for (Hit { chunk_id, scores, .. }, _) in found {
         scores.feedback = scores.dense.take();
         scores.dense = similarity.get(chunk_id).copied();
     }
+    Ok(())
 }

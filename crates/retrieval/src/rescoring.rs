@@ -26,6 +26,9 @@ const RARE: f32 = 1.5;
 /// What a token counts at least: punctuation, and words that all chunks have.
 const LEAST: f32 = 0.1;
 
+/// Combining diacritical marks (Unicode block).
+const MARKS: std::ops::RangeInclusive<char> = '\u{300}'..='\u{36f}';
+
 /// Longest title and headings that are read before a passage, in bytes: as many tokens as the default profile embeds.
 const CONTEXT_BYTES: usize = 200;
 
@@ -60,7 +63,8 @@ pub(crate) struct Late<'a> {
     kept: Option<&'a dyn TokenStore>,
     query: Vec<QueryToken>,
     /// Tokens that may be read; none once some were.
-    budget: Option<usize>,
+    budget: usize,
+    has_read: bool,
     known: HashMap<ChunkId, Option<f32>>,
 }
 
@@ -78,16 +82,18 @@ impl<'a> Late<'a> {
         budget: usize,
     ) -> Result<Self> {
         let mut query = query.to_vec();
-        let words = words(text);
+        // What the embedder cut off has no token to weigh.
+        let end = query.last().map_or(0, |token| token.span.end).min(text.len());
+        let words = words(&text[..text.floor_char_boundary(end)]);
         let rarities = lexical.rarities(&words.iter().map(|word| &text[word.clone()]).collect::<Vec<_>>())?;
         if rarities.len() == words.len() {
             weigh(&mut query, &words, &rarities);
         }
-        Ok(Self { embedder, kept, query, budget: Some(budget), known: HashMap::new() })
+        Ok(Self { embedder, kept, query, budget, has_read: false, known: HashMap::new() })
     }
 
     /// Adds to the score of each candidate how much of the question it holds, token by token. Those whose tokens' signs are kept
-    /// cost next to nothing; of the others, the first within the budget are read, the first time. The sum is scaled so that what
+    /// cost next to nothing; of the others, the first within the budget are read. The sum is scaled so that what
     /// was between 0 and 1 stays there.
     ///
     /// # Errors
@@ -107,6 +113,11 @@ impl<'a> Late<'a> {
         Ok(())
     }
 
+    /// Says whether passages had to be read, because nothing is kept of them: then the budget is spent.
+    pub(crate) fn has_read(&self) -> bool {
+        self.has_read
+    }
+
     /// Makes the scores known that are not yet.
     fn compare(&mut self, candidates: &[(Hit, LegShares)]) -> Result<()> {
         let mut new: Vec<&Hit> = candidates.iter().map(|(hit, _)| hit).collect();
@@ -115,15 +126,12 @@ impl<'a> Late<'a> {
         // What cannot be looked up is read.
         let kept = self.kept.and_then(|kept| kept.get(&self.embedder.identity().sha256, &ids).ok());
         let kept = kept.filter(|kept| kept.len() == ids.len()).unwrap_or_else(|| vec![Vec::new(); ids.len()]);
-        let budget = self.budget.take();
-        let mut new: Vec<(&Hit, Vec<u8>)> = new.into_iter().zip(kept).collect();
-        if budget.is_none() {
-            new.retain(|(_, tokens)| !tokens.is_empty());
-        }
+        let new: Vec<(&Hit, Vec<u8>)> = new.into_iter().zip(kept).collect();
+        self.has_read |= new.iter().any(|(_, tokens)| tokens.is_empty());
         let texts: Vec<String> = new.iter().map(|(hit, _)| text(hit)).collect();
         let passages: Vec<MatchPassage<'_>> =
             new.iter().zip(&texts).map(|((_, tokens), text)| MatchPassage { text, tokens }).collect();
-        let scores = self.embedder.match_tokens(&self.query, &passages, budget.unwrap_or(0))?;
+        let scores = self.embedder.match_tokens(&self.query, &passages, self.budget)?;
         if scores.len() != new.len() {
             return Err(Error::internal(format!("embedder gave {} scores for {} passages", scores.len(), new.len())));
         }
@@ -149,10 +157,10 @@ fn weigh(query: &mut [QueryToken], words: &[Range<usize>], rarities: &[f32]) {
     }
 }
 
-/// Runs of letters and digits.
+/// Runs of letters and digits, with the marks of letters that are written as two characters.
 fn words(text: &str) -> Vec<Range<usize>> {
     let mut words: Vec<Range<usize>> = Vec::new();
-    for (at, c) in text.char_indices().filter(|(_, c)| c.is_alphanumeric()) {
+    for (at, c) in text.char_indices().filter(|(_, c)| c.is_alphanumeric() || MARKS.contains(c)) {
         match words.last_mut().filter(|word| word.end == at) {
             Some(word) => word.end += c.len_utf8(),
             None => words.push(at..at + c.len_utf8()),
@@ -199,5 +207,6 @@ mod tests {
     fn words_are_runs_of_letters_and_digits() {
         assert_eq!(words("§ 5a, l’État "), [3..5, 7..8, 11..16]);
         assert!(words(" – ").is_empty());
+        assert_eq!(words("Ero\u{308}ffnung"), [0..11], "as some systems write ö");
     }
 }

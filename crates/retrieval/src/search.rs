@@ -289,7 +289,8 @@ impl Searcher {
         }
     }
 
-    /// Lets the best of `found` search once more; see [`feedback`]. What brings less than there was is not taken.
+    /// Lets the best of `found` search once more; see [`feedback`]. What brings less than there was is not taken; where passages had to
+    /// be read, because nothing is kept of them, there is no second time.
     fn once_more(
         &self,
         sought: Sought<'_>,
@@ -299,15 +300,20 @@ impl Searcher {
         timings: &mut SearchTimings,
     ) -> Result<[Vec<(Hit, LegShares)>; 2]> {
         let question = sought.embedded.map_or(&[][..], |embedded| &embedded.vector);
+        if late.has_read() {
+            return Ok(found);
+        }
         let Some(vector) = feedback::vector(question, &found[0], self.vectors.as_ref())? else { return Ok(found) };
         let (near, ms) = timed(|| self.vectors.search(&vector, sought.scope, &sought.query.filter, depth));
         timings.dense += ms;
         let again = Legs { dense: near?, lexical: legs.lexical };
-        let [mut again, back] = self.joined(sought, &again, wanted, timings)?;
+        let [mut again, mut back] = self.joined(sought, &again, wanted, timings)?;
         if again.len() < found[0].len() {
             return Ok(found);
         }
-        feedback::tell(&mut again, &legs.dense);
+        for hits in [&mut again, &mut back] {
+            feedback::tell(hits, question, &legs.dense, self.vectors.as_ref())?;
+        }
         self.order(sought, Some(&mut late), &mut again, timings)?;
         Ok([again, back])
     }

@@ -48,6 +48,18 @@ impl Archive {
         Self { embedder, vectors, lexical, ledger }
     }
 
+    /// What is kept of the tokens of all chunks.
+    fn tokens(&self) -> Arc<MemoryTokenStore> {
+        let ids: Vec<ChunkId> = self.lexical.ids().unwrap().into_iter().collect();
+        let everyone = scope(&["staff", "board"], Classification::Secret);
+        let tokens = Arc::new(MemoryTokenStore::new());
+        for record in self.ledger.chunks(&ids, &everyone).unwrap() {
+            let signs = HashEmbedder::new(DIMENSIONS).embed_passages(&[&record.chunk.text]).unwrap().remove(0).tokens;
+            tokens.put(&self.embedder.identity().sha256, &[(record.chunk.id, &signs)]).unwrap();
+        }
+        tokens
+    }
+
     pub(crate) fn searcher(&self, reranker: Option<Arc<dyn Reranker>>) -> Searcher {
         Searcher::new(
             self.embedder.clone(),
@@ -476,8 +488,9 @@ fn the_best_passages_find_what_is_near_to_them() {
     ];
     specimens.extend((0..20).map(|n| at(&format!("other{n}"), 170 + n, "etwas anderes")));
     let archive = Archive::embedded_by(Arc::new(Pointed(HashEmbedder::new(DIMENSIONS))), specimens);
+    let late = || archive.searcher(None).with_late_interaction(10_000);
     let search = |feedback| {
-        let searcher = archive.searcher(None).with_late_interaction(10_000).with_feedback(feedback);
+        let searcher = late().with_tokens(archive.tokens()).with_feedback(feedback);
         let query = query("Frist Einsprachen", 24);
         let found = searcher.search(&query, &staff()).unwrap();
         let explained = searcher.explain(&query, &staff(), &found).unwrap();
@@ -494,6 +507,10 @@ fn the_best_passages_find_what_is_near_to_them() {
     assert_eq!(fed.hits[near].scores.dense, plain.hits[place(&plain, "near")].scores.dense);
     assert!(explained[near].feedback > explained[near].similarity, "{:?}", explained[near]);
     assert!(plain.hits.iter().all(|hit| hit.scores.feedback.is_none()));
+    assert!(fed.hits.iter().all(|hit| hit.scores.dense.is_some() && hit.scores.feedback.is_some()));
+    // Where passages had to be read, the budget is spent: there is no second time.
+    let read = late().with_feedback(true).search(&query("Frist Einsprachen", 24), &staff()).unwrap();
+    assert!(read.hits.iter().all(|hit| hit.scores.feedback.is_none()));
 }
 
 #[test]
@@ -501,8 +518,8 @@ fn feedback_shows_nobody_what_he_may_not_see() {
     let archive = wordy();
     let asked = query("Frist Eröffnung Tage", 50);
     for scope in [staff(), scope(&[], Classification::Secret)] {
-        let searcher = archive.searcher(None).with_late_interaction(10_000).with_feedback(true);
-        let found = searcher.search(&asked, &scope).unwrap();
+        let searcher = archive.searcher(None).with_late_interaction(10_000).with_tokens(archive.tokens());
+        let found = searcher.with_feedback(true).search(&asked, &scope).unwrap();
         assert!(found.hits.iter().all(|hit| archive.ledger.chunks(&[hit.chunk_id], &scope).unwrap().len() == 1));
         assert_eq!(found.hits.is_empty(), scope != staff());
     }

@@ -356,7 +356,8 @@ impl Chunks<'_> {
 impl Ledger for SqliteLedger {
     fn chunks(&self, ids: &[ChunkId], scope: &AccessScope) -> Result<Vec<ChunkRecord>> {
         let connection = self.reader();
-        let mut chunks = Chunks { connection: &connection, texts: None };
+        let state = connection.unchecked_transaction().map_err(LedgerError::from)?;
+        let mut chunks = Chunks { connection: &state, texts: None };
         let mut records = Vec::with_capacity(ids.len());
         for &id in ids {
             records.extend(chunks.record(id, scope)?);

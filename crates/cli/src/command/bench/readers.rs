@@ -1,4 +1,4 @@
-//! Many people who search while documents come in: what each search takes, and whether all that was committed is found.
+//! Many people who search while documents come in: what each search takes, and whether all that was committed is found by its words.
 
 use std::{
     sync::{
@@ -75,9 +75,8 @@ impl Readers<'_> {
                     Err(error) => *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
                 });
             }
-            let worked = work();
-            done.store(true, Ordering::Relaxed);
-            worked
+            let _stop = Stop(&done);
+            work()
         })?;
         match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error.into()),
@@ -100,6 +99,15 @@ impl Readers<'_> {
             thread::sleep(PAUSE.saturating_sub(begin.elapsed()));
         }
         Ok(times)
+    }
+}
+
+/// Lets readers stop, however the work ends.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
