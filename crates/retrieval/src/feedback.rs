@@ -12,7 +12,7 @@ use fontes_core::{Candidate, ChunkId, Hit, Result, VectorIndex};
 use crate::LegShares;
 
 /// Passages whose vectors go with that of the question; their mean counts as much as it.
-pub(crate) const PASSAGES: usize = 2;
+const PASSAGES: usize = 2;
 
 /// The vector to search with once more; `None` when the best of `found` were not compared token by token, or have no vectors.
 ///
@@ -31,13 +31,17 @@ pub(crate) fn vector(
     let ids: Vec<ChunkId> = best.iter().map(|(hit, _)| hit.chunk_id).collect();
     let near: Vec<Vec<f32>> = vectors.vectors(&ids)?.into_iter().flatten().collect();
     let mut sum = question.to_vec();
-    for vector in &near {
-        sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x / near.len() as f32);
+    add(&mut sum, &near, 1.0 / near.len().max(1) as f32);
+    Ok((!near.is_empty()).then_some(sum))
+}
+
+/// Adds vectors, each times `weight`, to `sum`, and scales it to unit length.
+pub(crate) fn add(sum: &mut [f32], vectors: &[Vec<f32>], weight: f32) {
+    for vector in vectors {
+        sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += weight * x);
     }
-    let length = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
-    let is_new = !near.is_empty() && length.is_finite() && length > f32::EPSILON;
+    let length = sum.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::EPSILON);
     sum.iter_mut().for_each(|x| *x /= length);
-    Ok(is_new.then_some(sum))
 }
 
 /// Tells similarity with the question apart from that with the question and its best passages, by which `found` was found. `near` is

@@ -62,8 +62,9 @@ pub(crate) struct Late<'a> {
     embedder: &'a dyn Embedder,
     kept: Option<&'a dyn TokenStore>,
     query: Vec<QueryToken>,
-    /// Tokens that may be read; none once some were.
+    /// Tokens that may be read, in the one comparison that meets passages of which nothing is kept.
     budget: usize,
+    /// Whether there was one.
     has_read: bool,
     known: HashMap<ChunkId, Option<f32>>,
 }

@@ -392,11 +392,7 @@ impl Searcher {
         }
         let passages = several::hypothetical(query);
         if let (Some(EmbeddedQuery { vector: whole, .. }), false) = (embedded.first_mut(), passages.is_empty()) {
-            for passage in self.embedder.embed(&passages, EmbedAs::Passage)? {
-                whole.iter_mut().zip(&passage).for_each(|(sum, x)| *sum += x);
-            }
-            let length = whole.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::EPSILON);
-            whole.iter_mut().for_each(|x| *x /= length);
+            feedback::add(whole, &self.embedder.embed(&passages, EmbedAs::Passage)?, 1.0);
         }
         Ok(embedded)
     }
