@@ -132,7 +132,7 @@ mod tests {
     use fontes_testkit::Specimen;
 
     use super::*;
-    use crate::{Fused, LegShares, search};
+    use crate::{Fused, LegShares, gate};
 
     const NOTICE: &str = "Diese Nachricht ist vertraulich und nur für die Person bestimmt an die sie gerichtet ist wer \
                           sie irrtümlich erhält löscht sie und darf ihren Inhalt nicht an andere weitergeben";
@@ -146,17 +146,18 @@ mod tests {
             shares: LegShares::default(),
             legs: [0.0; 4],
         };
-        search::hit(&fused, record)
+        gate::hit(&fused, &record)
     }
 
     /// Which of the texts step back, for a question of these words.
     fn back(texts: &[String], question: &[&str]) -> Vec<bool> {
         let hits: Vec<Hit> = texts.iter().map(|text| hit(text)).collect();
         let mut boilerplate = Boilerplate::default();
-        hits.iter().for_each(|hit| boilerplate.count(&Wording::of(hit)));
+        let wording = |hit: &Hit| Wording::of(&hit.text, &hit.headings);
+        hits.iter().for_each(|hit| boilerplate.count(&wording(hit)));
         let held =
             |hit: &Hit| question.iter().filter(|word| hit.text.contains(**word)).map(|&word| word.into()).collect();
-        hits.iter().map(|hit| boilerplate.steps_back(hit, &Wording::of(hit), |hit| Ok(held(hit))).unwrap()).collect()
+        hits.iter().map(|hit| boilerplate.steps_back(hit, &wording(hit), |hit| Ok(held(hit))).unwrap()).collect()
     }
 
     fn mails(count: usize) -> Vec<String> {

@@ -66,7 +66,8 @@ fn scaled<T>(found: &[(Hit, T)]) -> Vec<f32> {
 
 /// The words of each text with their weights, sorted, of unit length: frequency, damped, times rarity among the texts.
 fn vectors<T>(found: &[(Hit, T)]) -> Vec<Vec<(u64, f32)>> {
-    let counts: Vec<Vec<(u64, f32)>> = found.iter().map(|(hit, _)| Wording::of(hit).counts()).collect();
+    let counts = found.iter().map(|(hit, _)| Wording::of(&hit.text, &hit.headings).counts());
+    let counts: Vec<Vec<(u64, f32)>> = counts.collect();
     let mut holders: HashMap<u64, f32> = HashMap::new();
     counts.iter().flatten().for_each(|(word, _)| *holders.entry(*word).or_default() += 1.0);
     let weigh = |(word, count): (u64, f32)| {
@@ -100,7 +101,7 @@ mod tests {
     use fontes_testkit::Specimen;
 
     use super::*;
-    use crate::{Fused, LegShares, search};
+    use crate::{Fused, LegShares, gate};
 
     /// Hits with these texts and scores, best first.
     fn hits(texts: &[(&str, f32)]) -> Vec<(Hit, usize)> {
@@ -109,7 +110,7 @@ mod tests {
             let scores = Scores::default();
             let fused =
                 Fused { chunk: record.chunk.id, scores, score: *score, shares: LegShares::default(), legs: [0.0; 4] };
-            (search::hit(&fused, record), number)
+            (gate::hit(&fused, &record), number)
         };
         texts.iter().enumerate().map(hit).collect()
     }

@@ -7,7 +7,10 @@
 //! **Why so strict.** Two versions of a rule differ in one number or one "not". So a duplicate must have no word that
 //! the better text lacks; the triples of words (Broder 1997) only make sure that they stand in the same order.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    rc::Rc,
+};
 
 use fontes_core::{Duplicate, Hit};
 
@@ -26,13 +29,13 @@ pub(crate) struct Wording {
 }
 
 impl Wording {
-    pub(crate) fn of(hit: &Hit) -> Self {
-        let text: Vec<u64> = words(&hit.text).collect();
+    pub(crate) fn of(text: &str, headings: &[String]) -> Self {
+        let text: Vec<u64> = words(text).collect();
         let mut triples: Vec<u64> = text.windows(text.len().clamp(1, 3)).map(hash).collect();
         let mut words = text.clone();
         words.sort_unstable();
         triples.sort_unstable();
-        Self { text, words, headings: hit.headings.iter().flat_map(|heading| self::words(heading)).collect(), triples }
+        Self { text, words, headings: headings.iter().flat_map(|heading| self::words(heading)).collect(), triples }
     }
 
     /// Each word once, sorted, with how often it occurs.
@@ -82,7 +85,7 @@ fn hash(value: impl Hash) -> u64 {
 }
 
 /// Hits that differ, each with the places that say the same, and with a note of whoever keeps them.
-pub(crate) struct Distinct<T>(Vec<(Hit, Wording, T)>);
+pub(crate) struct Distinct<T>(Vec<(Hit, Rc<Wording>, T)>);
 
 impl<T> Distinct<T> {
     /// None yet.
@@ -104,8 +107,8 @@ impl<T> Distinct<T> {
     }
 
     /// Keeps the next best hit.
-    pub(crate) fn keep(&mut self, hit: Hit, wording: Wording, note: T) {
-        self.0.push((hit, wording, note));
+    pub(crate) fn keep(&mut self, hit: Hit, wording: impl Into<Rc<Wording>>, note: T) {
+        self.0.push((hit, wording.into(), note));
     }
 
     /// How many are kept.

@@ -6,11 +6,12 @@
 
 use std::collections::HashSet;
 
-use fontes_core::{AccessScope, ChunkId, ChunkRecord, Hit, Language, Query, Result, SearchMode, day_of};
+use fontes_core::{AccessScope, ChunkRecord, Hit, Language, Query, Result, SearchMode, day_of};
 
 use crate::{
     Fusion, LegShares, QueryAnalysis, Searcher,
     duplicate::words,
+    gate::Gate,
     search::{Share, Sought},
 };
 
@@ -68,7 +69,7 @@ impl Asked {
 
 /// What the documents of candidates say, in the order of `records`. The newest of them is fresh and the oldest is not; one
 /// without a date counts as the oldest.
-fn of_documents(question: &str, records: &[ChunkRecord]) -> Vec<[f32; OF_DOCUMENT]> {
+fn of_documents(question: &str, records: &[&ChunkRecord]) -> Vec<[f32; OF_DOCUMENT]> {
     let asked = Asked::of(question);
     // Months as 31 days, which keeps the order and nearly the distance.
     let day = |number: u32| (number / 10_000 * 372 + number / 100 % 100 * 31 + number % 100) as f32;
@@ -91,35 +92,26 @@ fn of_documents(question: &str, records: &[ChunkRecord]) -> Vec<[f32; OF_DOCUMEN
         .collect()
 }
 
+/// The chunks of hits that the gate let through.
+fn records<'g>(found: &[(Hit, LegShares)], gate: &'g Gate<'_>) -> Vec<&'g ChunkRecord> {
+    found.iter().filter_map(|(hit, _)| gate.record(hit.chunk_id)).collect()
+}
+
 impl Searcher {
     /// Adds to the scores of fused candidates what their documents say, where a site has learnt weights for it, and puts them into
     /// that order.
-    pub(crate) fn weigh_documents(
-        &self,
-        question: &str,
-        scope: &AccessScope,
-        found: &mut [(Hit, LegShares)],
-    ) -> Result<()> {
+    pub(crate) fn weigh_documents(&self, question: &str, gate: &Gate<'_>, found: &mut [(Hit, LegShares)]) {
         if !self.fusion.looks_at_documents() || found.iter().all(|(hit, _)| hit.scores.fused.is_none()) {
-            return Ok(());
+            return;
         }
-        let records = self.records(found, scope)?;
-        let values = of_documents(question, &records);
-        for (record, values) in records.iter().zip(values) {
-            if let Some((hit, shares)) = found.iter_mut().find(|(hit, _)| hit.chunk_id == record.chunk.id) {
-                shares.document = self.fusion.of_document(&values);
-                hit.score += shares.document;
-                hit.scores.fused = Some(hit.score);
-            }
+        let values = of_documents(question, &records(found, gate));
+        for ((hit, shares), values) in found.iter_mut().zip(values) {
+            shares.document = self.fusion.of_document(&values);
+            hit.score += shares.document;
+            hit.scores.fused = Some(hit.score);
         }
         // Stable: equals keep the order of the legs.
         found.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score));
-        Ok(())
-    }
-
-    fn records(&self, found: &[(Hit, LegShares)], scope: &AccessScope) -> Result<Vec<ChunkRecord>> {
-        let ids: Vec<ChunkId> = found.iter().map(|(hit, _)| hit.chunk_id).collect();
-        self.ledger.chunks(&ids, scope)
     }
 
     /// The candidates of a question with their features, in the present order, to learn weights from. The question is searched
@@ -130,23 +122,21 @@ impl Searcher {
     pub fn featured(&self, text: &str, scope: &AccessScope) -> Result<Vec<Featured>> {
         let Some(analysis) = QueryAnalysis::of(text) else { return Ok(Vec::new()) };
         let query = Query { text: text.to_owned(), k: POOL, mode: SearchMode::Hybrid, ..Query::default() };
-        let mut timings = crate::SearchTimings::default();
         let embedded = self.embedder.embed_queries(&[&analysis.dense])?.pop();
         let share = Share { of: 1 };
         let sought = Sought { query: &query, scope, share, analysis: &analysis, embedded: embedded.as_ref() };
-        let legs = self.legs(sought, POOL, &mut timings)?;
+        let mut run = self.run(&query, scope);
+        let legs = self.legs(sought, POOL, &mut run)?;
         let fused = self.fusion.fuse(&legs.dense, &legs.lexical, analysis.exact);
-        let [mut found, _] = self.confirm(&fused, sought, POOL)?;
-        self.read_again(sought, self.late(sought)?.as_mut(), &mut found, &mut timings)?;
-        let records = self.records(&found, scope)?;
-        let documents = of_documents(text, &records);
+        let [mut found, _] = self.confirm(&fused, sought, POOL, &mut run)?;
+        self.read_again(sought, self.late(sought)?.as_mut(), &mut found, &mut run)?;
+        let documents = of_documents(text, &records(&found, &run.gate));
         let boost = if analysis.exact { self.fusion.exact_boost } else { 1.0 };
-        let featured = found.into_iter().filter_map(|(hit, _)| {
-            let at = records.iter().position(|record| record.chunk.id == hit.chunk_id)?;
+        let featured = found.into_iter().zip(documents).filter_map(|((hit, _), document)| {
             let legs = fused.iter().find(|one| one.chunk == hit.chunk_id)?.legs;
             let mut features = [0.0; FEATURES.len()];
             features[..LEGS].copy_from_slice(&[legs[0], boost * legs[1], legs[2], boost * legs[3]]);
-            features[LEGS..].copy_from_slice(&documents[at]);
+            features[LEGS..].copy_from_slice(&document);
             let offset = crate::rescoring::WEIGHT * hit.scores.rerank.unwrap_or(0.0);
             Some(Featured { hit, features, offset })
         });
@@ -199,13 +189,13 @@ mod tests {
             record("", None, "kurz"),
             record("Rede", Some("2022-01-01T00:00:00Z"), "kurz"),
         ];
-        let values = of_documents("Wann öffnet die Bibliothek am Samstag?", &records);
+        let values = of_documents("Wann öffnet die Bibliothek am Samstag?", &records.iter().collect::<Vec<_>>());
         let column = |at: usize| values.iter().map(|row| row[at]).collect::<Vec<f32>>();
         assert_eq!(column(0), [1.0 / 3.0, 1.0, 0.0, 0.0]);
         assert_eq!(column(1), [1.0; 4]);
         assert!(column(2)[1] == 1.0 && column(2)[0] < 0.3);
         assert_eq!(column(3), [0.0, 1.0, 0.0, 0.5]);
-        let none = of_documents("???", &records[2..3]);
+        let none = of_documents("???", &[&records[2]]);
         assert_eq!(none[0][1], 0.0, "nothing is known of the language");
     }
 

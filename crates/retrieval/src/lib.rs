@@ -30,6 +30,7 @@ mod explanation;
 mod features;
 mod feedback;
 mod fusion;
+mod gate;
 mod grammar;
 mod passage;
 mod rescoring;

@@ -53,7 +53,7 @@ pub fn passages(
     let mut distinct = Distinct::new();
     let joined = diversified(joined.into_iter().map(|hit| (hit, ())).collect(), options.diversity);
     for (hit, ()) in joined {
-        let wording = Wording::of(&hit);
+        let wording = Wording::of(&hit.text, &hit.headings);
         if let Some(hit) = distinct.fold(hit, &wording)
             && distinct.len() < options.limit
         {

@@ -1,23 +1,21 @@
 //! The searcher: legs, fusion, the ledger gate, the rerank slot.
 
 use std::{
-    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use fontes_core::{
-    AccessScope, Candidate, ChunkRecord, EmbeddedQuery, Embedder, Error, Facet, Filter, Hit, IndexSnapshot, Ledger,
-    LexicalIndex, Query, Reranker, Result, SearchMode, Subquery, SubqueryKind, TokenStore, VectorIndex, seam::EmbedAs,
+    AccessScope, Candidate, EmbeddedQuery, Embedder, Error, Facet, Filter, Hit, IndexSnapshot, Ledger, LexicalIndex,
+    Query, Reranker, Result, SearchMode, Subquery, SubqueryKind, TokenStore, VectorIndex, seam::EmbedAs,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Fused, Fusion, LegShares, QueryAnalysis,
-    boilerplate::Boilerplate,
     diversity::diversified,
-    duplicate::{Distinct, Wording},
     feedback,
+    gate::Gate,
     rescoring::{self, Late, RERANK_DEPTH},
     several::{self, FoundBy, Noted, Text},
 };
@@ -31,9 +29,6 @@ const MIN_CANDIDATES: usize = 100;
 
 /// Most candidates per leg.
 const MAX_CANDIDATES: usize = 8 * MAX_HITS;
-
-/// How many candidates beyond the last hit are looked at for what says the same as a hit: copies score nearly alike.
-const LOOK_AHEAD: usize = 16;
 
 /// How many hits that step back are looked past for each that is wanted. Archives may hold the same notice by the
 /// hundred thousand, and every candidate is read.
@@ -186,7 +181,7 @@ impl Searcher {
             return Err(Error::invalid("query is empty").advise("type at least one word"));
         }
         let snapshot = self.ledger.snapshot()?;
-        let mut timings = SearchTimings::default();
+        let mut run = self.run(query, scope);
         let k = query.k.min(MAX_HITS);
         let mut result = SearchResult { snapshot, ..SearchResult::default() };
         if let Some(analysis) = QueryAnalysis::of(&query.text)
@@ -194,7 +189,7 @@ impl Searcher {
         {
             result.remark.clone_from(&analysis.remark);
             let texts = several::texts(query, analysis);
-            for (hit, (shares, found_by)) in self.found(query, &texts, scope, k, &mut timings)? {
+            for (hit, (shares, found_by)) in self.found(query, &texts, scope, k, &mut run)? {
                 result.hits.push(Hit { rank: result.hits.len() + 1, ..hit });
                 result.shares.push(shares);
                 result.found_by.push(found_by);
@@ -206,8 +201,7 @@ impl Searcher {
                 result.queries.clear();
             }
         }
-        timings.total = milliseconds(begin.elapsed());
-        result.timings = timings;
+        result.timings = SearchTimings { total: milliseconds(begin.elapsed()), ..run.timings };
         Ok(result)
     }
 
@@ -234,6 +228,11 @@ impl Searcher {
         self.lexical.facets(scope, filter)
     }
 
+    /// Begins a search.
+    pub(crate) fn run<'a>(&'a self, query: &'a Query, scope: &'a AccessScope) -> Run<'a> {
+        Run { gate: Gate::new(self.ledger.as_ref(), scope, query), timings: SearchTimings::default() }
+    }
+
     /// Searches for every text and makes one list of what they find: at most `k`, with which of several texts found it.
     fn found(
         &self,
@@ -241,17 +240,17 @@ impl Searcher {
         texts: &[Text],
         scope: &AccessScope,
         k: usize,
-        timings: &mut SearchTimings,
+        run: &mut Run<'_>,
     ) -> Result<Vec<Noted<FoundBy>>> {
         let begin = Instant::now();
         let embedded = self.embed(query, texts)?;
-        timings.embed = milliseconds(begin.elapsed());
+        run.timings.embed = milliseconds(begin.elapsed());
         let depth = if query.diversity > 0.0 { k.max(RERANK_DEPTH) } else { k };
         let share = Share { of: texts.len() };
         let mut lists = Vec::with_capacity(texts.len());
         for (number, text) in texts.iter().enumerate() {
             let (analysis, embedded) = (&text.analysis, embedded.get(number));
-            lists.push(self.hits(Sought { query, scope, share, analysis, embedded }, depth, timings)?);
+            lists.push(self.hits(Sought { query, scope, share, analysis, embedded }, depth, run)?);
         }
         let by = |(number, rank): (usize, usize)| FoundBy { subquery: texts[number].subquery.clone(), rank };
         let found = match lists.len() {
@@ -268,21 +267,23 @@ impl Searcher {
 
     /// Fetches ever deeper until `k` candidates pass the gate or the indexes have no more; then, where candidates are compared token
     /// by token, once more with the best.
-    fn hits(&self, sought: Sought<'_>, k: usize, timings: &mut SearchTimings) -> Result<Vec<(Hit, LegShares)>> {
+    fn hits(&self, sought: Sought<'_>, k: usize, run: &mut Run<'_>) -> Result<Vec<(Hit, LegShares)>> {
         let wanted = if self.reads_again(sought.query.mode) { k.max(RERANK_DEPTH) } else { k };
         let mut depth = (4 * wanted).clamp(MIN_CANDIDATES, MAX_CANDIDATES);
-        let mut late = self.late(sought)?;
+        let (late, ms) = timed(|| self.late(sought));
+        run.timings.rerank += ms;
+        let mut late = late?;
         loop {
-            let legs = self.legs(sought, depth, timings)?;
+            let legs = self.legs(sought, depth, run)?;
             let exhausted = legs.dense.len() < depth && legs.lexical.len() < depth;
-            let [mut found, back] = self.joined(sought, &legs, wanted, timings)?;
+            let [mut found, back] = self.joined(sought, &legs, wanted, run)?;
             if found.len() + back.len() / LOOK_PAST < wanted && !exhausted && depth < MAX_CANDIDATES {
                 depth = (4 * depth).min(MAX_CANDIDATES);
                 continue;
             }
-            self.order(sought, late.as_mut(), &mut found, timings)?;
+            self.order(sought, late.as_mut(), &mut found, run)?;
             let [found, back] = match late.filter(|_| self.feedback) {
-                Some(late) => self.once_more(sought, legs, late, ([found, back], depth, wanted), timings)?,
+                Some(late) => self.once_more(sought, legs, late, ([found, back], depth, wanted), run)?,
                 None => [found, back],
             };
             return Ok(ranked(found, back, k));
@@ -297,24 +298,29 @@ impl Searcher {
         legs: Legs,
         mut late: Late<'_>,
         (found, depth, wanted): ([Vec<(Hit, LegShares)>; 2], usize, usize),
-        timings: &mut SearchTimings,
+        run: &mut Run<'_>,
     ) -> Result<[Vec<(Hit, LegShares)>; 2]> {
         let question = sought.embedded.map_or(&[][..], |embedded| &embedded.vector);
         if late.has_read() {
             return Ok(found);
         }
-        let Some(vector) = feedback::vector(question, &found[0], self.vectors.as_ref())? else { return Ok(found) };
-        let (near, ms) = timed(|| self.vectors.search(&vector, sought.scope, &sought.query.filter, depth));
-        timings.dense += ms;
-        let again = Legs { dense: near?, lexical: legs.lexical };
-        let [mut again, mut back] = self.joined(sought, &again, wanted, timings)?;
+        let (near, ms) = timed(|| {
+            let vector = feedback::vector(question, &found[0], self.vectors.as_ref())?;
+            vector.map(|vector| self.vectors.search(&vector, sought.scope, &sought.query.filter, depth)).transpose()
+        });
+        run.timings.dense += ms;
+        let Some(near) = near? else { return Ok(found) };
+        let again = Legs { dense: near, lexical: legs.lexical };
+        let [mut again, mut back] = self.joined(sought, &again, wanted, run)?;
         if again.len() < found[0].len() {
             return Ok(found);
         }
+        let begin = Instant::now();
         for hits in [&mut again, &mut back] {
             feedback::tell(hits, question, &legs.dense, self.vectors.as_ref())?;
         }
-        self.order(sought, Some(&mut late), &mut again, timings)?;
+        run.timings.dense += milliseconds(begin.elapsed());
+        self.order(sought, Some(&mut late), &mut again, run)?;
         Ok([again, back])
     }
 
@@ -324,14 +330,14 @@ impl Searcher {
         sought: Sought<'_>,
         legs: &Legs,
         wanted: usize,
-        timings: &mut SearchTimings,
+        run: &mut Run<'_>,
     ) -> Result<[Vec<(Hit, LegShares)>; 2]> {
         let begin = Instant::now();
         let fused = self.fusion.fuse(&legs.dense, &legs.lexical, sought.analysis.exact);
-        timings.fusion += milliseconds(begin.elapsed());
+        run.timings.fusion += milliseconds(begin.elapsed());
         let begin = Instant::now();
-        let found = self.confirm(&fused, sought, wanted);
-        timings.ledger += milliseconds(begin.elapsed());
+        let found = self.confirm(&fused, sought, wanted, run);
+        run.timings.ledger += milliseconds(begin.elapsed());
         found
     }
 
@@ -341,12 +347,12 @@ impl Searcher {
         sought: Sought<'_>,
         late: Option<&mut Late<'_>>,
         found: &mut [(Hit, LegShares)],
-        timings: &mut SearchTimings,
+        run: &mut Run<'_>,
     ) -> Result<()> {
         let begin = Instant::now();
-        self.weigh_documents(&sought.analysis.dense, sought.scope, found)?;
-        timings.fusion += milliseconds(begin.elapsed());
-        self.read_again(sought, late, found, timings)
+        self.weigh_documents(&sought.analysis.dense, &run.gate, found);
+        run.timings.fusion += milliseconds(begin.elapsed());
+        self.read_again(sought, late, found, run)
     }
 
     /// Reads the best again, as far as that is wanted.
@@ -355,7 +361,7 @@ impl Searcher {
         sought: Sought<'_>,
         late: Option<&mut Late<'_>>,
         found: &mut [(Hit, LegShares)],
-        timings: &mut SearchTimings,
+        run: &mut Run<'_>,
     ) -> Result<()> {
         let begin = Instant::now();
         match (&self.reranker, late) {
@@ -366,7 +372,7 @@ impl Searcher {
             (None, Some(late)) => late.add(found)?,
             (None, None) => {}
         }
-        timings.rerank += milliseconds(begin.elapsed());
+        run.timings.rerank += milliseconds(begin.elapsed());
         Ok(())
     }
 
@@ -398,7 +404,7 @@ impl Searcher {
     }
 
     /// Runs the legs that the mode asks for, the lexical one on its own thread beside the dense one.
-    pub(crate) fn legs(&self, sought: Sought<'_>, depth: usize, timings: &mut SearchTimings) -> Result<Legs> {
+    pub(crate) fn legs(&self, sought: Sought<'_>, depth: usize, run: &mut Run<'_>) -> Result<Legs> {
         let Sought { query, scope, analysis, embedded, .. } = sought;
         let words = || timed(|| self.lexical.search(&analysis.lexical, scope, &query.filter, depth));
         let near = |vector: &[f32]| timed(|| self.vectors.search(vector, scope, &query.filter, depth));
@@ -414,55 +420,30 @@ impl Searcher {
             (SearchMode::Dense, Some(vector)) => (near(vector), idle()),
             (_, _) => (idle(), words()),
         };
-        timings.dense += dense_ms;
-        timings.lexical += lexical_ms;
+        run.timings.dense += dense_ms;
+        run.timings.lexical += lexical_ms;
         Ok(Legs { dense: dense?, lexical: lexical? })
     }
 
-    /// Asks the ledger about candidates, best first, until `wanted` that differ are confirmed; apart, those that step back
-    /// because they repeat what many say.
+    /// Lets candidates through the ledger's gate; see [`Gate::confirm`].
     pub(crate) fn confirm(
         &self,
         fused: &[Fused],
-        Sought { query, scope, analysis, .. }: Sought<'_>,
+        Sought { scope, analysis, .. }: Sought<'_>,
         wanted: usize,
+        run: &mut Run<'_>,
     ) -> Result<[Vec<(Hit, LegShares)>; 2]> {
-        let (mut distinct, mut boilerplate) = (Distinct::new(), Boilerplate::default());
-        let terms = |hit: &Hit| -> Result<BTreeSet<String>> {
+        run.gate.confirm(fused, wanted, |hit| {
             let matches = self.lexical.explain(&analysis.lexical, scope, hit.chunk_id)?;
             Ok(matches.into_iter().map(|found| found.term).collect())
-        };
-        let (mut rest, mut kept) = (fused, 0);
-        while kept < wanted && !rest.is_empty() {
-            let (batch, later) = rest.split_at((wanted - kept + LOOK_AHEAD).min(rest.len()));
-            rest = later;
-            let ids: Vec<_> = batch.iter().map(|one| one.chunk).collect();
-            let mut records = self.ledger.chunks(&ids, scope)?.into_iter().peekable();
-            let mut found = Vec::with_capacity(batch.len());
-            for one in batch {
-                // The ledger keeps the order of the ids and leaves out what may not be shown.
-                if let Some(record) = records.next_if(|record| record.chunk.id == one.chunk)
-                    && scope.allows(&record.document.labels)
-                    && !query.without.contains(&record.document.id)
-                {
-                    let hit = hit(one, record);
-                    let wording = Wording::of(&hit);
-                    boilerplate.count(&wording);
-                    found.push((hit, one.shares, wording));
-                }
-            }
-            for (hit, shares, wording) in found {
-                let Some(hit) = distinct.fold(hit, &wording) else { continue };
-                if kept < wanted {
-                    let steps_back = boilerplate.steps_back(&hit, &wording, terms)?;
-                    kept += usize::from(!steps_back);
-                    distinct.keep(hit, wording, (shares, steps_back));
-                }
-            }
-        }
-        let (back, found): (Vec<_>, Vec<_>) = distinct.into_hits().partition(|(_, (_, steps_back))| *steps_back);
-        Ok([found, back].map(|hits| hits.into_iter().map(|(hit, (shares, _))| (hit, shares)).collect()))
+        })
     }
+}
+
+/// A search on its way.
+pub(crate) struct Run<'a> {
+    pub(crate) gate: Gate<'a>,
+    timings: SearchTimings,
 }
 
 /// A text of a query that is searched for, made ready for both legs.
@@ -503,25 +484,6 @@ fn ranked(found: Vec<(Hit, LegShares)>, back: Vec<(Hit, LegShares)>, k: usize) -
     ranked.truncate(k);
     ranked.iter_mut().zip(1..).for_each(|((hit, _), rank)| hit.rank = rank);
     ranked
-}
-
-/// A hit that is not numbered yet.
-pub(crate) fn hit(fused: &Fused, ChunkRecord { chunk, document }: ChunkRecord) -> Hit {
-    Hit {
-        rank: 0,
-        score: fused.score,
-        document_id: chunk.document,
-        chunk_id: chunk.id,
-        title: document.title,
-        path: document.path,
-        pages: chunk.pages.to_vec(),
-        span: chunk.span,
-        headings: chunk.headings,
-        language: chunk.language,
-        text: chunk.text,
-        scores: fused.scores,
-        also_in: Vec::new(),
-    }
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {

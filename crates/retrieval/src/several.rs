@@ -107,7 +107,7 @@ pub(crate) fn merged(lists: Vec<Vec<(Hit, LegShares)>>) -> Vec<Noted<Place>> {
     all.sort_by(|a, b| a.turn.total_cmp(&b.turn).then(b.sum.total_cmp(&a.sum)));
     let mut distinct = Distinct::new();
     for Several { hit, shares, turn, mut places, .. } in all {
-        let wording = Wording::of(&hit);
+        let wording = Wording::of(&hit.text, &hit.headings);
         if let Some(hit) = distinct.fold(Hit { score: 1.0 / turn, ..hit }, &wording) {
             places.sort_by_key(|&(number, rank)| (rank, number == 0, number));
             distinct.keep(hit, wording, (shares, places));

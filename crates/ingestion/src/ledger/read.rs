@@ -312,19 +312,24 @@ impl SqliteLedger {
 
 /// Chunks and their texts, read from one state of the ledger. What a document's text is read through stays open from one to the next:
 /// opening it is most of what reading a chunk costs.
-struct Chunks<'c> {
+pub(super) struct Chunks<'c> {
     connection: &'c Connection,
+    sql: String,
     texts: Option<Blob<'c>>,
 }
 
 impl Chunks<'_> {
-    fn record(&mut self, id: ChunkId, scope: &AccessScope) -> Result<Option<ChunkRecord>, LedgerError> {
-        let sql = format!(
+    /// Finds one by its id.
+    pub(super) fn sql() -> String {
+        format!(
             "SELECT {SUMMARY_COLUMNS}, {CHUNK_COLUMNS}, r.id AS revision_id FROM chunks AS c \
              JOIN revisions AS r ON r.id = c.revision AND r.state = 'active' \
              JOIN documents AS d ON d.id = r.document WHERE c.id = ?1"
-        );
-        let found = all(self.connection, &sql, [id.as_bytes()], |row| {
+        )
+    }
+
+    fn record(&mut self, id: ChunkId, scope: &AccessScope) -> Result<Option<ChunkRecord>, LedgerError> {
+        let found = all(self.connection, &self.sql, [id.as_bytes()], |row| {
             let document = row::document_summary(row)?;
             let chunk = row::chunk(row, document.id)?;
             Ok((ChunkRecord { chunk, document }, row.get::<_, i64>("revision_id")?))
@@ -357,7 +362,7 @@ impl Ledger for SqliteLedger {
     fn chunks(&self, ids: &[ChunkId], scope: &AccessScope) -> Result<Vec<ChunkRecord>> {
         let connection = self.reader();
         let state = connection.unchecked_transaction().map_err(LedgerError::from)?;
-        let mut chunks = Chunks { connection: &state, texts: None };
+        let mut chunks = Chunks { connection: &state, sql: Chunks::sql(), texts: None };
         let mut records = Vec::with_capacity(ids.len());
         for &id in ids {
             records.extend(chunks.record(id, scope)?);

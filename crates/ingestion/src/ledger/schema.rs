@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 
 use super::error::LedgerError;
 
@@ -32,9 +32,7 @@ const STATEMENTS: usize = 64;
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
     let unclean = std::fs::metadata(wal_of(path)).is_ok_and(|wal| wal.len() > 0);
     let size = std::fs::metadata(path).map_or(0, |file| file.len());
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let mut connection = connect(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -48,10 +46,18 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
 
 /// Opens a connection that only reads, so that searches do not wait for a running ingest.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
+    let connection = connect(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// A connection whose statements are compiled once. Without the guarantee of stable plans SQLite compiles one again each time another
+/// value is bound that its plan could depend on, which takes longer than to find a row by it.
+fn connect(path: &Path) -> Result<Connection, LedgerError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.pragma_update(None, "query_only", true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 

@@ -1,10 +1,10 @@
 //! The file as a format, the lock, and what only the right eyes see.
 
 use fontes_core::{Classification, ErrorKind, Ledger as _};
-use fontes_testkit::scope;
-use rusqlite::Connection;
+use fontes_testkit::{Specimen, scope};
+use rusqlite::{Connection, StatementStatus};
 
-use super::{SqliteLedger, schema};
+use super::{SqliteLedger, read::Chunks, schema};
 
 /// Each adds to the one before.
 const GOLDEN: [&str; 2] =
@@ -69,6 +69,19 @@ fn a_ledger_reads_as_it_was_written() {
     document.validate().unwrap();
     assert_eq!(ledger.quarantined().unwrap()[0].code, "encrypted");
     ledger.check_integrity().unwrap();
+}
+
+#[test]
+fn a_statement_is_compiled_once() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(golden(folder.path()));
+    let ledger = SqliteLedger::open(folder.path()).unwrap();
+    let ids: Vec<_> = ledger.active_chunk_ids().unwrap().into_iter().collect();
+    let other = Specimen::new("x", 0, "y").id();
+    ledger.chunks(&[ids[0], other, ids[0]], &scope(&["staff"], Classification::Internal)).unwrap();
+    let reader = ledger.reader();
+    let statement = reader.prepare_cached(&Chunks::sql()).unwrap();
+    assert_eq!((statement.get_status(StatementStatus::Run), statement.get_status(StatementStatus::RePrepare)), (3, 0));
 }
 
 #[test]
