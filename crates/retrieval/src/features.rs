@@ -13,6 +13,7 @@ use crate::{
     duplicate::words,
     gate::Gate,
     search::{Share, Sought},
+    several::{self, Text},
 };
 
 /// The features by name, in the order of [`Fusion::weights`].
@@ -121,12 +122,14 @@ impl Searcher {
     /// Those of [`Searcher::search`].
     pub fn featured(&self, text: &str, scope: &AccessScope) -> Result<Vec<Featured>> {
         let Some(analysis) = QueryAnalysis::of(text) else { return Ok(Vec::new()) };
-        let query = Query { text: text.to_owned(), k: POOL, mode: SearchMode::Hybrid, ..Query::default() };
-        let embedded = self.embedder.embed_queries(&[&analysis.dense])?.pop();
-        let share = Share { of: 1 };
-        let sought = Sought { query: &query, scope, share, analysis: &analysis, embedded: embedded.as_ref() };
+        let query =
+            Query { text: text.to_owned(), k: POOL, mode: SearchMode::Hybrid, split: false, ..Query::default() };
+        let share = Some(Share { of: 1 });
         let mut run = self.run(&query, scope);
-        let legs = self.legs(sought, POOL, &mut run)?;
+        let texts = several::texts(&query, analysis);
+        let (embedded, legs) = self.first_legs(&query, scope, &texts, POOL, &mut run)?;
+        let (Some(Text { analysis, .. }), Some(legs)) = (texts.first(), legs.first()) else { return Ok(Vec::new()) };
+        let sought = Sought { query: &query, scope, share, analysis, embedded: embedded.first() };
         let fused = self.fusion.fuse(&legs.dense, &legs.lexical, analysis.exact);
         let [mut found, _] = self.confirm(&fused, sought, POOL, &mut run)?;
         self.read_again(sought, self.late(sought)?.as_mut(), &mut found, &mut run)?;

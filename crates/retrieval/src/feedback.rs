@@ -9,10 +9,16 @@ use std::collections::HashMap;
 
 use fontes_core::{Candidate, ChunkId, Hit, Result, VectorIndex};
 
-use crate::LegShares;
+use crate::{Fusion, LegShares};
 
-/// Passages whose vectors go with that of the question; their mean counts as much as it.
+/// Passages whose vectors go with that of the question.
 const PASSAGES: usize = 2;
+
+/// What their mean weighs against the question.
+const WEIGHT: f32 = 3.0;
+
+/// What the dense leg weighs then, against what it weighs alone: it has seen more than the words of the question.
+const DENSE: f32 = 2.0;
 
 /// The vector to search with once more; `None` when the best of `found` were not compared token by token, or have no vectors.
 ///
@@ -31,8 +37,13 @@ pub(crate) fn vector(
     let ids: Vec<ChunkId> = best.iter().map(|(hit, _)| hit.chunk_id).collect();
     let near: Vec<Vec<f32>> = vectors.vectors(&ids)?.into_iter().flatten().collect();
     let mut sum = question.to_vec();
-    add(&mut sum, &near, 1.0 / near.len().max(1) as f32);
+    add(&mut sum, &near, WEIGHT / near.len().max(1) as f32);
     Ok((!near.is_empty()).then_some(sum))
+}
+
+/// How the second list of the dense leg is fused with that of the lexical one.
+pub(crate) fn fusion(first: Fusion) -> Fusion {
+    Fusion { dense_weight: DENSE * first.dense_weight, dense_rank: DENSE * first.dense_rank, ..first }
 }
 
 /// Adds vectors, each times `weight`, to `sum`, and scales it to unit length.

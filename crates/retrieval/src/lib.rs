@@ -32,6 +32,7 @@ mod feedback;
 mod fusion;
 mod gate;
 mod grammar;
+mod legs;
 mod passage;
 mod rescoring;
 mod search;

@@ -6,8 +6,8 @@ use std::{
 };
 
 use fontes_core::{
-    AccessScope, Candidate, EmbeddedQuery, Embedder, Error, Facet, Filter, Hit, IndexSnapshot, Ledger, LexicalIndex,
-    Query, Reranker, Result, SearchMode, Subquery, SubqueryKind, TokenStore, VectorIndex, seam::EmbedAs,
+    AccessScope, EmbeddedQuery, Embedder, Error, Facet, Filter, Hit, IndexSnapshot, Ledger, LexicalIndex, Query,
+    Reranker, Result, SearchMode, Subquery, SubqueryKind, TokenStore, VectorIndex,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use crate::{
     diversity::diversified,
     feedback,
     gate::Gate,
+    legs::Legs,
     rescoring::{self, Late, RERANK_DEPTH},
     several::{self, FoundBy, Noted, Text},
 };
@@ -34,7 +35,8 @@ const MAX_CANDIDATES: usize = 8 * MAX_HITS;
 /// hundred thousand, and every candidate is read.
 const LOOK_PAST: usize = 8;
 
-/// Where the time of a search went, in milliseconds. Legs run side by side, so parts do not add up to `total`.
+/// Where the time of a search went, in milliseconds. The lexical leg runs beside embedding and the dense leg, so parts do not add up to
+/// `total`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SearchTimings {
     /// Embedding the query.
@@ -81,7 +83,7 @@ const WELL_FOUND: f32 = 0.5;
 /// Searches both indexes and shows only what the ledger confirms. Shared by any number of threads.
 pub struct Searcher {
     pub(crate) embedder: Arc<dyn Embedder>,
-    vectors: Arc<dyn VectorIndex>,
+    pub(crate) vectors: Arc<dyn VectorIndex>,
     pub(crate) lexical: Arc<dyn LexicalIndex>,
     pub(crate) ledger: Arc<dyn Ledger>,
     reranker: Option<Arc<dyn Reranker>>,
@@ -242,15 +244,19 @@ impl Searcher {
         k: usize,
         run: &mut Run<'_>,
     ) -> Result<Vec<Noted<FoundBy>>> {
-        let begin = Instant::now();
-        let embedded = self.embed(query, texts)?;
-        run.timings.embed = milliseconds(begin.elapsed());
-        let depth = if query.diversity > 0.0 { k.max(RERANK_DEPTH) } else { k };
-        let share = Share { of: texts.len() };
+        let most = if query.diversity > 0.0 { k.max(RERANK_DEPTH) } else { k };
+        let wanted = if self.reads_again(query.mode) { most.max(RERANK_DEPTH) } else { most };
+        let depth = (4 * wanted).clamp(MIN_CANDIDATES, MAX_CANDIDATES);
+        let (embedded, legs) = self.first_legs(query, scope, texts, depth, run)?;
+        // Read again, what is near to all parts and answers none would be the best of the whole.
+        let is_apart = texts.iter().any(|text| text.subquery.kind == SubqueryKind::Part);
+        let is_read = |text: &Text| !is_apart || text.subquery.kind != SubqueryKind::Whole;
+        let of = texts.iter().filter(|text| is_read(text)).count();
         let mut lists = Vec::with_capacity(texts.len());
-        for (number, text) in texts.iter().enumerate() {
+        for (number, (text, legs)) in texts.iter().zip(legs).enumerate() {
             let (analysis, embedded) = (&text.analysis, embedded.get(number));
-            lists.push(self.hits(Sought { query, scope, share, analysis, embedded }, depth, run)?);
+            let share = is_read(text).then_some(Share { of });
+            lists.push(self.hits(Sought { query, scope, share, analysis, embedded }, (legs, depth), most, run)?);
         }
         let by = |(number, rank): (usize, usize)| FoundBy { subquery: texts[number].subquery.clone(), rank };
         let found = match lists.len() {
@@ -265,24 +271,30 @@ impl Searcher {
         Ok(found)
     }
 
-    /// Fetches ever deeper until `k` candidates pass the gate or the indexes have no more; then, where candidates are compared token
-    /// by token, once more with the best.
-    fn hits(&self, sought: Sought<'_>, k: usize, run: &mut Run<'_>) -> Result<Vec<(Hit, LegShares)>> {
-        let wanted = if self.reads_again(sought.query.mode) { k.max(RERANK_DEPTH) } else { k };
-        let mut depth = (4 * wanted).clamp(MIN_CANDIDATES, MAX_CANDIDATES);
+    /// Makes hits of what both legs found, and fetches ever deeper until `k` candidates pass the gate or the indexes have no more; then,
+    /// where candidates are compared token by token and no other text is searched for, once more with the best.
+    fn hits(
+        &self,
+        sought: Sought<'_>,
+        (mut legs, mut depth): (Legs, usize),
+        k: usize,
+        run: &mut Run<'_>,
+    ) -> Result<Vec<(Hit, LegShares)>> {
+        let is_read = sought.share.is_some() && self.reads_again(sought.query.mode);
+        let wanted = if is_read { k.max(RERANK_DEPTH) } else { k };
         let (late, ms) = timed(|| self.late(sought));
         run.timings.rerank += ms;
         let mut late = late?;
         loop {
-            let legs = self.legs(sought, depth, run)?;
             let exhausted = legs.dense.len() < depth && legs.lexical.len() < depth;
-            let [mut found, back] = self.joined(sought, &legs, wanted, run)?;
+            let [mut found, back] = self.joined(sought, &legs, self.fusion, wanted, run)?;
             if found.len() + back.len() / LOOK_PAST < wanted && !exhausted && depth < MAX_CANDIDATES {
                 depth = (4 * depth).min(MAX_CANDIDATES);
+                legs = self.legs(sought, depth, run)?;
                 continue;
             }
             self.order(sought, late.as_mut(), &mut found, run)?;
-            let [found, back] = match late.filter(|_| self.feedback) {
+            let [found, back] = match late.filter(|_| self.feedback && sought.share.is_some_and(Share::is_whole)) {
                 Some(late) => self.once_more(sought, legs, late, ([found, back], depth, wanted), run)?,
                 None => [found, back],
             };
@@ -311,7 +323,7 @@ impl Searcher {
         run.timings.dense += ms;
         let Some(near) = near? else { return Ok(found) };
         let again = Legs { dense: near, lexical: legs.lexical };
-        let [mut again, mut back] = self.joined(sought, &again, wanted, run)?;
+        let [mut again, mut back] = self.joined(sought, &again, feedback::fusion(self.fusion), wanted, run)?;
         if again.len() < found[0].len() {
             return Ok(found);
         }
@@ -329,11 +341,12 @@ impl Searcher {
         &self,
         sought: Sought<'_>,
         legs: &Legs,
+        fusion: Fusion,
         wanted: usize,
         run: &mut Run<'_>,
     ) -> Result<[Vec<(Hit, LegShares)>; 2]> {
         let begin = Instant::now();
-        let fused = self.fusion.fuse(&legs.dense, &legs.lexical, sought.analysis.exact);
+        let fused = fusion.fuse(&legs.dense, &legs.lexical, sought.analysis.exact);
         run.timings.fusion += milliseconds(begin.elapsed());
         let begin = Instant::now();
         let found = self.confirm(&fused, sought, wanted, run);
@@ -364,13 +377,13 @@ impl Searcher {
         run: &mut Run<'_>,
     ) -> Result<()> {
         let begin = Instant::now();
-        match (&self.reranker, late) {
-            (Some(reranker), _) => {
-                let head = found.len().min(sought.share.divide(RERANK_DEPTH));
+        match (&self.reranker, sought.share, late) {
+            (Some(reranker), Some(share), _) => {
+                let head = found.len().min(share.divide(RERANK_DEPTH));
                 rescoring::decide(reranker.as_ref(), &sought.analysis.dense, &mut found[..head])?;
             }
-            (None, Some(late)) => late.add(found)?,
-            (None, None) => {}
+            (None, _, Some(late)) => late.add(found)?,
+            _ => {}
         }
         run.timings.rerank += milliseconds(begin.elapsed());
         Ok(())
@@ -379,50 +392,10 @@ impl Searcher {
     /// What compares candidates token by token, where that is wanted.
     pub(crate) fn late(&self, sought: Sought<'_>) -> Result<Option<Late<'_>>> {
         let is_wanted = self.reranker.is_none() && self.interacts_late(sought.query.mode);
-        let Some(embedded) = sought.embedded.filter(|_| is_wanted) else { return Ok(None) };
+        let (Some(embedded), Some(share), true) = (sought.embedded, sought.share, is_wanted) else { return Ok(None) };
         let query = (sought.analysis.dense.as_str(), embedded.tokens.as_slice());
-        let budget = sought.share.divide(self.late_tokens);
+        let budget = share.divide(self.late_tokens);
         Late::new(self.embedder.as_ref(), self.tokens.as_deref(), query, self.lexical.as_ref(), budget).map(Some)
-    }
-
-    /// Every text embedded, in one batch; none for a search by words alone. The vector of the whole question is the mean of its
-    /// own and those of hypothetical passages (HyDE; Gao et al., arXiv 2212.10496).
-    fn embed(&self, query: &Query, texts: &[Text]) -> Result<Vec<EmbeddedQuery>> {
-        if query.mode == SearchMode::Lexical {
-            return Ok(Vec::new());
-        }
-        let asked: Vec<&str> = texts.iter().map(|text| text.analysis.dense.as_str()).collect();
-        let mut embedded = self.embedder.embed_queries(&asked)?;
-        if embedded.len() != asked.len() {
-            return Err(Error::internal(format!("embedder gave {} vectors for {} texts", embedded.len(), asked.len())));
-        }
-        let passages = several::hypothetical(query);
-        if let (Some(EmbeddedQuery { vector: whole, .. }), false) = (embedded.first_mut(), passages.is_empty()) {
-            feedback::add(whole, &self.embedder.embed(&passages, EmbedAs::Passage)?, 1.0);
-        }
-        Ok(embedded)
-    }
-
-    /// Runs the legs that the mode asks for, the lexical one on its own thread beside the dense one.
-    pub(crate) fn legs(&self, sought: Sought<'_>, depth: usize, run: &mut Run<'_>) -> Result<Legs> {
-        let Sought { query, scope, analysis, embedded, .. } = sought;
-        let words = || timed(|| self.lexical.search(&analysis.lexical, scope, &query.filter, depth));
-        let near = |vector: &[f32]| timed(|| self.vectors.search(vector, scope, &query.filter, depth));
-        let idle = || (Ok(Vec::new()), 0.0);
-        let ((dense, dense_ms), (lexical, lexical_ms)) = match (query.mode, embedded.map(|embedded| &embedded.vector)) {
-            (SearchMode::Hybrid, Some(vector)) => std::thread::scope(|threads| {
-                let lexical = threads.spawn(words);
-                let dense = near(vector);
-                let lexical =
-                    lexical.join().unwrap_or_else(|_| (Err(Error::internal("lexical leg of a search panicked")), 0.0));
-                (dense, lexical)
-            }),
-            (SearchMode::Dense, Some(vector)) => (near(vector), idle()),
-            (_, _) => (idle(), words()),
-        };
-        run.timings.dense += dense_ms;
-        run.timings.lexical += lexical_ms;
-        Ok(Legs { dense: dense?, lexical: lexical? })
     }
 
     /// Lets candidates through the ledger's gate; see [`Gate::confirm`].
@@ -443,7 +416,7 @@ impl Searcher {
 /// A search on its way.
 pub(crate) struct Run<'a> {
     pub(crate) gate: Gate<'a>,
-    timings: SearchTimings,
+    pub(crate) timings: SearchTimings,
 }
 
 /// A text of a query that is searched for, made ready for both legs.
@@ -451,17 +424,11 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Sought<'a> {
     pub(crate) query: &'a Query,
     pub(crate) scope: &'a AccessScope,
-    /// Its share of what may be read again.
-    pub(crate) share: Share,
+    /// Its share of what may be read again; nothing for the whole of a question that was taken apart.
+    pub(crate) share: Option<Share>,
     pub(crate) analysis: &'a QueryAnalysis,
     /// Nothing for a search by words alone.
     pub(crate) embedded: Option<&'a EmbeddedQuery>,
-}
-
-/// What each leg found, best first.
-pub(crate) struct Legs {
-    pub(crate) dense: Vec<Candidate>,
-    pub(crate) lexical: Vec<Candidate>,
 }
 
 /// One of several equal shares of what a search may read again.
@@ -471,6 +438,10 @@ pub(crate) struct Share {
 }
 
 impl Share {
+    fn is_whole(self) -> bool {
+        self.of == 1
+    }
+
     fn divide(self, whole: usize) -> usize {
         whole.div_ceil(self.of.max(1))
     }
@@ -486,7 +457,7 @@ fn ranked(found: Vec<(Hit, LegShares)>, back: Vec<(Hit, LegShares)>, k: usize) -
     ranked
 }
 
-fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let begin = Instant::now();
     let result = work();
     (result, milliseconds(begin.elapsed()))

@@ -9,7 +9,7 @@ use std::{
 };
 
 use fontes_core::{
-    ChunkId, Classification, Digest, ErrorKind, LedgerPosition, MatchPassage, ModelIdentity, QueryToken,
+    ChunkId, Classification, Digest, ErrorKind, LedgerPosition, MatchPassage, ModelIdentity, QueryToken, seam::EmbedAs,
 };
 use fontes_testkit::{
     HashEmbedder, MemoryLedger, MemoryLexicalIndex, MemoryTokenStore, MemoryVectorIndex, Specimen, scope,
@@ -49,7 +49,7 @@ impl Archive {
     }
 
     /// What is kept of the tokens of all chunks.
-    fn tokens(&self) -> Arc<MemoryTokenStore> {
+    pub(crate) fn tokens(&self) -> Arc<MemoryTokenStore> {
         let ids: Vec<ChunkId> = self.lexical.ids().unwrap().into_iter().collect();
         let everyone = scope(&["staff", "board"], Classification::Secret);
         let tokens = Arc::new(MemoryTokenStore::new());

@@ -188,8 +188,25 @@ fn all_texts_are_embedded_at_once_and_read_within_one_budget() {
     searcher.embedder = counting.clone();
     let found = searcher.search(&split(ASKED, 5), &staff()).unwrap();
     assert_eq!(*counting.calls.lock().unwrap(), [3]);
-    assert_eq!(*counting.budgets.lock().unwrap(), [300; 3]);
+    // The whole is not read again: near to both parts is not an answer.
+    assert_eq!(std::mem::take(&mut *counting.budgets.lock().unwrap()), [450; 2]);
     assert!(paths(&found)[..2].contains(&"permit") && paths(&found)[..2].contains(&"ticket"));
+    let also = ["Preis Fahrausweis", "Kosten Ausweis"].map(|text| also(text, SubqueryKind::Rewritten)).to_vec();
+    searcher.search(&Query { also, ..query("Was kostet der Fahrausweis?", 5) }, &staff()).unwrap();
+    assert_eq!(*counting.budgets.lock().unwrap(), [300; 3], "the same in other words is");
+}
+
+#[test]
+fn only_a_question_for_itself_searches_once_more() {
+    let archive = archive();
+    let searcher =
+        archive.searcher(None).with_late_interaction(10_000).with_tokens(archive.tokens()).with_feedback(true);
+    let fed = |query: &Query| {
+        let found = searcher.search(query, &staff()).unwrap();
+        found.hits.iter().any(|hit| hit.scores.feedback.is_some())
+    };
+    assert!(fed(&query("Was kostet der Fahrausweis?", 5)));
+    assert!(!fed(&split(ASKED, 5)), "the best of one part would draw the other away");
 }
 
 #[test]

@@ -25,6 +25,9 @@ const BUSY: Duration = Duration::from_secs(10);
 /// Prepared statements kept per connection: all of this crate's, so that none is compiled twice.
 const STATEMENTS: usize = 64;
 
+/// Pages that searches find again without asking the system, in KiB. To read a part of a text its pages are walked from the first on.
+const READ_CACHE_KIB: i64 = 64 << 10;
+
 /// Opens a connection that writes.
 ///
 /// `synchronous=FULL` because the ledger is the only truth: a commit must survive power loss.
@@ -48,6 +51,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
     let connection = connect(path)?;
     connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -READ_CACHE_KIB)?;
     Ok(connection)
 }
 
