@@ -98,23 +98,23 @@ fn records<'g>(found: &[(Hit, LegShares)], gate: &'g Gate<'_>) -> Vec<&'g ChunkR
     found.iter().filter_map(|(hit, _)| gate.record(hit.chunk_id)).collect()
 }
 
-impl Searcher {
-    /// Adds to the scores of fused candidates what their documents say, where a site has learnt weights for it, and puts them into
-    /// that order.
-    pub(crate) fn weigh_documents(&self, question: &str, gate: &Gate<'_>, found: &mut [(Hit, LegShares)]) {
-        if !self.fusion.looks_at_documents() || found.iter().all(|(hit, _)| hit.scores.fused.is_none()) {
-            return;
-        }
-        let values = of_documents(question, &records(found, gate));
-        for ((hit, shares), values) in found.iter_mut().zip(values) {
-            shares.document = self.fusion.of_document(&values);
-            hit.score += shares.document;
-            hit.scores.fused = Some(hit.score);
-        }
-        // Stable: equals keep the order of the legs.
-        found.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score));
+/// Adds to the scores of fused candidates what their documents say, where a site has learnt weights for it, and puts them into
+/// that order.
+pub(crate) fn weigh_documents(fusion: Fusion, question: &str, gate: &Gate<'_>, found: &mut [(Hit, LegShares)]) {
+    if !fusion.looks_at_documents() || found.iter().all(|(hit, _)| hit.scores.fused.is_none()) {
+        return;
     }
+    let values = of_documents(question, &records(found, gate));
+    for ((hit, shares), values) in found.iter_mut().zip(values) {
+        shares.document = fusion.of_document(&values);
+        hit.score += shares.document;
+        hit.scores.fused = Some(hit.score);
+    }
+    // Stable: equals keep the order of the legs.
+    found.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score));
+}
 
+impl Searcher {
     /// The candidates of a question with their features, in the present order, to learn weights from. The question is searched
     /// for as a whole, in both legs.
     ///
@@ -129,7 +129,7 @@ impl Searcher {
         let texts = several::texts(&query, analysis);
         let (embedded, legs) = self.first_legs(&query, scope, &texts, POOL, &mut run)?;
         let (Some(Text { analysis, .. }), Some(legs)) = (texts.first(), legs.first()) else { return Ok(Vec::new()) };
-        let sought = Sought { query: &query, scope, share, analysis, embedded: embedded.first() };
+        let sought = Sought { query: &query, scope, fusion: self.fusion, share, analysis, embedded: embedded.first() };
         let fused = self.fusion.fuse(&legs.dense, &legs.lexical, analysis.exact);
         let [mut found, _] = self.confirm(&fused, sought, POOL, &mut run)?;
         self.read_again(sought, self.late(sought)?.as_mut(), &mut found, &mut run)?;

@@ -16,7 +16,7 @@ use crate::{
 /// How many candidates beyond the last hit are looked at for what says the same as a hit: copies score nearly alike.
 const LOOK_AHEAD: usize = 16;
 
-/// What the ledger says of the candidates of one search. It is asked about each once, however many lists have it.
+/// What the ledger says of the candidates of one search. It is asked about each once, however many lists have it, but for copies.
 pub(crate) struct Gate<'a> {
     ledger: &'a dyn Ledger,
     scope: &'a AccessScope,
@@ -57,14 +57,20 @@ impl<'a> Gate<'a> {
             let known = |one: &Fused| self.known.get(&one.chunk)?.as_ref();
             let found = batch.iter().filter_map(|one| known(one).map(|known| (one, known)));
             found.clone().for_each(|(_, known)| boilerplate.count(&known.wording));
+            let mut folded = Vec::new();
             for (one, Known { record, wording }) in found {
-                let Some(hit) = distinct.fold(hit(one, record), wording) else { continue };
+                let Some(hit) = distinct.fold(hit(one, record), wording) else {
+                    folded.push(one.chunk);
+                    continue;
+                };
                 if kept < wanted {
                     let steps_back = boilerplate.steps_back(&hit, wording, &terms)?;
                     kept += usize::from(!steps_back);
                     distinct.keep(hit, wording.clone(), (one.shares, steps_back));
                 }
             }
+            // There may be thousands of copies, and hardly any is asked about again.
+            folded.iter().for_each(|chunk| drop(self.known.remove(chunk)));
         }
         let (back, found): (Vec<_>, Vec<_>) = distinct.into_hits().partition(|(_, (_, steps_back))| *steps_back);
         Ok([found, back].map(|hits| hits.into_iter().map(|(hit, (shares, _))| (hit, shares)).collect()))
@@ -78,6 +84,9 @@ impl<'a> Gate<'a> {
     /// Makes known what the ledger says of these.
     fn ask(&mut self, batch: &[Fused]) -> Result<()> {
         let ids: Vec<ChunkId> = batch.iter().map(|one| one.chunk).filter(|id| !self.known.contains_key(id)).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
         let records = self.ledger.chunks(&ids, self.scope)?;
         // The ledger leaves out what is not active, or not for this scope.
         self.known.extend(ids.into_iter().map(|id| (id, None)));
@@ -124,12 +133,12 @@ mod tests {
     /// A ledger that notes what it is asked about.
     struct Noting {
         ledger: MemoryLedger,
-        asked: Mutex<Vec<ChunkId>>,
+        asked: Mutex<Vec<Vec<ChunkId>>>,
     }
 
     impl Ledger for Noting {
         fn chunks(&self, ids: &[ChunkId], scope: &AccessScope) -> Result<Vec<ChunkRecord>> {
-            self.asked.lock().unwrap().extend(ids);
+            self.asked.lock().unwrap().push(ids.to_vec());
             self.ledger.chunks(ids, scope)
         }
 
@@ -171,6 +180,6 @@ mod tests {
         let backwards: Vec<Fused> = fused.iter().rev().cloned().collect();
         assert_eq!(through(&backwards), ["b", "a"], "each list keeps its order");
         let ids: Vec<ChunkId> = fused.iter().map(|one| one.chunk).collect();
-        assert_eq!(*ledger.asked.lock().unwrap(), ids, "also about what may not be shown");
+        assert_eq!(*ledger.asked.lock().unwrap(), [&ids[..1], &ids[1..]], "also about what may not be shown");
     }
 }

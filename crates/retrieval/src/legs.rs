@@ -42,7 +42,7 @@ impl Searcher {
             run.timings.dense += near_ms;
             Ok::<_, Error>((embedded, near?))
         };
-        let ((lexical, lexical_ms), near) = beside(|| timed(words), near)?;
+        let ((lexical, lexical_ms), near) = beside(query.mode, || timed(words), near)?;
         run.timings.lexical += lexical_ms;
         let (embedded, dense) = near?;
         let dense = dense.into_iter().chain(std::iter::repeat_with(Vec::new));
@@ -57,6 +57,7 @@ impl Searcher {
     pub(crate) fn legs(&self, sought: Sought<'_>, depth: usize, run: &mut Run<'_>) -> Result<Legs> {
         let Sought { query, scope, analysis, embedded, .. } = sought;
         let ((lexical, lexical_ms), (dense, dense_ms)) = beside(
+            query.mode,
             || timed(|| self.words(query, scope, analysis, depth)),
             || timed(|| self.near(query, scope, embedded, depth)),
         )?;
@@ -111,8 +112,11 @@ impl Searcher {
     }
 }
 
-/// Runs `words` on a thread of its own beside `near`.
-fn beside<W: Send, N>(words: impl FnOnce() -> W + Send, near: impl FnOnce() -> N) -> Result<(W, N)> {
+/// Runs both: `words` on a thread of its own where both have something to do.
+fn beside<W: Send, N>(mode: SearchMode, words: impl FnOnce() -> W + Send, near: impl FnOnce() -> N) -> Result<(W, N)> {
+    if mode != SearchMode::Hybrid {
+        return Ok((words(), near()));
+    }
     std::thread::scope(|threads| {
         let words = threads.spawn(words);
         let near = near();

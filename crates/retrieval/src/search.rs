@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Fused, Fusion, LegShares, QueryAnalysis,
     diversity::diversified,
+    features::weigh_documents,
     feedback,
     gate::Gate,
     legs::Legs,
@@ -45,6 +46,9 @@ pub struct SearchTimings {
     pub dense: f64,
     /// The lexical leg.
     pub lexical: f64,
+    /// The dense leg once more, with what was found.
+    #[serde(default)]
+    pub feedback: f64,
     /// Fusion.
     pub fusion: f64,
     /// The ledger gate.
@@ -173,7 +177,7 @@ impl Searcher {
     /// order that depends on nothing but index state and query. What only repeats a better hit is named there, under
     /// [`Hit::also_in`], when it is allowed and active too. A query without a letter or digit, or `k` of
     /// 0, finds nothing; very long queries are cut. Where several texts are searched for, each has its share of what is read
-    /// again, so that the whole costs hardly more.
+    /// again, so that all of them cost hardly more; the whole of a question that was taken apart is not compared token by token.
     ///
     /// # Errors
     /// [`fontes_core::ErrorKind::Invalid`] for an empty query; whatever the indexes, embedder and ledger give.
@@ -248,15 +252,21 @@ impl Searcher {
         let wanted = if self.reads_again(query.mode) { most.max(RERANK_DEPTH) } else { most };
         let depth = (4 * wanted).clamp(MIN_CANDIDATES, MAX_CANDIDATES);
         let (embedded, legs) = self.first_legs(query, scope, texts, depth, run)?;
-        // Read again, what is near to all parts and answers none would be the best of the whole.
-        let is_apart = texts.iter().any(|text| text.subquery.kind == SubqueryKind::Part);
+        // Compared token by token, what is near to all parts and answers none would be the best of the whole.
+        let is_apart = self.reranker.is_none() && texts.iter().any(|text| text.subquery.kind == SubqueryKind::Part);
         let is_read = |text: &Text| !is_apart || text.subquery.kind != SubqueryKind::Whole;
+        let fusion = self.fusion;
         let of = texts.iter().filter(|text| is_read(text)).count();
         let mut lists = Vec::with_capacity(texts.len());
         for (number, (text, legs)) in texts.iter().zip(legs).enumerate() {
             let (analysis, embedded) = (&text.analysis, embedded.get(number));
             let share = is_read(text).then_some(Share { of });
-            lists.push(self.hits(Sought { query, scope, share, analysis, embedded }, (legs, depth), most, run)?);
+            lists.push(self.hits(
+                Sought { query, scope, fusion, share, analysis, embedded },
+                (legs, depth),
+                most,
+                run,
+            )?);
         }
         let by = |(number, rank): (usize, usize)| FoundBy { subquery: texts[number].subquery.clone(), rank };
         let found = match lists.len() {
@@ -272,7 +282,7 @@ impl Searcher {
     }
 
     /// Makes hits of what both legs found, and fetches ever deeper until `k` candidates pass the gate or the indexes have no more; then,
-    /// where candidates are compared token by token and no other text is searched for, once more with the best.
+    /// where candidates are compared token by token, once more with the best.
     fn hits(
         &self,
         sought: Sought<'_>,
@@ -287,14 +297,14 @@ impl Searcher {
         let mut late = late?;
         loop {
             let exhausted = legs.dense.len() < depth && legs.lexical.len() < depth;
-            let [mut found, back] = self.joined(sought, &legs, self.fusion, wanted, run)?;
+            let [mut found, back] = self.joined(sought, &legs, wanted, run)?;
             if found.len() + back.len() / LOOK_PAST < wanted && !exhausted && depth < MAX_CANDIDATES {
                 depth = (4 * depth).min(MAX_CANDIDATES);
                 legs = self.legs(sought, depth, run)?;
                 continue;
             }
             self.order(sought, late.as_mut(), &mut found, run)?;
-            let [found, back] = match late.filter(|_| self.feedback && sought.share.is_some_and(Share::is_whole)) {
+            let [found, back] = match late.filter(|_| self.feedback) {
                 Some(late) => self.once_more(sought, legs, late, ([found, back], depth, wanted), run)?,
                 None => [found, back],
             };
@@ -320,10 +330,11 @@ impl Searcher {
             let vector = feedback::vector(question, &found[0], self.vectors.as_ref())?;
             vector.map(|vector| self.vectors.search(&vector, sought.scope, &sought.query.filter, depth)).transpose()
         });
-        run.timings.dense += ms;
+        run.timings.feedback += ms;
         let Some(near) = near? else { return Ok(found) };
         let again = Legs { dense: near, lexical: legs.lexical };
-        let [mut again, mut back] = self.joined(sought, &again, feedback::fusion(self.fusion), wanted, run)?;
+        let sought = Sought { fusion: feedback::fusion(sought.fusion), ..sought };
+        let [mut again, mut back] = self.joined(sought, &again, wanted, run)?;
         if again.len() < found[0].len() {
             return Ok(found);
         }
@@ -331,7 +342,7 @@ impl Searcher {
         for hits in [&mut again, &mut back] {
             feedback::tell(hits, question, &legs.dense, self.vectors.as_ref())?;
         }
-        run.timings.dense += milliseconds(begin.elapsed());
+        run.timings.feedback += milliseconds(begin.elapsed());
         self.order(sought, Some(&mut late), &mut again, run)?;
         Ok([again, back])
     }
@@ -341,12 +352,11 @@ impl Searcher {
         &self,
         sought: Sought<'_>,
         legs: &Legs,
-        fusion: Fusion,
         wanted: usize,
         run: &mut Run<'_>,
     ) -> Result<[Vec<(Hit, LegShares)>; 2]> {
         let begin = Instant::now();
-        let fused = fusion.fuse(&legs.dense, &legs.lexical, sought.analysis.exact);
+        let fused = sought.fusion.fuse(&legs.dense, &legs.lexical, sought.analysis.exact);
         run.timings.fusion += milliseconds(begin.elapsed());
         let begin = Instant::now();
         let found = self.confirm(&fused, sought, wanted, run);
@@ -363,7 +373,7 @@ impl Searcher {
         run: &mut Run<'_>,
     ) -> Result<()> {
         let begin = Instant::now();
-        self.weigh_documents(&sought.analysis.dense, &run.gate, found);
+        weigh_documents(sought.fusion, &sought.analysis.dense, &run.gate, found);
         run.timings.fusion += milliseconds(begin.elapsed());
         self.read_again(sought, late, found, run)
     }
@@ -424,7 +434,8 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Sought<'a> {
     pub(crate) query: &'a Query,
     pub(crate) scope: &'a AccessScope,
-    /// Its share of what may be read again; nothing for the whole of a question that was taken apart.
+    pub(crate) fusion: Fusion,
+    /// Its share of what may be read again; nothing for the whole of a question that was taken apart, unless a reranker reads it.
     pub(crate) share: Option<Share>,
     pub(crate) analysis: &'a QueryAnalysis,
     /// Nothing for a search by words alone.
@@ -438,10 +449,6 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    fn is_whole(self) -> bool {
-        self.of == 1
-    }
-
     fn divide(self, whole: usize) -> usize {
         whole.div_ceil(self.of.max(1))
     }

@@ -514,6 +514,22 @@ fn the_best_passages_find_what_is_near_to_them() {
 }
 
 #[test]
+fn what_documents_say_weighs_alike_after_feedback() {
+    let texts = ["Frist der Einsprache Tage", "Frist der Einsprache", "Frist und Tage", "Der Bundesrat"];
+    let specimens =
+        texts.iter().zip(["a", "b", "c", "d"]).map(|(text, path)| Specimen::new(path, 0, text).title("Frist Tage"));
+    let archive = Archive::of(specimens.collect());
+    let searcher =
+        archive.searcher(None).with_late_interaction(10_000).with_tokens(archive.tokens()).with_feedback(true);
+    let searcher = searcher.with_fusion(Fusion { title: 0.5, ..Fusion::default() }).unwrap();
+    let found = searcher.search(&query("Frist Einsprache Tage", 9), &staff()).unwrap();
+    assert_eq!(paths(&found)[0], "a");
+    let best = &found.hits[0].scores;
+    assert!(best.feedback.is_some());
+    assert!(best.fused.is_some_and(|fused| (0.99..=1.0 + 1e-5).contains(&fused)), "best of all, and no more: {best:?}");
+}
+
+#[test]
 fn feedback_shows_nobody_what_he_may_not_see() {
     let archive = wordy();
     let asked = query("Frist Eröffnung Tage", 50);

@@ -197,19 +197,6 @@ fn all_texts_are_embedded_at_once_and_read_within_one_budget() {
 }
 
 #[test]
-fn only_a_question_for_itself_searches_once_more() {
-    let archive = archive();
-    let searcher =
-        archive.searcher(None).with_late_interaction(10_000).with_tokens(archive.tokens()).with_feedback(true);
-    let fed = |query: &Query| {
-        let found = searcher.search(query, &staff()).unwrap();
-        found.hits.iter().any(|hit| hit.scores.feedback.is_some())
-    };
-    assert!(fed(&query("Was kostet der Fahrausweis?", 5)));
-    assert!(!fed(&split(ASKED, 5)), "the best of one part would draw the other away");
-}
-
-#[test]
 fn the_number_of_searches_is_bounded() {
     let archive = archive();
     let also = (0..50).map(|n| also(&format!("Merkblatt{n}"), SubqueryKind::Rewritten)).collect();

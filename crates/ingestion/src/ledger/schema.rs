@@ -55,8 +55,8 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
     Ok(connection)
 }
 
-/// A connection whose statements are compiled once. Without the guarantee of stable plans SQLite compiles one again each time another
-/// value is bound that its plan could depend on, which takes longer than to find a row by it.
+/// A connection whose statements are compiled once. Without the guarantee of stable plans SQLite compiles one again when its parameters were
+/// cleared, as rusqlite does after each use, and its plan could depend on them; that takes longer than to find a row.
 fn connect(path: &Path) -> Result<Connection, LedgerError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
