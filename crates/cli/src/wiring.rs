@@ -19,9 +19,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use fontes_core::{
-    Clock, Embedder, Error, ErrorKind, Generator, Judge, Labels, Language, ModelIdentity, Reader, Reranker,
-};
+use fontes_core::{Clock, Embedder, Error, ErrorKind, Generator, Judge, Labels, Language, Reader, Reranker};
 use fontes_extract::{ParseLimits, PdfEngine, WorkerCommand, WorkerLimits, WorkerPool, worker::Recognition};
 use fontes_generation::{AnswerPolicy, Answerer, GeneratorJudge, Prompts, Unsupported};
 use fontes_index::{Index, Recipe, ServerSettings, VectorHome};
@@ -30,7 +28,7 @@ use fontes_ingestion::{
     SqliteTokens,
 };
 use fontes_model::{
-    decoder::{DeviceChoice, Dtype, OpenOptions},
+    decoder::{DeviceChoice, Dtype, OpenOptions, cpu::PackedCopy},
     encoder::{self, EncoderEmbedder},
     generate,
     prefix::PrefixLimits,
@@ -200,19 +198,25 @@ pub fn float_dtype(config: &Config, device: DeviceChoice) -> anyhow::Result<Dtyp
     })
 }
 
-/// How a local model is opened.
-fn generator_options(config: &Config, identity: Option<ModelIdentity>) -> anyhow::Result<generate::Options> {
+/// Where packed weights of an installed model are kept, if the site wants that.
+pub fn packed_copy(config: &Config, model: &InstalledModel) -> Option<PackedCopy> {
+    config.generation.packed_copy.then(|| PackedCopy { path: model.packed(), model: model.sha256 })
+}
+
+/// How a local model is opened: one of the store, or a path.
+fn generator_options(config: &Config, model: Option<&InstalledModel>) -> anyhow::Result<generate::Options> {
     let device: DeviceChoice = config.generation.device.parse()?;
     let dtype = float_dtype(config, device)?;
     let max_memory = memory_limit(config, device);
+    let packed_copy = model.and_then(|model| packed_copy(config, model));
     let prefix = PrefixLimits {
         memory_bytes: config.generation.prefix_memory_mib * MIB,
         disk_bytes: config.generation.prefix_disk_mib * MIB,
         folder: prefix_folder(config),
     };
     Ok(generate::Options {
-        decoder: OpenOptions { device, dtype, max_memory, ..OpenOptions::default() },
-        identity,
+        decoder: OpenOptions { device, dtype, max_memory, packed_copy, ..OpenOptions::default() },
+        identity: model.map(InstalledModel::identity),
         now: Some(SystemClock.now()),
         drafts: config.generation.drafts,
         prefix: (prefix.memory_bytes + prefix.disk_bytes > 0).then_some(prefix),
@@ -222,15 +226,14 @@ fn generator_options(config: &Config, identity: Option<ModelIdentity>) -> anyhow
 
 /// Loads what writes answers.
 pub fn generator(config: &Config, flag: Option<&str>) -> anyhow::Result<Option<Arc<dyn Generator>>> {
-    let open =
-        |path: &Path, identity| Ok::<_, anyhow::Error>(generate::open(path, generator_options(config, identity)?)?);
+    let open = |path: &Path, model| Ok::<_, anyhow::Error>(generate::open(path, generator_options(config, model)?)?);
     Ok(match generator_choice(config, flag)? {
         GeneratorChoice::None => None,
         GeneratorChoice::Installed(model) if model.role != ModelRole::Generator => {
             let what = format!("model {:?} does not generate text", model.name);
             return Err(Error::invalid(what).advise("`fontes models list` shows which models do").into());
         }
-        GeneratorChoice::Installed(model) => Some(Arc::new(open(&model.weights(), Some(model.identity()))?)),
+        GeneratorChoice::Installed(model) => Some(Arc::new(open(&model.weights(), Some(&*model))?)),
         GeneratorChoice::Path(path) => Some(Arc::new(open(&path, None)?)),
         GeneratorChoice::Remote => Some(Arc::new(remote(&config.models.remote)?)),
     })

@@ -24,7 +24,7 @@ fn main() {
         arguments.get(4).map_or(Isa::detect(), |name| Isa::ALL.into_iter().find(|isa| isa.name() == name).unwrap());
     let windows: Vec<Vec<TokenId>> = serde_json::from_slice(&std::fs::read(&arguments[2]).unwrap()).unwrap();
     let source = Arc::new(TensorSource::open(Path::new(&arguments[1])).unwrap());
-    let options = CpuOptions { pool: ThreadPool::shared(threads), isa, max_memory: None };
+    let options = CpuOptions { pool: ThreadPool::shared(threads), isa, max_memory: None, copy: None };
     let network = CpuNetwork::load(DecoderWeights::new(source).unwrap(), options).unwrap();
     let (mut sum, mut count) = (0.0, 0_usize);
     for window in &windows {

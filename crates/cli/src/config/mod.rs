@@ -244,6 +244,8 @@ pub struct Generation {
     pub dtype: String,
     /// Memory for weights and session, in MiB; 0 asks the system.
     pub memory_mib: u64,
+    /// Whether packed weights are kept beside an installed model.
+    pub packed_copy: bool,
     /// Whether tokens are drafted and verified together.
     pub drafts: bool,
     /// Memory for the beginnings of prompts, in MiB.

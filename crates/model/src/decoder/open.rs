@@ -44,7 +44,8 @@ pub fn load(source: Arc<TensorSource>, options: &OpenOptions) -> Result<Box<dyn 
     if fast {
         let threads = options.threads.or_else(|| std::thread::available_parallelism().ok());
         let pool = ThreadPool::shared(threads.map_or(1, NonZeroUsize::get));
-        let options = CpuOptions { pool, isa: Isa::detect(), max_memory: options.max_memory };
+        let copy = options.packed_copy.clone();
+        let options = CpuOptions { pool, isa: Isa::detect(), max_memory: options.max_memory, copy };
         Ok(Box::new(CpuNetwork::load(weights, options)?))
     } else {
         Ok(Box::new(CandleNetwork::load(weights, options)?))

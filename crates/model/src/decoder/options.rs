@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use candle_core::DType;
 use fontes_core::Error;
 
+use super::cpu::PackedCopy;
 use crate::weights::WeightType;
 
 /// Which implementation runs a decoder.
@@ -153,6 +154,8 @@ pub struct OpenOptions {
     pub max_memory: Option<u64>,
     /// Threads of the CPU runner; `None` uses every core the process may use. Models with the same number share them.
     pub threads: Option<std::num::NonZeroUsize>,
+    /// Where the CPU runner keeps packed weights for the next process; `None` packs them anew.
+    pub packed_copy: Option<PackedCopy>,
 }
 
 impl OpenOptions {

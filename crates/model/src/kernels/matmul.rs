@@ -90,11 +90,10 @@ impl PackedMatrix {
         if row_bytes == 0 || row_bytes.checked_mul(rows) != Some(bytes.len()) {
             return Err(wrong());
         }
-        let format = TileFormat::of(dtype);
-        let tile_bytes = format.tile_bytes(cols);
-        let part = arena.take(rows.div_ceil(TILE_ROWS) * tile_bytes).ok_or(PackError::Full)?;
+        let matrix = Self::place(arena, dtype, [rows, cols])?;
+        let (format, tile_bytes) = (matrix.format, matrix.format.tile_bytes(cols));
         let failure = std::sync::Mutex::new(None);
-        pool.for_each_chunk(arena.bytes_mut(&part), tile_bytes, 8, |index, tile| {
+        pool.for_each_chunk(arena.bytes_mut(&matrix.part), tile_bytes, 8, |index, tile| {
             let first = index * TILE_ROWS;
             let rows = &bytes[first * row_bytes..rows.min(first + TILE_ROWS) * row_bytes];
             if let Err(error) = format.pack(tile, dtype, rows, cols)
@@ -105,8 +104,18 @@ impl PackedMatrix {
         });
         match failure.into_inner() {
             Ok(Some(error)) => Err(error.into()),
-            _ => Ok(Self { format, rows, cols, part }),
+            _ => Ok(matrix),
         }
+    }
+
+    /// Takes the part of a matrix that an arena holds already ([`Arena::filled`]).
+    ///
+    /// # Errors
+    /// [`PackError::Full`].
+    pub fn place(arena: &mut Arena, dtype: WeightType, [rows, cols]: [usize; 2]) -> Result<Self, PackError> {
+        let format = TileFormat::of(dtype);
+        let part = arena.take(rows.div_ceil(TILE_ROWS) * format.tile_bytes(cols)).ok_or(PackError::Full)?;
+        Ok(Self { format, rows, cols, part })
     }
 
     /// Outputs.

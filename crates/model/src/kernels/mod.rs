@@ -52,4 +52,4 @@ pub use matmul::{Output, PackError, PackedMatrix, Product, multiply};
 pub use pool::ThreadPool;
 pub use roofline::Roofline;
 pub use signs::SignQuery;
-pub use tile::{TILE_ROWS, TileFormat};
+pub use tile::{LAYOUT, TILE_ROWS, TileFormat};

@@ -6,7 +6,8 @@
 //! files do not tell about themselves.
 //!
 //! ```text
-//! STORE/NAME/…             the files, installed.json (what they are), stamps.json (when last hashed)
+//! STORE/NAME/…             the files, installed.json (what they are), stamps.json (when last hashed),
+//!                          packed.weights (what a loader made of them; can be made again)
 //! STORE/partial/NAME/…     an installation under way: complete files, FILE.part and its journal
 //! STORE/partial/NAME.lock  held while NAME is being changed
 //! ```
@@ -34,6 +35,7 @@ mod wheel;
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -148,7 +150,7 @@ impl ModelStore {
     }
 
     /// Hashes every file of one installed model, or of all of them, by name. A model that fails is listed
-    /// with `verified: false` and why.
+    /// with `verified: false` and why. Packed weights are removed: the next load makes them from the files just checked.
     ///
     /// # Errors
     /// An unknown or not installed `name`; an interrupted run.
@@ -169,6 +171,12 @@ impl ModelStore {
                 Err(error) => return Err(error),
             };
             if let Some(model) = InstalledModel::read(&self.dir.join(&name))? {
+                match fs::remove_file(model.packed()) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        return Err(StoreError::io("remove", model.packed())(error));
+                    }
+                    _ => {}
+                }
                 lines.push((self.status(&model, failure.is_none()), failure));
             }
         }
@@ -222,7 +230,7 @@ impl ModelStore {
     fn installed_names(&self) -> Result<Vec<String>, StoreError> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(StoreError::io("read", &self.dir)(error)),
         };
         let mut names: Vec<String> = entries

@@ -23,6 +23,8 @@ use super::{DigestPolicy, EmbeddingSettings, ModelRole, StoreError};
 const RECORD: &str = "installed.json";
 /// Name of the stamps beside a model's files.
 const STAMPS: &str = "stamps.json";
+/// Name of the packed weights beside a model's files.
+const PACKED: &str = "packed.weights";
 /// Bytes read at once while hashing and copying.
 pub(super) const BLOCK: usize = 1 << 20;
 
@@ -87,6 +89,12 @@ impl InstalledModel {
     /// What a loader opens: the GGUF file of a generator, else the folder.
     pub fn weights(&self) -> PathBuf {
         self.file_with_extension("gguf").unwrap_or_else(|| self.dir.clone())
+    }
+
+    /// Where a loader may keep what it made of the weights. It is not one of the model's files: whoever writes it sees to it
+    /// that it is told from a damaged one, and it goes with the model, or when that is verified.
+    pub fn packed(&self) -> PathBuf {
+        self.path(PACKED)
     }
 
     /// Size of all files.

@@ -129,7 +129,10 @@ fn a_model_is_installed_listed_resolved_verified_and_removed() {
         assert_eq!(line[field], value);
     }
     assert_eq!(line["verified"], true);
+    fs::write(installed.packed(), b"made of the weights").unwrap();
+    assert_eq!(store.resolve("tiny-model").unwrap(), installed, "packed weights are no file of the model");
     assert!(store.verify(None, &Cancel::default()).unwrap()[0].1.is_none());
+    assert!(!installed.packed().exists(), "they are made again from what was verified");
     assert_eq!(install(&store).unwrap(), installed, "idempotent");
     assert_eq!(server.requests.lock().unwrap().len(), 1, "fetched once");
     store.remove("tiny-model").unwrap();

@@ -1,8 +1,13 @@
 //! The one place where a file is mapped into memory.
 
-use std::{fs::File, ops::Range, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    ops::Range,
+    path::Path,
+};
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut, MmapOptions};
 
 use super::WeightsError;
 
@@ -21,6 +26,43 @@ pub(crate) fn map(path: &Path) -> Result<Mmap, WeightsError> {
     // slice, and model files are not modified in place (contract above).
     let mapping = unsafe { Mmap::map(&file) };
     mapping.map_err(io)
+}
+
+/// Maps a file for this process alone, in huge pages where the file system has them, and reads all of it. What is written
+/// to the map never reaches the file. The contract of [`map`] holds: the file is not changed in place.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn map_private(file: &File) -> io::Result<MmapMut> {
+    #[expect(unsafe_code, reason = "mapping packed weights instead of making them again")]
+    // SAFETY: the map is private, every access goes through a bounds-checked slice, and the file is written once under
+    // another name and never changed in place (the contract above).
+    let map = unsafe { MmapOptions::new().no_reserve_swap().map_copy(file)? };
+    #[cfg(target_os = "linux")]
+    {
+        // Refusal costs speed, not correctness.
+        let _ = map.advise(memmap2::Advice::HugePage);
+        let _ = map.advise(memmap2::Advice::PopulateRead);
+    }
+    Ok(map)
+}
+
+/// Bytes of a mapped file that the system has mapped in huge pages; none where it does not tell (Linux does).
+pub(crate) fn huge_bytes(map: &MmapMut) -> usize {
+    let address = map.as_ptr() as usize;
+    let text = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let hex = |text: &str| usize::from_str_radix(text, 16).ok();
+    let mut inside = false;
+    for line in text.lines() {
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        if let Some((Some(from), Some(to))) = range.map(|(from, to)| (hex(from), hex(to))) {
+            inside = (from..to).contains(&address);
+        } else if let (true, Some(found)) = (inside, line.strip_prefix("FilePmdMapped:")) {
+            let kib = found.trim().trim_end_matches(" kB").parse::<usize>();
+            return kib.map_or(0, |kib| kib << 10);
+        }
+    }
+    0
 }
 
 /// Lets the system take back the memory of a part of a map; reading it again reads the file again.

@@ -3,11 +3,7 @@
 mod readers;
 mod synthetic;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{fs, path::Path, time::Instant};
 
 use anyhow::Context as _;
 use fontes_core::{Cancel, Embedder, Error, Query, SearchMode, seam::EmbedAs};
@@ -164,9 +160,9 @@ pub fn quantile(values: &mut [f64], share: f64) -> f64 {
 
 fn generation(config: &Config, arguments: &BenchGenerate) -> anyhow::Result<Value> {
     let generate = arguments.generate;
-    let path: PathBuf = match wiring::generator_choice(config, arguments.model.as_deref())? {
-        wiring::GeneratorChoice::Installed(model) => model.weights(),
-        wiring::GeneratorChoice::Path(path) => path,
+    let (path, packed_copy) = match wiring::generator_choice(config, arguments.model.as_deref())? {
+        wiring::GeneratorChoice::Installed(model) => (model.weights(), wiring::packed_copy(config, &model)),
+        wiring::GeneratorChoice::Path(path) => (path, None),
         choice => {
             return Err(Error::invalid(format!("there is no local model to measure ({choice})"))
                 .advise("name one with --model")
@@ -180,6 +176,7 @@ fn generation(config: &Config, arguments: &BenchGenerate) -> anyhow::Result<Valu
         dtype: arguments.dtype.map_or_else(|| wiring::float_dtype(config, device), Ok)?,
         device,
         max_memory: wiring::memory_limit(config, device),
+        packed_copy,
         ..decoder::OpenOptions::default()
     };
     let network = decoder::open(&path, &options)?;

@@ -8,6 +8,7 @@
 //! handles one query and one key at a time. **Exactness:** activations are rounded to 8 bits in blocks before each
 //! product, as llama.cpp does for the same weights; the candle runner is the reference in tests.
 
+mod copy;
 mod inputs;
 mod layer;
 mod pass;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use fontes_core::Result;
 
+pub use self::copy::PackedCopy;
 use self::{
     layer::{Layer, is_matrix},
     session::CpuEngine,
@@ -41,6 +43,8 @@ pub struct CpuOptions {
     pub isa: Isa,
     /// Bytes that weights, cache and scratch may take together; `None` does not ask.
     pub max_memory: Option<u64>,
+    /// Where packed weights are kept for the next process; `None` packs them anew.
+    pub copy: Option<PackedCopy>,
 }
 
 /// A decoder whose weights are packed for the CPU kernels.
@@ -67,7 +71,7 @@ impl CpuNetwork {
         Ok(weights.tensor(Role::Layer(0, super::LayerRole::Down))?.dtype.is_quantised())
     }
 
-    /// Packs all weights but the embedding.
+    /// Packs all weights but the embedding, or maps the copy of them that an earlier process kept.
     ///
     /// # Errors
     /// [`DecoderError::TooLittleMemory`] before anything is packed; [`DecoderError::NotBuilt`] for heads that are too wide;
@@ -88,12 +92,18 @@ impl CpuNetwork {
             return Err(DecoderError::TooLittleMemory { needed, available, fits });
         }
         let out_of_memory = |_| too_little(total as u64, options.max_memory, "free memory first");
-        let mut arena = Arena::new(total).map_err(out_of_memory)?;
-        let mut loader = Loader { weights: &weights, pool: &options.pool, arena: &mut arena };
+        let pool = &*options.pool;
+        let kept = options.copy.as_ref().and_then(|copy| copy.open(total, pool));
+        let packed = kept.is_some();
+        let mut arena = kept.map_or_else(|| Arena::new(total).map_err(out_of_memory), Ok)?;
+        let mut loader = Loader { weights: &weights, pool, arena: &mut arena, packed };
         let layers =
             (0..weights.config().layers).map(|layer| Layer::load(&mut loader, layer)).collect::<Result<_, _>>()?;
         let output = loader.matrix(Role::Output)?;
         let output_norm = weights.vector(Role::OutputNorm)?;
+        if let (false, Some(copy)) = (packed, &options.copy) {
+            copy.keep(&arena, pool);
+        }
         Ok(Self { layers, output_norm, output, arena, options, weights })
     }
 
@@ -124,15 +134,22 @@ struct Loader<'a> {
     weights: &'a DecoderWeights,
     pool: &'a ThreadPool,
     arena: &'a mut Arena,
+    /// Whether the arena holds them already.
+    packed: bool,
 }
 
 impl Loader<'_> {
     fn matrix(&mut self, role: Role) -> Result<PackedMatrix, DecoderError> {
         let view = self.weights.tensor(role)?;
         let shape = [view.shape[0], view.shape[1]];
-        let packed = PackedMatrix::pack(self.arena, self.pool, view.dtype, shape, view.bytes);
-        self.weights.source().release(view.name);
-        packed.map_err(|error| match error {
+        let matrix = if self.packed {
+            PackedMatrix::place(self.arena, view.dtype, shape)
+        } else {
+            let matrix = PackedMatrix::pack(self.arena, self.pool, view.dtype, shape, view.bytes);
+            self.weights.source().release(view.name);
+            matrix
+        };
+        matrix.map_err(|error| match error {
             PackError::Weights(error) => error.into(),
             // Lengths were checked when the file was opened, and the arena was sized from the same shapes.
             PackError::Full | PackError::WrongLength { .. } => WeightsError::WrongShape {

@@ -33,7 +33,7 @@ fn cases(file: &str) -> Vec<Case> {
 
 fn network(name: &str, isa: Isa, threads: usize) -> CpuNetwork {
     let weights = DecoderWeights::new(Arc::new(TensorSource::open(&fixture(name)).unwrap())).unwrap();
-    let options = CpuOptions { pool: ThreadPool::shared(threads), isa, max_memory: None };
+    let options = CpuOptions { pool: ThreadPool::shared(threads), isa, max_memory: None, copy: None };
     CpuNetwork::load(weights, options).unwrap()
 }
 
@@ -177,9 +177,37 @@ fn quantised_files_get_this_runner_unless_another_is_asked_for() {
 }
 
 #[test]
+fn the_next_load_takes_what_the_first_one_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = [1, 2, 3, 40, 500];
+    for name in ["gguf/q4_k_m.gguf", "gguf/q8_0.gguf", "v15"] {
+        let source = Arc::new(TensorSource::open(&fixture(name)).unwrap());
+        let pool = ThreadPool::shared(2);
+        let copy = PackedCopy { path: folder.path().join("packed.weights"), model: source.digest().unwrap() };
+        let load = |copy: Option<&PackedCopy>| {
+            let options =
+                CpuOptions { pool: Arc::clone(&pool), isa: Isa::detect(), max_memory: None, copy: copy.cloned() };
+            CpuNetwork::load(DecoderWeights::new(Arc::clone(&source)).unwrap(), options).unwrap()
+        };
+        let packed = load(None);
+        let wanted = logits(&packed, &ids, Logits::All);
+        assert!(logits(&load(Some(&copy)), &ids, Logits::All) == wanted, "{name}: packed and kept");
+        assert!(logits(&load(Some(&copy)), &ids, Logits::All) == wanted, "{name}: mapped, if this machine does");
+        assert!(std::fs::metadata(&copy.path).unwrap().len() > packed.packed_bytes() as u64, "{name}");
+        // The fixtures are smaller than a huge page, so that their copies are used everywhere: other weights, other logits.
+        let mut zeros = Arena::new(packed.packed_bytes()).unwrap();
+        zeros.take(packed.packed_bytes()).unwrap();
+        copy.keep(&zeros, &pool);
+        assert!(logits(&load(Some(&copy)), &ids, Logits::All) != wanted, "{name}: the copy was not used");
+        let another = PackedCopy { model: fontes_core::Digest::of(b"another model"), ..copy };
+        assert!(logits(&load(Some(&another)), &ids, Logits::All) == wanted, "{name}: that copy is of another model");
+    }
+}
+
+#[test]
 fn too_little_memory_is_said_before_anything_is_packed() {
     let weights = DecoderWeights::new(Arc::new(TensorSource::open(&fixture("mini")).unwrap())).unwrap();
-    let options = CpuOptions { pool: ThreadPool::shared(1), isa: Isa::Portable, max_memory: Some(1000) };
+    let options = CpuOptions { pool: ThreadPool::shared(1), isa: Isa::Portable, max_memory: Some(1000), copy: None };
     let error: fontes_core::Error = CpuNetwork::load(weights, options).err().unwrap().into();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    kernels::Isa,
+    kernels::{Isa, LAYOUT},
     weights::{TensorView, floats},
 };
 
@@ -240,6 +240,20 @@ fn several_products_share_a_region() {
         multiply(&ThreadPool::new(1), &arena, &activations, &mut products);
         assert_eq!(&alone, together);
     }
+}
+
+#[test]
+fn packed_bytes_are_those_of_the_layout_s_number() {
+    // Packed weights are kept on disk: another digest here means another `LAYOUT`.
+    let pool = ThreadPool::new(1);
+    let digests =
+        [WeightType::Q4_K, WeightType::Q6_K, WeightType::Q8_0, WeightType::Q4_0, WeightType::F32].map(|dtype| {
+            let case = Case::random(dtype, [20, 512, 1], 0.1, 3);
+            let mut arena = Arena::new(PackedMatrix::footprint(dtype, case.rows, case.cols)).unwrap();
+            PackedMatrix::pack(&mut arena, &pool, dtype, [case.rows, case.cols], &case.bytes).unwrap();
+            fontes_core::Digest::of(arena.content()).to_string()[..8].to_owned()
+        });
+    assert_eq!((LAYOUT, digests.join(" ").as_str()), (1, "147b4793 cb5b906b dc09f190 58d30eac a79756ea"));
 }
 
 #[test]
