@@ -16,7 +16,7 @@ use fontes_core::{DocumentId, Filter, FilterField, SearchMode, Span};
 use fontes_model::decoder::{DeviceChoice, Dtype};
 
 pub use self::{
-    bench::{Bench, BenchGenerate},
+    bench::{Bench, BenchGenerate, WayChoice},
     embedders::Embedders,
     eval::{AnswersRun, Eval, EvalMake, EvalRetrieval, EvalRun, EvalTune, HalfChoice},
     searching::Searching,

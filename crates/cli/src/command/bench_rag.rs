@@ -1,6 +1,6 @@
 //! `fontes bench rag`: what drafts and kept beginnings save on real questions, and that they change no answer.
 //!
-//! Every question is asked in four ways over the same index with the same model, one after the other. With kept
+//! Every question is asked in up to four ways over the same index with the same model, one after the other. With kept
 //! beginnings there are two rounds: in the first the cache fills, in the second each question was asked before. Nothing
 //! is kept on disk. `tokens` lists prompt and generated tokens of each question, for a peer to repeat
 //! (`benches/llamacpp.py --rag`).
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::bench::quantile;
 use crate::{
+    args::WayChoice,
     config::Config,
     interrupt,
     output::Voice,
@@ -21,8 +22,14 @@ use crate::{
 };
 
 /// A way of asking: its name, drafts, kept beginnings.
-const WAYS: [(&str, bool, bool); 4] =
-    [("plain", false, false), ("drafts", true, false), ("kept", false, true), ("both", true, true)];
+fn way(choice: WayChoice) -> (&'static str, bool, bool) {
+    match choice {
+        WayChoice::Plain => ("plain", false, false),
+        WayChoice::Drafts => ("drafts", true, false),
+        WayChoice::Kept => ("kept", false, true),
+        WayChoice::Both => ("both", true, true),
+    }
+}
 
 /// Reads questions: lines, or JSON Lines with a `question`.
 pub fn read(path: &Path, limit: usize) -> anyhow::Result<Vec<String>> {
@@ -39,19 +46,20 @@ pub fn read(path: &Path, limit: usize) -> anyhow::Result<Vec<String>> {
     Ok(questions)
 }
 
-/// Measures all ways.
+/// Measures the ways one after the other; answers are compared with those of the first.
 pub fn run(
     config: &Config,
     voice: Voice,
     model: Option<&str>,
     questions: &[String],
     max_tokens: usize,
+    ways: &[WayChoice],
 ) -> anyhow::Result<Value> {
     let cancel = interrupt::install()?;
     let archive = Archive::open(config)?;
     let mut figures = json!({ "questions": questions.len(), "max_tokens": max_tokens });
-    let mut plain: Vec<Answer> = Vec::new();
-    for (name, drafts, kept) in WAYS {
+    let mut first: Vec<Answer> = Vec::new();
+    for (name, drafts, kept) in ways.iter().copied().map(way) {
         let mut config = config.clone();
         config.generation.drafts = drafts;
         config.generation.prefix_disk_mib = 0;
@@ -72,12 +80,12 @@ pub fn run(
             }
             let way = format!("{name}{round}");
             voice.remark(&format!("{way}: done"));
-            if plain.is_empty() {
-                plain.clone_from(&answers);
+            if first.is_empty() {
+                first.clone_from(&answers);
                 figures["tokens"] =
                     written(&answers).map(|one| json!([one.tokens.prompt, one.tokens.generated])).collect();
             }
-            describe(&mut figures, &way, &answers, &plain);
+            describe(&mut figures, &way, &answers, &first);
         }
     }
     Ok(figures)
@@ -89,7 +97,7 @@ fn written(answers: &[Answer]) -> impl Iterator<Item = &Answer> {
 }
 
 /// Adds the figures of one way; sums are over the questions that a model answered.
-fn describe(figures: &mut Value, way: &str, answers: &[Answer], plain: &[Answer]) {
+fn describe(figures: &mut Value, way: &str, answers: &[Answer], first: &[Answer]) {
     let written: Vec<&Answer> = written(answers).collect();
     let mut times = |time: fn(&Answer) -> f64, what: &str| {
         let mut values: Vec<f64> = written.iter().map(|answer| time(answer)).collect();
@@ -103,7 +111,7 @@ fn describe(figures: &mut Value, way: &str, answers: &[Answer], plain: &[Answer]
     figures[format!("{way}_prompt_tokens")] = sum(|answer| answer.tokens.prompt).into();
     figures[format!("{way}_reused_tokens")] = sum(|answer| answer.tokens.reused).into();
     figures[format!("{way}_generated_tokens")] = sum(|answer| answer.tokens.generated).into();
-    let same = answers.iter().zip(plain).filter(|(one, other)| one.answer == other.answer).count();
+    let same = answers.iter().zip(first).filter(|(one, other)| one.answer == other.answer).count();
     figures[format!("{way}_same_answers")] = same.into();
 }
 

@@ -38,8 +38,9 @@ pub fn run(config: &Config, voice: Voice, command: &Bench) -> anyhow::Result<Out
         Bench::Search { chunks: Some(chunks), readers, .. } => synthetic::search(config, voice, *chunks, *readers)?,
         Bench::Search { queries, .. } => search(config, queries.as_deref().unwrap_or(Path::new("/dev/stdin")))?,
         Bench::Generate(arguments) => generation(config, arguments)?,
-        Bench::Rag { questions, model, max_tokens, limit } => {
-            bench_rag::run(config, voice, model.as_deref(), &bench_rag::read(questions, *limit)?, *max_tokens)?
+        Bench::Rag { questions, model, max_tokens, limit, ways } => {
+            let questions = bench_rag::read(questions, *limit)?;
+            bench_rag::run(config, voice, model.as_deref(), &questions, *max_tokens, ways)?
         }
         Bench::Ingest { dir } => ingestion(config, voice, dir)?,
     };
