@@ -17,8 +17,9 @@ fn group_memory(root: &str) -> Option<u64> {
     let limit = number("memory.max")?;
     // Pages of files are counted, too, and given back when they are needed.
     let files = fs::read_to_string(format!("{root}/memory.stat")).unwrap_or_default();
-    let files = files.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse::<u64>().ok());
-    let used = number("memory.current")?.saturating_sub(files.unwrap_or(0));
+    let pages =
+        |line: &str| line.strip_prefix("inactive_file ").or(line.strip_prefix("active_file "))?.parse::<u64>().ok();
+    let used = number("memory.current")?.saturating_sub(files.lines().filter_map(pages).sum());
     Some(limit.saturating_sub(used))
 }
 
@@ -61,7 +62,7 @@ mod tests {
         fs::write(folder.path().join("memory.max"), "1000\n").unwrap();
         fs::write(folder.path().join("memory.current"), "700\n").unwrap();
         assert_eq!(group_memory(root), Some(300));
-        fs::write(folder.path().join("memory.stat"), "anon 1\ninactive_file 200\n").unwrap();
-        assert_eq!(group_memory(root), Some(500));
+        fs::write(folder.path().join("memory.stat"), "anon 1\ninactive_file 200\nactive_file 50\nfile 999\n").unwrap();
+        assert_eq!(group_memory(root), Some(550));
     }
 }

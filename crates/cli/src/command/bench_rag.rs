@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A way of asking: its name, drafts, kept beginnings.
-fn way(choice: WayChoice) -> (&'static str, bool, bool) {
+fn settings(choice: WayChoice) -> (&'static str, bool, bool) {
     match choice {
         WayChoice::Plain => ("plain", false, false),
         WayChoice::Drafts => ("drafts", true, false),
@@ -59,7 +59,7 @@ pub fn run(
     let archive = Archive::open(config)?;
     let mut figures = json!({ "questions": questions.len(), "max_tokens": max_tokens });
     let mut first: Vec<Answer> = Vec::new();
-    for (name, drafts, kept) in ways.iter().copied().map(way) {
+    for (name, drafts, kept) in ways.iter().copied().map(settings) {
         let mut config = config.clone();
         config.generation.drafts = drafts;
         config.generation.prefix_disk_mib = 0;

@@ -1,4 +1,4 @@
-//! One block of anonymous memory in huge pages that holds all packed weights of a model.
+//! One block of memory in huge pages that holds all packed weights of a model.
 //!
 //! Reading weights is what a generated token waits for, and with 4-KiB pages half of that time goes into address
 //! translation: on Zen 4 two threads read 28–33 GB/s from 4-KiB pages and 61–63 GB/s from 2-MiB pages. Linux gives
@@ -13,13 +13,15 @@ use std::{io, ops::Range};
 use memmap2::MmapMut;
 
 /// 2 MiB: the huge page of x86-64 and of most 64-bit Arm systems.
-const HUGE_PAGE: usize = 2 << 20;
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
 
 /// The alignment of every part: a cache line, and a 512-bit vector.
 const ALIGNMENT: usize = 64;
 
-/// Zeroed memory, filled once, then read by all threads.
+/// Memory that is filled once, by this process from zeros or by an earlier one, and then read by all threads.
 pub struct Arena {
+    /// Anonymous, or a file mapped for this process alone: then nothing writes to it, and if something did the file would not
+    /// see it. One type for both keeps every reader as it is.
     map: MmapMut,
     /// Offset of the first huge page.
     start: usize,

@@ -40,6 +40,7 @@ mod tile;
 
 pub use activations::{Activations, Scaling};
 pub use arena::Arena;
+pub(crate) use arena::HUGE_PAGE;
 pub use attention::{Attend, Attention, MAX_HEAD_DIM, attend};
 pub use bidirectional::{Heads, attend_within};
 pub use elementwise::{Activation, RotaryLayout, activate, rms_norm, rms_norm_in_place, rotate};

@@ -35,7 +35,6 @@ mod wheel;
 
 use std::{
     fs,
-    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -150,7 +149,8 @@ impl ModelStore {
     }
 
     /// Hashes every file of one installed model, or of all of them, by name. A model that fails is listed
-    /// with `verified: false` and why. Packed weights are removed: the next load makes them from the files just checked.
+    /// with `verified: false` and why. Packed weights are removed: the next load makes them from the files just checked. Those
+    /// that cannot be removed are not verified.
     ///
     /// # Errors
     /// An unknown or not installed `name`; an interrupted run.
@@ -171,12 +171,7 @@ impl ModelStore {
                 Err(error) => return Err(error),
             };
             if let Some(model) = InstalledModel::read(&self.dir.join(&name))? {
-                match fs::remove_file(model.packed()) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => {
-                        return Err(StoreError::io("remove", model.packed())(error));
-                    }
-                    _ => {}
-                }
+                let failure = failure.or(model.forget_packed().err());
                 lines.push((self.status(&model, failure.is_none()), failure));
             }
         }
@@ -230,7 +225,7 @@ impl ModelStore {
     fn installed_names(&self) -> Result<Vec<String>, StoreError> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(StoreError::io("read", &self.dir)(error)),
         };
         let mut names: Vec<String> = entries

@@ -97,6 +97,20 @@ impl InstalledModel {
         self.path(PACKED)
     }
 
+    /// Removes packed weights, and what is left of writing them. Nothing is touched where there are none, so that a model on a
+    /// read-only disk stays one that can be verified.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub(super) fn forget_packed(&self) -> Result<(), StoreError> {
+        for path in [self.packed(), self.path(&format!("{PACKED}.partial"))] {
+            if path.exists() {
+                fs::remove_file(&path).map_err(StoreError::io("remove", path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Size of all files.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()

@@ -133,6 +133,10 @@ fn a_model_is_installed_listed_resolved_verified_and_removed() {
     assert_eq!(store.resolve("tiny-model").unwrap(), installed, "packed weights are no file of the model");
     assert!(store.verify(None, &Cancel::default()).unwrap()[0].1.is_none());
     assert!(!installed.packed().exists(), "they are made again from what was verified");
+    fs::create_dir(installed.packed()).unwrap();
+    let lines = store.verify(None, &Cancel::default()).unwrap();
+    assert!(!lines[0].0.verified && lines[0].1.is_some(), "what cannot be removed is not verified");
+    fs::remove_dir(installed.packed()).unwrap();
     assert_eq!(install(&store).unwrap(), installed, "idempotent");
     assert_eq!(server.requests.lock().unwrap().len(), 1, "fetched once");
     store.remove("tiny-model").unwrap();

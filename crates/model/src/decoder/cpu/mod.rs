@@ -20,6 +20,7 @@ use fontes_core::Result;
 
 pub use self::copy::PackedCopy;
 use self::{
+    copy::Unused,
     layer::{Layer, is_matrix},
     session::CpuEngine,
 };
@@ -93,15 +94,18 @@ impl CpuNetwork {
         }
         let out_of_memory = |_| too_little(total as u64, options.max_memory, "free memory first");
         let pool = &*options.pool;
-        let kept = options.copy.as_ref().and_then(|copy| copy.open(total, pool));
-        let packed = kept.is_some();
-        let mut arena = kept.map_or_else(|| Arena::new(total).map_err(out_of_memory), Ok)?;
+        let kept = options.copy.as_ref().map(|copy| copy.open(total, pool));
+        let missing = matches!(kept, Some(Err(Unused::Missing)));
+        let (mut arena, packed) = match kept {
+            Some(Ok(arena)) => (arena, true),
+            _ => (Arena::new(total).map_err(out_of_memory)?, false),
+        };
         let mut loader = Loader { weights: &weights, pool, arena: &mut arena, packed };
         let layers =
             (0..weights.config().layers).map(|layer| Layer::load(&mut loader, layer)).collect::<Result<_, _>>()?;
         let output = loader.matrix(Role::Output)?;
         let output_norm = weights.vector(Role::OutputNorm)?;
-        if let (false, Some(copy)) = (packed, &options.copy) {
+        if let (true, Some(copy)) = (missing, &options.copy) {
             copy.keep(&arena, pool);
         }
         Ok(Self { layers, output_norm, output, arena, options, weights })

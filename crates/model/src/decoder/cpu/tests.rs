@@ -194,7 +194,8 @@ fn the_next_load_takes_what_the_first_one_packed() {
         assert!(logits(&load(Some(&copy)), &ids, Logits::All) == wanted, "{name}: packed and kept");
         assert!(logits(&load(Some(&copy)), &ids, Logits::All) == wanted, "{name}: mapped, if this machine does");
         assert!(std::fs::metadata(&copy.path).unwrap().len() > packed.packed_bytes() as u64, "{name}");
-        // The fixtures are smaller than a huge page, so that their copies are used everywhere: other weights, other logits.
+        assert!(packed.packed_bytes() < crate::kernels::HUGE_PAGE, "{name}: smaller copies are used everywhere");
+        // Other weights, other logits.
         let mut zeros = Arena::new(packed.packed_bytes()).unwrap();
         zeros.take(packed.packed_bytes()).unwrap();
         copy.keep(&zeros, &pool);
@@ -202,6 +203,15 @@ fn the_next_load_takes_what_the_first_one_packed() {
         let another = PackedCopy { model: fontes_core::Digest::of(b"another model"), ..copy };
         assert!(logits(&load(Some(&another)), &ids, Logits::All) == wanted, "{name}: that copy is of another model");
     }
+}
+
+#[test]
+fn packed_models_are_those_of_the_layout_s_number() {
+    // They are kept on disk, matrix after matrix: another digest here means another `LAYOUT`.
+    let digests = ["gguf/q4_k_m.gguf", "gguf/qwen2.gguf", "v15"].map(|name| {
+        fontes_core::Digest::of(network(name, Isa::Portable, 1).arena.content()).to_string()[..8].to_owned()
+    });
+    assert_eq!((crate::kernels::LAYOUT, digests.join(" ").as_str()), (1, "f784dfe0 c60db6fb 5811f646"));
 }
 
 #[test]

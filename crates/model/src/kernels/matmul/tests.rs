@@ -248,12 +248,14 @@ fn packed_bytes_are_those_of_the_layout_s_number() {
     let pool = ThreadPool::new(1);
     let digests =
         [WeightType::Q4_K, WeightType::Q6_K, WeightType::Q8_0, WeightType::Q4_0, WeightType::F32].map(|dtype| {
-            let case = Case::random(dtype, [20, 512, 1], 0.1, 3);
-            let mut arena = Arena::new(PackedMatrix::footprint(dtype, case.rows, case.cols)).unwrap();
-            PackedMatrix::pack(&mut arena, &pool, dtype, [case.rows, case.cols], &case.bytes).unwrap();
+            let Case { rows, cols, bytes, values, .. } = Case::random(dtype, [20, 512, 20], 0.1, 3);
+            let floats = || values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let bytes: Vec<u8> = if dtype == WeightType::F32 { floats() } else { bytes };
+            let mut arena = Arena::new(PackedMatrix::footprint(dtype, rows, cols)).unwrap();
+            PackedMatrix::pack(&mut arena, &pool, dtype, [rows, cols], &bytes).unwrap();
             fontes_core::Digest::of(arena.content()).to_string()[..8].to_owned()
         });
-    assert_eq!((LAYOUT, digests.join(" ").as_str()), (1, "147b4793 cb5b906b dc09f190 58d30eac a79756ea"));
+    assert_eq!((LAYOUT, digests.join(" ").as_str()), (1, "147b4793 cb5b906b dc09f190 58d30eac 7764b786"));
 }
 
 #[test]

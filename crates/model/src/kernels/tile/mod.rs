@@ -44,8 +44,8 @@ use crate::weights::{self, WeightType};
 /// Output rows per tile.
 pub const TILE_ROWS: usize = 16;
 
-/// Names the layouts of all formats together: another number wherever the same weights become other bytes, so that packed
-/// weights of another version are not taken for today's.
+/// Names the layouts of all formats and the order of a model's matrices together: another number wherever the same model
+/// becomes other bytes, so that packed weights of another version are not taken for today's.
 pub const LAYOUT: u32 = 1;
 
 /// The layout of a weight tile.
